@@ -1,0 +1,46 @@
+"""What every use case works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from smsbridge.clock import Clock
+from smsbridge.core.errors import Reason
+from smsbridge.core.gate import Policy
+from smsbridge.core.line import AddressStyle, Directory
+from smsbridge.metrics import Metrics
+from smsbridge.store.database import Database
+from smsbridge.store.ids import Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the configuration decides; a reload replaces it whole."""
+
+    directory: Directory
+    policy: Policy = field(default_factory=Policy)
+    address_style: AddressStyle = AddressStyle.PLAIN
+    admins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The store, the time and the rules.
+
+    `domain` is the component's; `holder` is `node/life`, the name under which this process claims; `words` the
+    sentence for a reason; `wake_stream` and `wake_senders` are called after a commit that gave them work.
+    """
+
+    database: Database
+    ids: Ids
+    clock: Clock
+    metrics: Metrics
+    domain: str
+    holder: str
+    rules: Callable[[], Rules]
+    words: Callable[[Reason], str]
+    wake_stream: Callable[[], None]
+    wake_senders: Callable[[], None]
+
+    def now(self) -> datetime:
+        return self.clock.now()

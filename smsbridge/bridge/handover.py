@@ -1,0 +1,73 @@
+"""Deliveries on their way to the XMPP server, as the stream sees them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.desk import Desk
+from smsbridge.core.message import Delivery, DeliveryId
+from smsbridge.core.state import DeliveryState
+from smsbridge.log import Event, Log
+from smsbridge.store import deliveries
+
+_log = Log("handover")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """The bytes of a delivery, fixed for good once they are committed."""
+
+    id: DeliveryId
+    xml: bytes
+
+
+class HandOver:
+    """Every method raises `StoreUnavailable` when it cannot commit."""
+
+    def __init__(self, desk: Desk, bell: Bell) -> None:
+        self._desk = desk
+        self._bell = bell
+
+    async def claim(self, limit: int, besides: Collection[DeliveryId]) -> list[Delivery]:
+        """The next deliveries of our domain, oldest first, without those in flight.
+
+        Those with `xml` were fixed before a stream died and go again unchanged.
+        """
+        found = await self._desk.database.run(deliveries.pending, self._desk.domain, limit + len(besides))
+        return [delivery for delivery in found if delivery.id not in besides][:limit]
+
+    async def fix(self, rendered: Sequence[Rendered]) -> None:
+        """Commit the bytes and `handing`, one more attempt each, before they may be written to the stream."""
+        pairs = [(item.id, item.xml) for item in rendered]
+        await self._desk.database.run(deliveries.fix, self._desk.ids, self._desk.now(), pairs)
+
+    async def hand(self, ids: Sequence[DeliveryId]) -> None:
+        """The fence's pong came: the server has handled them."""
+        kinds = await self._desk.database.run(deliveries.hand, self._desk.ids, self._desk.now(), ids)
+        for kind in kinds:
+            self._desk.metrics.deliveries.labels(kind, DeliveryState.HANDED).inc()
+
+    async def quarantine(self, delivery_id: DeliveryId, why: str) -> None:
+        """Set aside what cannot be handed."""
+        if await self._desk.database.run(deliveries.quarantine, self._desk.ids, self._desk.now(), delivery_id, why):
+            _log.error(Event.DELIVERY_QUARANTINED, delivery=delivery_id, why=why)
+            self._desk.metrics.deliveries.labels("", DeliveryState.QUARANTINED).inc()
+
+    async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
+        """An error came back for one of ours, from its recipient. False: not ours, to be ignored."""
+        kind = await self._desk.database.run(
+            deliveries.bounce, self._desk.ids, self._desk.now(), stanza_id, from_bare_jid, condition
+        )
+        if kind is None:
+            return False
+        _log.warning(Event.DELIVERY_BOUNCED, kind=kind, condition=condition)
+        self._desk.metrics.deliveries.labels(kind, DeliveryState.BOUNCED).inc()
+        return True
+
+    def wake(self) -> None:
+        """There may be something to claim."""
+        self._bell.ring()
+
+    async def wait(self, seconds: float) -> None:
+        """Until there may be something to claim, or so many seconds."""
+        await self._bell.wait(seconds)

@@ -1,0 +1,71 @@
+"""What time does: waiting texts are told about, then expire; old content is forgotten."""
+
+import asyncio
+from datetime import timedelta
+
+from smsbridge.bridge import telling
+from smsbridge.bridge.desk import Desk
+from smsbridge.core.errors import Reason, StoreUnavailable
+from smsbridge.core.message import Part
+from smsbridge.core.state import PartEvent
+from smsbridge.log import Event, Log
+from smsbridge.store import holds, outbox, retention
+from smsbridge.store.database import Transaction
+from smsbridge.store.retention import Spans
+
+ROUND = 60.0  # seconds
+ROUNDS_PER_FORGETTING = 60
+PATIENCE = timedelta(minutes=5)  # on hold without a word
+PART_LIFE = timedelta(hours=24)  # after that a text is no longer what its writer meant
+AT_ONCE = 100  # rows in one transaction
+
+_log = Log("janitor")
+
+
+class Janitor:
+    """One round a minute."""
+
+    def __init__(self, desk: Desk, spans: Spans | None = None) -> None:
+        self._desk = desk
+        self._spans = spans or Spans()
+
+    async def run(self) -> None:
+        rounds = 0
+        while True:
+            try:
+                await self.expire()
+                await self.tell_waiting()
+                if rounds % ROUNDS_PER_FORGETTING == 0:
+                    await self._desk.database.run(retention.forget, self._desk.now(), self._spans)
+            except StoreUnavailable as error:
+                _log.error(Event.STORE_FAILED, error=str(error))
+            rounds += 1
+            await asyncio.sleep(ROUND)
+
+    async def expire(self) -> None:
+        """Give up on parts that no carrier took within a day."""
+        for part in await self._desk.database.run(self._expire):
+            _log.warning(Event.PART_EXPIRED, part=part.id)
+        self._desk.wake_stream()
+
+    async def tell_waiting(self) -> None:
+        """A word to those whose texts a hold keeps."""
+        await self._desk.database.run(self._tell_waiting)
+        self._desk.wake_stream()
+
+    def _expire(self) -> Transaction[list[Part]]:
+        desk = self._desk
+        gone = []
+        for part in (yield from outbox.expired(desk.now() - PART_LIFE, AT_ONCE)):
+            moved = yield from outbox.move(
+                desk.ids, desk.now(), "janitor", part.id, PartEvent.EXPIRE, reason=Reason.EXPIRED, code="expired"
+            )
+            if moved is not None:
+                yield from telling.tell(desk, part.id)
+                gone.append(part)
+        return gone
+
+    def _tell_waiting(self) -> Transaction[None]:
+        for message_id, hold in (yield from holds.waiting_untold(self._desk.now(), PATIENCE)):
+            message = yield from outbox.message_by_id(message_id)
+            yield from telling.tell_waiting(self._desk, message, hold)

@@ -1,0 +1,143 @@
+"""Record what became of an attempt, and tell the sender, in one commit.
+
+    accepted        sent; whatever held the account is over
+    Rejected        failed
+    Deferred        queued again, later; or held, with all others of the account or the line
+    Indeterminate   unknown: looked into, never repeated blindly
+
+An answer that comes after its attempt was given up is evidence, and is applied as such.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from smsbridge.bridge import telling
+from smsbridge.bridge.desk import Desk
+from smsbridge.core.address import mask
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected
+from smsbridge.core.message import Part, ProviderMessageId
+from smsbridge.core.pacing import SEND_BACKOFF
+from smsbridge.core.state import PartEvent, PartState
+from smsbridge.log import Event, Log
+from smsbridge.store import holds, outbox
+from smsbridge.store.database import Transaction
+from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
+
+MIN_PROBE = timedelta(seconds=15)
+_LINE_HOLDS = {Hold.LINE}
+_EVENTS = {
+    PartState.SENT: Event.PART_SENT,
+    PartState.FAILED: Event.PART_FAILED,
+    PartState.QUEUED: Event.PART_DEFERRED,
+    PartState.HELD: Event.PART_HELD,
+    PartState.UNKNOWN: Event.PART_UNKNOWN,
+}
+
+_log = Log("settling")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """`state` is None for an answer that came too late to mean anything."""
+
+    state: PartState | None
+    is_new_hold: bool = False
+    lifted: tuple[Hold, ...] = ()
+
+
+async def settle(
+    desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: Callable[[], float]
+) -> PartState | None:
+    """Commit the outcome of `part.attempt`; raises `StoreUnavailable`. The new state, None if it was too late."""
+    settled = await desk.database.run(_settle, desk, part, outcome, roll())
+    desk.wake_stream()
+    desk.wake_senders()  # the conversation is free for its next part
+    label = "accepted" if isinstance(outcome, str) else type(outcome).__name__.lower()
+    desk.metrics.part_outcomes.labels(part.provider, label).inc()
+    code = outcome.code if isinstance(outcome, Outcome) else ""
+    values = {"part": part.id, "provider": part.provider, "attempt": part.attempt, "peer": mask(part.peer)}
+    if settled.state is None:
+        _log.warning(Event.LATE_ANSWER_APPLIED, code=code, **values)
+    elif settled.state in _EVENTS:
+        say = _log.info if settled.state is PartState.SENT else _log.warning
+        say(_EVENTS[settled.state], code=code, **values)
+    if settled.is_new_hold:
+        _log.error(Event.HOLD_RAISED, provider=part.provider, code=code)
+    for hold in settled.lifted:
+        _log.info(Event.HOLD_LIFTED, provider=part.provider, hold=hold)
+    return settled.state
+
+
+def lose_track(desk: Desk, part: Part, who: str, code: str) -> Transaction[PartState | None]:
+    """The claimant is dead, or its answer cannot be trusted: nobody knows whether the part left."""
+    return (yield from outbox.move(
+        desk.ids, desk.now(), who, part.id, PartEvent.LOSE_TRACK,
+        attempt=part.attempt, reason=Reason.UNSURE, code=code,
+    ))  # fmt: skip
+
+
+def _settle(desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: float) -> Transaction[Settled]:
+    match outcome:
+        case str():
+            state = yield from outbox.move(
+                desk.ids, desk.now(), "dispatcher", part.id, PartEvent.ACCEPT, attempt=part.attempt, provider_id=outcome
+            )  # fmt: skip
+            lifted = yield from holds.lift(desk.ids, desk.now(), part.provider, part.did)
+            settled = Settled(state=state, lifted=lifted)
+        case Rejected():
+            state = yield from outbox.move(
+                desk.ids, desk.now(), "dispatcher", part.id, PartEvent.REJECT, attempt=part.attempt,
+                reason=outcome.reason, code=outcome.code, words=outcome.words,
+            )  # fmt: skip
+            settled = Settled(state=state)
+        case Deferred(hold=None):
+            settled = yield from _defer(desk, part, outcome, roll)
+        case Deferred():
+            settled = yield from _hold(desk, part, outcome, roll)
+        case Indeterminate():
+            state = yield from lose_track(desk, part, "dispatcher", outcome.code)
+            settled = Settled(state=state)
+        case _:
+            raise TypeError(type(outcome).__name__)
+    if settled.state is not None:
+        yield from telling.tell(desk, part.id)
+    return settled
+
+
+def _defer(desk: Desk, part: Part, outcome: Deferred, roll: float) -> Transaction[Settled]:
+    counts = outcome.reason is not Reason.THROTTLED  # being asked to slow down is no failed attempt
+    parts = yield from outbox.parts_of(part.message_id)
+    tries = next(status.tries for status in parts if status.id == part.id)
+    wait = max(outcome.after or timedelta(0), timedelta(seconds=SEND_BACKOFF.delay(tries, roll)))
+    state = yield from outbox.move(
+        desk.ids, desk.now(), "dispatcher", part.id, PartEvent.DEFER, attempt=part.attempt, due_at=desk.now() + wait,
+        counts=counts, reason=outcome.reason, code=outcome.code, words=outcome.words,
+    )  # fmt: skip
+    return Settled(state=state)
+
+
+def _hold(desk: Desk, part: Part, outcome: Deferred, roll: float) -> Transaction[Settled]:
+    hold = outcome.hold or Hold.ACCOUNT
+    state = yield from outbox.move(
+        desk.ids, desk.now(), "dispatcher", part.id, PartEvent.HOLD, attempt=part.attempt, counts=False, hold=hold,
+        reason=outcome.reason, code=outcome.code, words=outcome.words,
+    )  # fmt: skip
+    if state is None:
+        return Settled(state=None)
+    did = part.did if hold in _LINE_HOLDS else WHOLE_ACCOUNT
+    row = HoldRow(
+        provider=part.provider, did=did, hold=hold, reason=outcome.reason, code=outcome.code, words=outcome.words,
+        since=desk.now(), probes=0,
+    )  # fmt: skip
+    before = {(known.provider, known.did): known.probes for known in (yield from holds.current())}
+    probes = before.get((row.provider, row.did), 0) + 1
+    wait = max(MIN_PROBE, outcome.after or timedelta(0), timedelta(seconds=SEND_BACKOFF.delay(probes + 2, roll)))
+    yield from holds.put_on(desk.ids, desk.now(), row, wait)
+    is_new = (row.provider, row.did) not in before
+    if is_new:
+        words = outcome.words or desk.words(outcome.reason)
+        about = f"line {did}" if did else f"account {part.provider}"
+        body = f"The {about} is on hold, its texts wait ({outcome.code}): {words}"
+        yield from telling.tell_admins(desk, body, "hold", part.id, str(part.attempt))
+    return Settled(state=state, is_new_hold=is_new)

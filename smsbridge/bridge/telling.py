@@ -1,0 +1,142 @@
+"""Tell the sender the truth: a tick when the carrier has it, the reason in plain words when it failed.
+
+Called in the transaction that moved a part, so that a kill between settling and telling loses nothing. A message
+is the fold of its parts: one receipt when all are accepted (or delivered, by the line's choice); at the first
+part that failed its later parts are cancelled, and one error says which part, why, and what had left.
+"""
+
+from datetime import timedelta
+
+from smsbridge.bridge.desk import Desk
+from smsbridge.core.errors import Reason
+from smsbridge.core.line import Receipts
+from smsbridge.core.message import DeliveryKind, PartId
+from smsbridge.core.state import Fold, PartEvent, PartState, Tally, fold
+from smsbridge.store import deliveries, outbox
+from smsbridge.store.database import Transaction
+from smsbridge.store.deliveries import Draft
+from smsbridge.store.holds import HoldRow
+from smsbridge.store.ids import stanza_id
+from smsbridge.store.outbox import PartStatus, StoredMessage
+
+# An error that comes later than this may find its client gone, and servers drop it: then a line of chat goes too.
+PROMPT = timedelta(seconds=60)
+_TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
+RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
+
+
+def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
+    """After a part moved: cancel what must not follow, and tell the sender if there is something to tell."""
+    message = yield from outbox.message_of(part_id)
+    parts = yield from outbox.parts_of(message.id)
+    tally = fold(part.state for part in parts)
+    if tally.fold in {Fold.FAILED, Fold.UNSURE}:
+        yield from _cancel_later(desk, parts)
+        parts = yield from outbox.parts_of(message.id)
+        tally = fold(part.state for part in parts)
+    match tally.fold:
+        case Fold.FAILED:
+            yield from _tell_trouble(desk, message, parts, tally, ERROR)
+        case Fold.UNSURE:
+            yield from _tell_trouble(desk, message, parts, tally, UNSURE)
+        case Fold.ACCEPTED if message.receipts is Receipts.ACCEPTED:
+            yield from _tell_receipt(desk, message)
+        case Fold.DELIVERED:
+            yield from _tell_receipt(desk, message)
+        case _:
+            pass
+    return tally
+
+
+def tell_waiting(desk: Desk, message: StoredMessage, hold: HoldRow) -> Transaction[None]:
+    """A hold keeps this text longer than a person should wait without a word."""
+    if (yield from outbox.set_told(message.id, WAITING)):
+        why = hold.words or desk.words(Reason(hold.reason))
+        body = f"Your text has not left yet: {why} It is sent when this is mended, or you are told within a day."
+        yield from _notice(desk, message, body, WAITING)
+
+
+def tell_admins(desk: Desk, body: str, *names: str) -> Transaction[None]:
+    """A line of chat from the bridge itself to every admin; `names` make its id."""
+    for admin in desk.rules().admins:
+        draft = Draft(
+            domain=desk.domain,
+            kind=DeliveryKind.NOTICE,
+            to_jid=admin,
+            sender="",
+            stanza_id=stanza_id(*names, admin, "admin"),
+            body=body,
+        )
+        yield from deliveries.add(desk.ids, desk.now(), draft)
+
+
+def _cancel_later(desk: Desk, parts: tuple[PartStatus, ...]) -> Transaction[None]:
+    first = next(part.n for part in parts if part.state in _TROUBLED)
+    for part in parts:
+        if part.n > first and part.state in {PartState.QUEUED, PartState.HELD}:
+            yield from outbox.move(desk.ids, desk.now(), "telling", part.id, PartEvent.CANCEL, reason=Reason.CANCELLED)
+
+
+def _tell_receipt(desk: Desk, message: StoredMessage) -> Transaction[None]:
+    if not (yield from outbox.set_told(message.id, RECEIPT)) or not (message.wants_receipt and message.stanza_id):
+        return
+    draft = Draft(
+        domain=desk.domain,
+        kind=DeliveryKind.RECEIPT,
+        to_jid=message.sender,
+        sender=message.addressed,
+        stanza_id=stanza_id(message.id, RECEIPT),
+        about=message.stanza_id,
+        message_id=message.id,
+    )
+    yield from deliveries.add(desk.ids, desk.now(), draft)
+
+
+def _tell_trouble(
+    desk: Desk, message: StoredMessage, parts: tuple[PartStatus, ...], tally: Tally, told: str
+) -> Transaction[None]:
+    if not (yield from outbox.set_told(message.id, told)):
+        return
+    part = next(part for part in parts if part.state in _TROUBLED)
+    reason = Reason(part.reason or Reason.BUG)
+    body = _explain(desk, part, reason, tally)
+    had_tick = message.told == RECEIPT
+    if message.stanza_id:
+        draft = Draft(
+            domain=desk.domain,
+            kind=DeliveryKind.ERROR,
+            to_jid=message.sender,
+            sender=message.addressed,
+            stanza_id=stanza_id(message.id, told),
+            about=message.stanza_id,
+            reason=reason,
+            body=body,
+            message_id=message.id,
+        )
+        yield from deliveries.add(desk.ids, desk.now(), draft)
+    # Clients ignore an error after a tick, and there may be nobody left at the full JID.
+    if had_tick or not message.stanza_id or desk.now() - message.accepted_at > PROMPT:
+        yield from _notice(desk, message, body, f"{told} notice")
+
+
+def _explain(desk: Desk, part: PartStatus, reason: Reason, tally: Tally) -> str:
+    words = part.words or desk.words(reason)
+    if tally.of == 1:
+        return words
+    left = "Nothing of it was sent." if not tally.left else f"{tally.left} of {tally.of} parts had been sent."
+    if reason is Reason.UNSURE:
+        left = f"{tally.left} of {tally.of} parts were sent for certain."
+    return f"Part {part.n} of {tally.of}: {words} {left}"
+
+
+def _notice(desk: Desk, message: StoredMessage, body: str, name: str) -> Transaction[None]:
+    draft = Draft(
+        domain=desk.domain,
+        kind=DeliveryKind.NOTICE,
+        to_jid=message.owner,
+        sender=message.addressed.partition("/")[0],
+        stanza_id=stanza_id(message.id, name),
+        body=body,
+        message_id=message.id,
+    )
+    yield from deliveries.add(desk.ids, desk.now(), draft)

@@ -1,0 +1,192 @@
+"""Numbers and the JIDs that stand for them.
+
+A `Did` is E.164 with `+`. A `Peer` is E.164, a shortcode (3 to 8 digits, never put through E.164) or an
+alphanumeric sender (lower case, JID-safe; its original spelling travels as a label). The localpart forms:
+
+    +15559870002                      the peer, over the line this conversation is bound to
+    +15559870002%+15551230001         the peer, over that line
+    29283  29283;phone-context=…      a shortcode
+    amazon\\20pay                      an alphanumeric sender, escaped after XEP-0106
+    +15550000001,+15550000002         a group, sorted; %+1did after it names the line
+
+`to_localpart` and `parse_localpart` are inverse to each other for every address that the parser accepts.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+import phonenumbers
+
+from smsbridge.core.errors import Reason, Refused
+
+Did = NewType("Did", str)
+Peer = NewType("Peer", str)
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164: at most 15 digits
+SHORTCODE = re.compile(r"[0-9]{3,8}")
+NANP = re.compile(r"\+?1?([2-9][0-9]{9})")  # ten digits, the country code is optional
+MAX_ALPHANUMERIC = 64
+ANONYMOUS = Peer("anonymous")
+
+_ESCAPES = {" ": "20", '"': "22", "&": "26", "'": "27", "/": "2f", ":": "3a", "<": "3c", ">": "3e", "@": "40"}
+_UNESCAPES = {code: char for char, code in _ESCAPES.items()} | {"5c": "\\"}
+_AMBIGUOUS = re.compile(r"\\(?=20|22|26|27|2f|3a|3c|3e|40|5c)", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(20|22|26|27|2f|3a|3c|3e|40|5c)", re.IGNORECASE)
+# "%" and "," have a meaning of their own in our localparts; a trailing ";phone-context" likewise
+_RESERVED = str.maketrans({"%": "_", ",": "_", ";": "_", "\\": "_", "+": "_"})
+_PHONE_CONTEXT = re.compile(r"([^;]+);phone-context=[a-z0-9.+-]+", re.IGNORECASE)
+
+
+class PeerKind(StrEnum):
+    """What sort of party a peer is; only the first two can ever be answered."""
+
+    E164 = "e164"
+    SHORTCODE = "shortcode"
+    ALPHANUMERIC = "alphanumeric"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """What a localpart names: one peer (or a group, sorted), perhaps over a named line."""
+
+    peers: tuple[Peer, ...]
+    did: Did | None = None
+
+    @property
+    def is_group(self) -> bool:
+        return len(self.peers) > 1
+
+
+def kind_of(peer: Peer) -> PeerKind:
+    """Tell the sort of a peer by its spelling."""
+    if E164.fullmatch(peer):
+        return PeerKind.E164
+    return PeerKind.SHORTCODE if SHORTCODE.fullmatch(peer) else PeerKind.ALPHANUMERIC
+
+
+def parse_did(text: str) -> Did:
+    """`+15551230001` as it must stand in the configuration; raises ValueError for any other spelling."""
+    if not E164.fullmatch(text):
+        raise ValueError("not a number in E.164 form (+ and digits, such as +15551230001)")
+    return Did(text)
+
+
+def normalise_did(raw: str) -> Did:
+    """A DID as a carrier writes it (10 digits, 1…, +1…); raises ValueError."""
+    return parse_did(_e164_of(raw.strip()) or raw.strip())
+
+
+def normalise_peer(raw: str) -> Peer:
+    """The other party as a carrier writes it; total: whatever it is, it becomes a peer.
+
+    10 digits and 1… become +1…, 3 to 8 digits stay a shortcode, `+…` stays, all else is an alphanumeric sender.
+    """
+    text = raw.strip()
+    if SHORTCODE.fullmatch(text):
+        return Peer(text)
+    if number := _e164_of(text):
+        return Peer(number)
+    return _alphanumeric(text)
+
+
+def parse_localpart(localpart: str) -> Address:
+    """A localpart into an address.
+
+    Raises `Refused(BAD_ADDRESS)`, or `Refused(MOVED_ADDRESS, instead=…)` when a number is typed carelessly
+    and the right localpart is known.
+    """
+    contextless = _PHONE_CONTEXT.sub(r"\1", localpart)
+    peers_text, percent, did_text = contextless.partition("%")
+    spelled = peers_text.split(",")
+    peers = [_peer_of(spelling, in_group=len(spelled) > 1) for spelling in spelled]
+    did = None
+    careless = any(peer != spelling for peer, spelling in zip(peers, spelled, strict=True) if _is_number(peer))
+    if percent:
+        did_number = _e164_of(did_text)
+        if did_number is None:
+            raise Refused(Reason.BAD_ADDRESS)
+        did = Did(did_number)
+        careless = careless or did_number != did_text
+    address = Address(peers=tuple(sorted(set(peers))), did=did)
+    if careless:
+        raise Refused(Reason.MOVED_ADDRESS, instead=to_localpart(address))
+    return address
+
+
+def to_localpart(address: Address) -> str:
+    """The one right localpart of an address, escaped after XEP-0106 where a sender needs it."""
+    peers = ",".join(
+        peer if kind_of(peer) is not PeerKind.ALPHANUMERIC else escape_node(peer) for peer in sorted(address.peers)
+    )
+    return f"{peers}%{address.did}" if address.did else peers
+
+
+def escape_node(text: str) -> str:
+    """XEP-0106, 4: escape what a localpart may not hold; a backslash only in front of one of the ten codes."""
+    text = _AMBIGUOUS.sub(r"\\5c", text.strip(" "))
+    return "".join("\\" + _ESCAPES[char] if char in _ESCAPES else char for char in text)
+
+
+def unescape_node(text: str) -> str:
+    """The inverse of `escape_node`."""
+    return _ESCAPED.sub(lambda found: _UNESCAPES[found.group(1).lower()], text)
+
+
+def mask(number: str) -> str:
+    """A number for logs and alerts: its last two digits are all that is left."""
+    return f"…{number[-2:]}" if len(number) > 4 else "…"
+
+
+def _peer_of(spelling: str, *, in_group: bool) -> Peer:
+    if not spelling or spelling != spelling.strip():
+        raise Refused(Reason.BAD_ADDRESS)
+    if SHORTCODE.fullmatch(spelling) and not in_group:
+        return Peer(spelling)
+    if number := _e164_of(spelling):
+        return Peer(number)
+    if in_group or spelling.startswith("+") or spelling[0].isdigit():
+        raise Refused(Reason.BAD_ADDRESS)
+    peer = _alphanumeric(unescape_node(spelling))
+    if escape_node(peer) != spelling:
+        raise Refused(Reason.BAD_ADDRESS)
+    return peer
+
+
+def _is_number(peer: Peer) -> bool:
+    return kind_of(peer) is not PeerKind.ALPHANUMERIC
+
+
+def _e164_of(text: str) -> str | None:
+    """E.164 for `+…` and for a number typed the North American way, however it is punctuated; else None."""
+    if E164.fullmatch(text):
+        return text if not text.startswith("+1") or NANP.fullmatch(text) else None
+    if not text.isascii() or not text or set(text) - set("+0123456789 ()-."):
+        return None
+    compact = re.sub(r"[ ().-]", "", text)
+    if found := NANP.fullmatch(compact):
+        return f"+1{found.group(1)}"
+    if compact.startswith("+"):
+        try:
+            return phonenumbers.format_number(phonenumbers.parse(compact), phonenumbers.PhoneNumberFormat.E164)
+        except phonenumbers.NumberParseException:
+            return None
+    return None
+
+
+def _alphanumeric(raw: str) -> Peer:
+    """Fold a sender's name to what survives a JID's localpart unchanged (case, widths, reserved signs)."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", raw).casefold()).translate(_RESERVED)
+    kept = "".join(char if _survives(char) else "_" for char in folded).strip(" ")[:MAX_ALPHANUMERIC].strip(" ")
+    if not kept:
+        return ANONYMOUS
+    # a name of digits alone would read as a number that it is not
+    return Peer(f"_{kept}" if kept[0].isdigit() and not any(map(str.isalpha, kept)) else kept)
+
+
+def _survives(char: str) -> bool:
+    if char.isascii():
+        return char == " " or char.isprintable()
+    return unicodedata.category(char) in {"Ll", "Lo", "Lm", "Nd"} and not unicodedata.decomposition(char)

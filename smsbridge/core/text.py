@@ -1,0 +1,86 @@
+"""What XML and the carriers can carry: decode, sanitise, fold, compare.
+
+One character that XML forbids closes the whole component stream, so every body passes `xml_clean`. Everything that
+XML allows, including noncharacters of the higher planes, stays as it was written.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+# XML 1.0, 2.2: the complement of Char
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REPLACEMENT: Final = "\ufffd"
+
+
+def xml_clean(text: str) -> str:
+    """The text with U+FFFD for each code point XML 1.0 forbids, and LF for CR and CRLF as a parser reads them."""
+    return _newlines(_FORBIDDEN.sub(_REPLACEMENT, text))
+
+
+def decode(raw: bytes) -> str:
+    """Bytes of a carrier as text: UTF-8 (surrogate halves written as UTF-8 are joined), else cp1252; never fails."""
+    try:
+        return join_surrogates(raw.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
+def join_surrogates(text: str) -> str:
+    """Each high and low surrogate side by side as the character they mean; a half alone becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def fold_to_gsm7(text: str) -> str:
+    """The text composed, with typographic quotes, dashes, dots and spaces in their GSM-7 form; all else as it is."""
+    return unicodedata.normalize("NFC", text).translate(_FOLDED)
+
+
+def normalise_body(text: str) -> str:
+    """The form in which two copies of a text are compared: LF, NFC, no blanks at line ends or around the text."""
+    composed = unicodedata.normalize("NFC", _newlines(text))
+    return "\n".join(line.rstrip() for line in composed.split("\n")).strip()
+
+
+def close_bidi(text: str) -> str:
+    """The text with every open embedding, override and isolate closed at its end (UAX #9, 3.3.2), else unchanged.
+
+    A closer without its opener stays: it has no effect. The whole message counts as one paragraph.
+    """
+    closers: list[str] = []  # those still owed, innermost last
+    isolates = 0
+    for control in _BIDI.findall(text):
+        if control in _ISOLATES:
+            closers.append(_PDI)
+            isolates += 1
+        elif control in _EMBEDDINGS:
+            closers.append(_PDF)
+        elif control == _PDI and isolates:
+            while closers.pop() != _PDI:
+                pass  # the end of an isolate ends the embeddings inside it
+            isolates -= 1
+        elif control == _PDF and closers and closers[-1] == _PDF:
+            closers.pop()
+    return text + "".join(reversed(closers))
+
+
+def _newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+_BIDI: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_EMBEDDINGS: Final = "\u202a\u202b\u202d\u202e"
+_ISOLATES: Final = "\u2066\u2067\u2068"
+_PDF: Final = "\u202c"
+_PDI: Final = "\u2069"
+
+_FOLDED: Final = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′‹›", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+        **dict.fromkeys("\t\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
+        **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
+        "…": "...",
+    }
+)

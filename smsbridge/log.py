@@ -1,0 +1,113 @@
+"""What is said to the journal: one closed list of past-tense events, structured, to stderr.
+
+No secret, no message text and no full phone number is ever a value: numbers go through `core.address.mask`.
+"""
+
+import logging
+import sys
+from enum import StrEnum
+from typing import Literal
+
+import structlog
+
+Format = Literal["json", "console"]
+
+
+class Event(StrEnum):
+    """Every event that smsbridge logs. A test holds this list and the code together."""
+
+    SERVICE_STARTED = "service_started"
+    SERVICE_STOPPING = "service_stopping"
+    SERVICE_STOPPED = "service_stopped"
+    CONFIG_RELOADED = "config_reloaded"
+    CONFIG_REFUSED = "config_refused"
+    CONFIG_WARNED = "config_warned"
+    STORE_OPENED = "store_opened"
+    STORE_FAILED = "store_failed"
+    LEASE_LOST = "lease_lost"
+    PROVIDER_CHECKED = "provider_checked"
+    PROVIDER_CHECK_FAILED = "provider_check_failed"
+    STREAM_OPENED = "stream_opened"
+    STREAM_LOST = "stream_lost"
+    STREAM_REFUSED = "stream_refused"
+    FENCE_TIMED_OUT = "fence_timed_out"
+    FENCE_FELL_BACK = "fence_fell_back"
+    DELIVERY_QUARANTINED = "delivery_quarantined"
+    DELIVERY_BOUNCED = "delivery_bounced"
+    STANZA_IGNORED = "stanza_ignored"
+    STANZA_FAILED = "stanza_failed"
+    TEXT_ACCEPTED = "text_accepted"
+    TEXT_REFUSED = "text_refused"
+    TEXT_REPEATED = "text_repeated"
+    MESSAGE_TAKEN = "message_taken"
+    MESSAGE_REPEATED = "message_repeated"
+    MESSAGE_CONFLICTED = "message_conflicted"
+    MESSAGE_UNROUTED = "message_unrouted"
+    REPORT_UNMATCHED = "report_unmatched"
+    CALLBACK_REFUSED = "callback_refused"
+    CALLBACK_FAILED = "callback_failed"
+    PART_SENT = "part_sent"
+    PART_DEFERRED = "part_deferred"
+    PART_HELD = "part_held"
+    PART_FAILED = "part_failed"
+    PART_UNKNOWN = "part_unknown"
+    PART_UNSURE = "part_unsure"
+    PART_EXPIRED = "part_expired"
+    LATE_ANSWER_APPLIED = "late_answer_applied"
+    SEND_CRASHED = "send_crashed"
+    HOLD_RAISED = "hold_raised"
+    HOLD_LIFTED = "hold_lifted"
+    MEDIA_GIVEN_UP = "media_given_up"
+
+
+def configure(style: Format, level: int = logging.INFO) -> None:
+    """Send everything to stderr, as JSON lines or for human eyes; libraries speak from WARNING on."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor
+    if style == "json":
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=True)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class Log:
+    """A logger that takes events of the list only."""
+
+    def __init__(self, room: str) -> None:
+        self._logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=room)
+
+    def info(self, event: Event, **values: object) -> None:
+        self._logger.info(event.value, **values)
+
+    def warning(self, event: Event, **values: object) -> None:
+        self._logger.warning(event.value, **values)
+
+    def error(self, event: Event, **values: object) -> None:
+        self._logger.error(event.value, **values)
+
+    def crash(self, event: Event, error: BaseException, **values: object) -> None:
+        """An exception that is our bug: its type and where it was raised, never its text (it may quote a body)."""
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}" if frame else ""
+        self._logger.error(event.value, error=type(error).__name__, where=where, **values)

@@ -1,0 +1,1 @@
+"""Bytes from outside: fetching and publishing attachments."""

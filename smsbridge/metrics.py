@@ -1,0 +1,45 @@
+"""Every metric, in one place. Labels are closed lists (states, reasons, provider names): never a number or a JID."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 20, 60)
+
+
+class Metrics:
+    """The process's own registry; built once by the service, handed to who counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.inbound_taken = self._counter("inbound_taken", "Inbound messages committed", "provider", "kind")
+        self.inbound_repeated = self._counter("inbound_repeated", "Inbound messages known already", "provider")
+        self.inbound_conflicted = self._counter("inbound_conflicted", "Known ids with another text", "provider")
+        self.inbound_unrouted = self._counter("inbound_unrouted", "Inbound messages to no line of ours", "provider")
+        self.callbacks = self._counter("callbacks", "Callbacks by HTTP status", "provider", "status")
+        self.outbound_accepted = self._counter("outbound_accepted", "Texts accepted from owners")
+        self.outbound_refused = self._counter("outbound_refused", "Texts refused", "reason")
+        self.outbound_repeated = self._counter("outbound_repeated", "Stanzas that a client repeated")
+        self.part_outcomes = self._counter("part_outcomes", "What became of send attempts", "provider", "outcome")
+        self.deliveries = self._counter("deliveries", "Stanzas by how their hand-over ended", "kind", "state")
+        self.streams_opened = self._counter("streams_opened", "XMPP component streams opened")
+        self.holds = Gauge(
+            "smsbridge_holds", "Accounts and lines on hold", ["provider", "hold"], registry=self.registry
+        )
+        self.backlog = Gauge("smsbridge_backlog", "Rows by state", ["table", "state"], registry=self.registry)
+        self.oldest_seconds = Gauge(
+            "smsbridge_oldest_waiting_seconds", "Age of the oldest waiting row", ["table"], registry=self.registry
+        )
+        self.stream_up = Gauge("smsbridge_stream_up", "1 while the component stream is open", registry=self.registry)
+        self.send_seconds = Histogram(
+            "smsbridge_send_seconds", "Calls to send a part", ["provider"], registry=self.registry, buckets=SECONDS
+        )
+        self.commit_seconds = Histogram(
+            "smsbridge_commit_seconds", "Group commits", registry=self.registry, buckets=SECONDS
+        )
+
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(f"smsbridge_{name}", words, labels, registry=self.registry)
+
+    def render(self) -> bytes:
+        """The exposition text for Prometheus."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""Carriers: one module each, which knows its carrier and nothing else."""

@@ -1,0 +1,170 @@
+"""What a carrier is to the bridge: a name, capabilities as data, a way out, and optional abilities.
+
+A provider translates and does nothing else: no retry, no sleep, no store, no metrics. Third parties plug in by
+the entry-point group `smsbridge.providers`, whose objects are `ProviderKind`s.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+import aiohttp
+from pydantic import BaseModel
+
+from smsbridge.core.message import Event, Part, ProviderMessageId, ProviderName
+from smsbridge.core.segments import Limit
+
+ENTRY_POINTS = "smsbridge.providers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """Limits as data. `sms`: every limit one SMS part must keep; `mms_text`: likewise, empty if no MMS.
+
+    `media_bytes` per attachment, `callback_bytes` the largest callback body worth reading, rates per account.
+    """
+
+    sms: tuple[Limit, ...]
+    mms_text: tuple[Limit, ...] = ()
+    media_count: int = 0
+    media_bytes: int = 0
+    media_types: frozenset[str] = frozenset()
+    delivery_reports: bool = False
+    idempotent: bool = False
+    shortcodes: bool = False
+    calls_per_second: float = 3.0
+    in_flight: int = 4
+    callback_bytes: int = 64 * 1024
+
+
+class Provider(Protocol):
+    """One account at one carrier."""
+
+    @property
+    def name(self) -> ProviderName: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+
+@runtime_checkable
+class Sends(Protocol):
+    """A carrier that takes a part when we call it."""
+
+    async def send(self, part: Part) -> ProviderMessageId:
+        """Send one part. Raises `Rejected`, `Deferred` or `Indeterminate`, nothing else."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """An HTTP request of a carrier. `query` and `headers` keep repeats and order; header names are lower case."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """What a callback said. `wants`: how many parts a phone that fetches would take; `wait`: how long it would."""
+
+    events: tuple[Event, ...] = ()
+    wants: int = 0
+    wait: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the carrier must read as "yes, it is safe with us"."""
+
+    status: int = 200
+    content_type: str = "text/plain"
+    body: bytes = b""
+
+
+@runtime_checkable
+class Webhooked(Protocol):
+    """A carrier that calls us. Both functions are pure."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """URL paths it may call, such as `/hook/voipms`."""
+        ...
+
+    def authenticate(self, callback: Callback) -> None:
+        """Before the body is read: raises `Unauthentic` where the path, query or headers already tell."""
+        ...
+
+    def parse(self, callback: Callback) -> Parsed:
+        """Raises `Unauthentic` or `Malformed`."""
+        ...
+
+    def answer(self, parsed: Parsed, parts: Sequence[Part]) -> Answer:
+        """The carrier's own words for success."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing a check found out, in the operator's words."""
+
+    is_good: bool
+    words: str
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A carrier whose credentials can be tried without sending."""
+
+    async def check(self) -> Sequence[Finding]: ...
+
+
+@runtime_checkable
+class Polled(Protocol):
+    """A carrier that can be asked for what came in since an instant."""
+
+    async def poll(self, since: datetime) -> Sequence[Event]: ...
+
+
+class Trace(StrEnum):
+    """What looking for a part found."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNPROVABLE = "unprovable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """`candidates`: the carrier's ids of sent texts that look like the part, oldest first."""
+
+    trace: Trace
+    candidates: tuple[ProviderMessageId, ...] = ()
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A carrier that lists what it sent."""
+
+    async def trace(self, part: Part, since: datetime) -> Traced: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKind:
+    """What an entry point offers. `settings` validates the account's section of the configuration.
+
+    A settings field of type `SecretStr` called `password` may be written as `password_file:` by the operator.
+    """
+
+    kind: str
+    settings: type[BaseModel]
+    build: Callable[[ProviderName, Any, aiohttp.ClientSession], Provider]

@@ -1,0 +1,110 @@
+"""The provider that the bridge knows: what VoIP.ms can carry, and how a part becomes a call.
+
+An SMS is at most 160 bytes of UTF-8 and 160 septets; a longer one is refused, never split. An MMS has 2048 bytes,
+three media by URL (the carrier fetches them itself) and one recipient; with media, an empty text must be one blank.
+Nothing makes a send idempotent: the same call twice is two texts. Numbers go out with ten digits.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+
+from smsbridge.core.errors import Indeterminate, Reason, Rejected
+from smsbridge.core.message import Kind, Part, ProviderMessageId, ProviderName
+from smsbridge.core.segments import Limit, LimitUnit
+from smsbridge.providers.contract import Answer, Callback, Capabilities, Finding, Parsed, Provider, ProviderKind
+from smsbridge.providers.http import Caller, Deadlines
+from smsbridge.providers.voipms import account, webhook
+from smsbridge.providers.voipms.api import Api, Settings, id_of
+from smsbridge.providers.voipms.statuses import outcome_of
+
+NAME: Final = "voipms"
+CONNECT_SECONDS: Final = 10.0
+CAPABILITIES: Final = Capabilities(
+    sms=(
+        Limit(units=160, unit=LimitUnit.UTF8_BYTES),
+        Limit(units=160, unit=LimitUnit.GSM_SEPTETS),
+    ),
+    mms_text=(Limit(units=2048, unit=LimitUnit.UTF8_BYTES),),
+    media_count=3,
+    media_bytes=1_200_000,
+    media_types=frozenset(
+        {
+            "image/jpeg",
+            "image/gif",
+            "image/png",
+            "audio/mpeg",
+            "audio/wav",
+            "audio/x-wav",
+            "audio/midi",
+            "video/mp4",
+            "video/3gpp",
+        }
+    ),
+    delivery_reports=False,
+    idempotent=False,
+    shortcodes=False,
+    calls_per_second=3.0,
+    in_flight=4,
+)
+
+
+class VoipMs:
+    """One VoIP.ms account."""
+
+    def __init__(self, name: ProviderName, settings: Settings, caller: Caller) -> None:
+        self.name = name
+        self.kind = NAME
+        self.capabilities = CAPABILITIES
+        self.paths = (f"/hook/{name}", "/voipms")  # the second is mod_voipms', and works unchanged
+        self._api = Api(settings, caller)
+        self._keys = tuple(key.get_secret_value().encode() for key in settings.query_keys)
+
+    async def send(self, part: Part) -> ProviderMessageId:
+        """Raises `Rejected`, `Deferred` or `Indeterminate`."""
+        method, content = _content(part)
+        answer = await self._api.ask(method, did=_ten_digits(part.did), dst=_ten_digits(part.peer), **content)
+        if answer.get("status") != "success":
+            raise outcome_of(answer.get("status"), part.attempt)
+        provider_id = id_of(answer.get("mms")) or id_of(answer.get("sms"))
+        if provider_id is None:
+            raise Indeterminate("success_without_id")
+        return provider_id
+
+    def authenticate(self, callback: Callback) -> None:
+        """Raises `Unauthentic`; reads the query alone."""
+        webhook.authenticate(callback, self._keys)
+
+    def parse(self, callback: Callback) -> Parsed:
+        """Raises `Malformed`."""
+        return webhook.parse(callback, self.name)
+
+    def answer(self, parsed: Parsed, parts: Sequence[Part]) -> Answer:
+        """The callback is repeated every 30 minutes until it reads exactly this; the webhook takes it as well."""
+        return Answer(status=200, content_type="text/plain", body=b"ok")
+
+    async def check(self) -> Sequence[Finding]:
+        """The login, the allow-list, the balance and the numbers."""
+        return await account.examine(self._api)
+
+
+def build(name: ProviderName, settings: Settings, session: aiohttp.ClientSession) -> Provider:
+    """The account of a section of the configuration."""
+    return VoipMs(name, settings, Caller(session, Deadlines(connect=CONNECT_SECONDS, whole=settings.timeout)))
+
+
+KIND: Final = ProviderKind(kind=NAME, settings=Settings, build=build)
+
+
+def _content(part: Part) -> tuple[str, dict[str, str]]:
+    if part.kind is not Kind.MMS:
+        return "sendSMS", {"message": part.text}
+    if len(part.media) > CAPABILITIES.media_count:
+        raise Rejected(Reason.MEDIA_REFUSED, "too_many_media", "VoIP.ms takes three attachments at a time.")
+    media = {f"media{n}": item.url for n, item in enumerate(part.media, start=1)}
+    return "sendMMS", {"message": part.text or (" " if media else ""), **media}
+
+
+def _ten_digits(number: str) -> str:
+    return number[2:] if number.startswith("+1") and len(number) == 12 else number

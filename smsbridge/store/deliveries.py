@@ -1,0 +1,160 @@
+"""Stanzas to JIDs: `waiting ─▶ handing (bytes fixed) ─▶ handed | quarantined | bounced`.
+
+A delivery is written in the transaction of what caused it, so a kill between settling and telling loses neither
+a tick nor an error. Bytes that were fixed once are sent again unchanged, with the same id.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from smsbridge.clock import from_ms, to_ms
+from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, InboxId, MediaId, MessageId
+from smsbridge.core.state import DeliveryState
+from smsbridge.store import history
+from smsbridge.store.database import Row, Transaction, sql
+from smsbridge.store.ids import Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A delivery to be, with what it is about."""
+
+    domain: str
+    kind: DeliveryKind
+    to_jid: str
+    sender: str
+    stanza_id: str
+    body: str = ""
+    about: str = ""
+    reason: str = ""
+    stamp: datetime | None = None
+    label: str = ""
+    media_url: str = ""
+    inbox_id: InboxId | None = None
+    message_id: MessageId | None = None
+    media_id: MediaId | None = None
+
+
+def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
+    """Write a delivery; it waits for the stream."""
+    delivery_id = DeliveryId(ids.new())
+    yield sql(
+        "INSERT INTO delivery (id, domain, kind, to_jid, sender, stanza_id, inbox_id, message_id, media_id, body,"
+        " about, reason, label, media_url, stamp, state, attempt, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)",
+        *(delivery_id, draft.domain, draft.kind, draft.to_jid, draft.sender, draft.stanza_id),
+        *(draft.inbox_id, draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label),
+        *(draft.media_url, to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, to_ms(now)),
+    )
+    yield from _note(ids, now, delivery_id, DeliveryState.WAITING, "bridge")
+    return delivery_id
+
+
+def pending(domain: str, limit: int) -> Transaction[tuple[Delivery, ...]]:
+    """The oldest that are not with the server yet, in order."""
+    rows = yield sql(
+        "SELECT * FROM delivery WHERE domain = $1 AND state IN ('waiting', 'handing') ORDER BY id LIMIT $2",
+        *(domain, limit),
+    )
+    return tuple(_delivery(row) for row in rows)
+
+
+def fix(ids: Ids, now: datetime, fixed: Sequence[tuple[DeliveryId, bytes]]) -> Transaction[None]:
+    """`handing`, with these bytes for good; one more attempt each."""
+    for delivery_id, xml in fixed:
+        rows = yield sql(
+            "UPDATE delivery SET state = 'handing', xml = COALESCE(xml, $2), attempt = attempt + 1"
+            " WHERE id = $1 AND state IN ('waiting', 'handing') RETURNING attempt",
+            *(delivery_id, xml.decode()),
+        )
+        if rows:
+            yield from _note(ids, now, delivery_id, DeliveryState.HANDING, "xmpp", attempt=rows[0]["attempt"])
+
+
+def hand(ids: Ids, now: datetime, delivery_ids: Collection[DeliveryId]) -> Transaction[tuple[DeliveryKind, ...]]:
+    """The server has them. The kinds of those that were still `handing`."""
+    kinds = []
+    for delivery_id in delivery_ids:
+        rows = yield sql(
+            "UPDATE delivery SET state = 'handed', handed_at = $2 WHERE id = $1 AND state = 'handing'"
+            " RETURNING kind, attempt",
+            *(delivery_id, to_ms(now)),
+        )
+        for row in rows:
+            kinds.append(DeliveryKind(row["kind"]))
+            yield from _note(ids, now, delivery_id, DeliveryState.HANDED, "xmpp", attempt=row["attempt"])
+    return tuple(kinds)
+
+
+def quarantine(ids: Ids, now: datetime, delivery_id: DeliveryId, why: str) -> Transaction[bool]:
+    """Set a stanza aside that cannot be handed; it is kept, and never tried again by itself."""
+    rows = yield sql(
+        "UPDATE delivery SET state = 'quarantined' WHERE id = $1 AND state IN ('waiting', 'handing') RETURNING attempt",
+        delivery_id,
+    )
+    for row in rows:
+        yield from _note(ids, now, delivery_id, DeliveryState.QUARANTINED, "xmpp", attempt=row["attempt"], code=why)
+    return bool(rows)
+
+
+def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
+    """The server or the recipient returned one of ours. None if it is not ours, or not from its recipient."""
+    rows = yield sql(
+        "UPDATE delivery SET state = 'bounced' WHERE stanza_id = $1 AND state IN ('handing', 'handed')"
+        " AND (to_jid = $2 OR to_jid LIKE $3 ESCAPE '!') AND kind <> 'error' RETURNING id, kind, attempt",
+        *(stanza_id, bare, f"{_literal(bare)}/%"),
+    )
+    for row in rows:
+        yield from _note(ids, now, row["id"], DeliveryState.BOUNCED, "xmpp", attempt=row["attempt"], code=condition)
+    return DeliveryKind(rows[0]["kind"]) if rows else None
+
+
+def tell_again(message_id: MessageId) -> Transaction[int]:
+    """The client repeated its stanza: the answers that were handed go out once more, as they were."""
+    rows = yield sql(
+        "UPDATE delivery SET state = 'waiting' WHERE message_id = $1 AND kind IN ('receipt', 'error')"
+        " AND state = 'handed' RETURNING id",
+        message_id,
+    )
+    return len(rows)
+
+
+def newest_id() -> Transaction[str]:
+    """The highest row id of the store: fresh ones must sort after it."""
+    rows = yield sql("SELECT max(id) AS id FROM history")
+    return str(rows[0]["id"] or "")
+
+
+def _literal(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def _note(
+    ids: Ids, now: datetime, subject_id: str, state: DeliveryState, who: str, *, attempt: int = 0, code: str = ""
+) -> Transaction[None]:
+    yield from history.note(
+        ids,
+        now,
+        history.Step(subject="delivery", subject_id=subject_id, who=who, state=state, attempt=attempt, code=code),
+    )
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=DeliveryId(row["id"]),
+        domain=row["domain"],
+        kind=DeliveryKind(row["kind"]),
+        to_jid=row["to_jid"],
+        sender=row["sender"],
+        stanza_id=row["stanza_id"],
+        body=row["body"],
+        about=row["about"],
+        reason=row["reason"],
+        stamp=from_ms(row["stamp"]) if row["stamp"] is not None else None,
+        label=row["label"],
+        media_url=row["media_url"],
+        xml=row["xml"].encode() if row["xml"] is not None else None,
+        attempt=row["attempt"],
+        created_at=from_ms(row["created_at"]),
+    )

@@ -1,0 +1,101 @@
+"""Faults that make a whole account, or one line, wait: credentials, funds, the daily quota."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from smsbridge.clock import from_ms, to_ms
+from smsbridge.core.address import Did
+from smsbridge.core.errors import Hold
+from smsbridge.core.message import MessageId, ProviderName
+from smsbridge.store import history
+from smsbridge.store.database import Transaction, sql
+from smsbridge.store.ids import Ids
+
+WHOLE_ACCOUNT = Did("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """A hold that is on. `did` is "" for a whole account; `words` are the carrier's meaning."""
+
+    provider: ProviderName
+    did: Did
+    hold: Hold
+    reason: str
+    code: str
+    words: str
+    since: datetime
+    probes: int
+
+
+def put_on(ids: Ids, now: datetime, row: HoldRow, probe_after: timedelta) -> Transaction[int]:
+    """Raise a hold, or note that a probe found it still there. How often it was probed: 0 means it is new."""
+    rows = yield sql(
+        "INSERT INTO hold (provider, did, hold, reason, code, words, since, probe_at, probes)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) ON CONFLICT (provider, did) DO UPDATE SET hold = excluded.hold,"
+        " reason = excluded.reason, code = excluded.code, words = excluded.words, probe_at = excluded.probe_at,"
+        " probes = hold.probes + 1 RETURNING probes",
+        *(row.provider, row.did, row.hold, row.reason, row.code, row.words, to_ms(now), to_ms(now + probe_after)),
+    )
+    yield from _note(ids, now, row.provider, row.did, row.hold, row.code)
+    return int(rows[0]["probes"])
+
+
+def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transaction[tuple[Hold, ...]]:
+    """The carrier took a part: whatever held this account or this line is over, its parts are due."""
+    rows = yield sql("DELETE FROM hold WHERE provider = $1 AND did IN ('', $2) RETURNING hold, did", provider, did)
+    for row in rows:
+        parts = yield sql(
+            "UPDATE outbox SET state = 'queued', hold = '', due_at = $3, changed_at = $3 WHERE provider = $1"
+            " AND state = 'held' AND ($2 = '' OR did = $2) RETURNING id, attempt",
+            *(provider, row["did"], to_ms(now)),
+        )
+        for part in parts:
+            yield from history.note(
+                ids,
+                now,
+                history.Step(
+                    subject="part", subject_id=part["id"], who="dispatcher", state="queued", attempt=part["attempt"]
+                ),
+            )
+        yield from _note(ids, now, provider, row["did"], "lifted", "")
+    return tuple(Hold(row["hold"]) for row in rows)
+
+
+def current() -> Transaction[tuple[HoldRow, ...]]:
+    """All holds that are on."""
+    rows = yield sql("SELECT * FROM hold ORDER BY since")
+    return tuple(
+        HoldRow(
+            provider=ProviderName(row["provider"]),
+            did=Did(row["did"]),
+            hold=Hold(row["hold"]),
+            reason=row["reason"],
+            code=row["code"],
+            words=row["words"],
+            since=from_ms(row["since"]),
+            probes=row["probes"],
+        )
+        for row in rows
+    )
+
+
+def waiting_untold(now: datetime, patience: timedelta) -> Transaction[tuple[tuple[MessageId, HoldRow], ...]]:
+    """Messages that a hold has kept longer than a person should wait without a word."""
+    pairs: list[tuple[MessageId, HoldRow]] = []
+    for row in (yield from current()):
+        messages = yield sql(
+            "SELECT DISTINCT m.id FROM message m JOIN outbox p ON p.message_id = m.id WHERE p.provider = $1"
+            " AND ($2 = '' OR p.did = $2) AND p.state IN ('queued', 'held') AND m.told = '' AND m.accepted_at < $3",
+            *(row.provider, row.did, to_ms(now - patience)),
+        )
+        pairs.extend((MessageId(message["id"]), row) for message in messages)
+    return tuple(pairs)
+
+
+def _note(ids: Ids, now: datetime, provider: str, did: str, state: str, code: str) -> Transaction[None]:
+    yield from history.note(
+        ids,
+        now,
+        history.Step(subject="hold", subject_id=f"{provider}/{did}", who="dispatcher", state=state, code=code),
+    )

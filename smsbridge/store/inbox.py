@@ -1,0 +1,141 @@
+"""Inbound messages: taken once, whatever a carrier repeats.
+
+The key is (provider, kind, did, the carrier's id). A callback that does not tell its kind is stored as `?` and
+merged with the row of the same did, peer and text that tells it, within two minutes, once. The same key with
+another text is a message of its own (and an alarm): a text is never dropped because an id was used twice.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from smsbridge.clock import to_ms
+from smsbridge.core.message import InboundMessage, InboxId, Kind, Media, MediaId
+from smsbridge.core.state import MediaState
+from smsbridge.store import history
+from smsbridge.store.database import Transaction, sql
+from smsbridge.store.ids import Ids
+
+MERGE_WINDOW = timedelta(minutes=2)
+
+
+class Verdict(StrEnum):
+    FRESH = "fresh"
+    REPEATED = "repeated"
+    CONFLICTING = "conflicting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What taking a message came to. `key` names it for ever; `media`: attachments that were not known before."""
+
+    id: InboxId
+    key: str
+    verdict: Verdict
+    media: tuple[tuple[MediaId, Media], ...] = ()
+
+
+def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]:
+    """Record a message, or find that it is recorded already."""
+    key, text_hash = _key(message), _hash(message.text)
+    rows = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
+    verdict = Verdict.FRESH
+    if rows and rows[0]["text_hash"] != text_hash:
+        verdict, key = Verdict.CONFLICTING, f"{key}\x1f{text_hash}"
+        rows = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
+    known = InboxId(rows[0]["inbox_id"]) if rows else (yield from _untold_twin(now, message, text_hash))
+    if known is not None:
+        if not rows:
+            yield from _remember(now, key, known, text_hash)
+        media = yield from _add_media(ids, now, known, message.media)
+        return Taken(id=known, key=key, verdict=Verdict.REPEATED, media=media)
+    fresh = yield from _insert(ids, now, message, text_hash)
+    yield from _remember(now, key, fresh, text_hash)
+    media = yield from _add_media(ids, now, fresh, message.media)
+    return Taken(id=fresh, key=key, verdict=verdict, media=media)
+
+
+def _key(message: InboundMessage) -> str:
+    if message.provider_id:
+        return f"{message.provider}\x1f{message.kind}\x1f{message.did}\x1f{message.provider_id}"
+    at = str(to_ms(message.sent_at)) if message.sent_at else ""
+    return "\x1f".join((message.provider, message.kind, message.did, "no id", message.peer, at, _hash(message.text)))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Transaction[InboxId | None]:
+    """The same message through the other door, where one of the two did not tell its kind."""
+    rows = yield sql(
+        "SELECT id, kind, provider_id FROM inbox i WHERE provider = $1 AND did = $2 AND peer = $3 AND text_hash = $4"
+        " AND taken_at >= $5 AND (SELECT count(*) FROM inbox_key k WHERE k.inbox_id = i.id) = 1 ORDER BY id",
+        *(message.provider, message.did, message.peer, text_hash, to_ms(now - MERGE_WINDOW)),
+    )
+    for row in rows:
+        is_other_door = (row["kind"] == Kind.UNTOLD) != (message.kind is Kind.UNTOLD)
+        is_same_id = not row["provider_id"] or not message.provider_id or row["provider_id"] == message.provider_id
+        if is_other_door and is_same_id:
+            if row["kind"] == Kind.UNTOLD:
+                yield sql(
+                    "UPDATE inbox SET kind = $2, provider_id = COALESCE($3, provider_id) WHERE id = $1",
+                    *(row["id"], message.kind, message.provider_id),
+                )
+            return InboxId(row["id"])
+    return None
+
+
+def _remember(now: datetime, key: str, inbox_id: InboxId, text_hash: str) -> Transaction[None]:
+    yield sql(
+        "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES ($1, $2, $3, $4)",
+        *(key, inbox_id, text_hash, to_ms(now)),
+    )
+
+
+def _insert(ids: Ids, now: datetime, message: InboundMessage, text_hash: str) -> Transaction[InboxId]:
+    inbox_id = InboxId(ids.new())
+    yield sql(
+        "INSERT INTO inbox (id, provider, source, kind, did, peer, label, others, provider_id, text, text_hash,"
+        " sent_at, taken_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        *(inbox_id, message.provider, message.source, message.kind, message.did, message.peer, message.label),
+        *(json.dumps(message.others), message.provider_id, _storable(message.text), text_hash),
+        *(to_ms(message.sent_at) if message.sent_at else None, to_ms(now)),
+    )
+    yield from history.note(
+        ids,
+        now,
+        history.Step(
+            subject="inbox",
+            subject_id=inbox_id,
+            who="inbound",
+            state="taken",
+            provider_id=message.provider_id or "",
+            code=message.source,
+        ),
+    )
+    return inbox_id
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates cannot be encoded; the sanitiser would replace them anyway."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _add_media(
+    ids: Ids, now: datetime, inbox_id: InboxId, media: tuple[Media, ...]
+) -> Transaction[tuple[tuple[MediaId, Media], ...]]:
+    added = []
+    for n, item in enumerate(media, start=1):
+        media_id = MediaId(ids.new())
+        rows = yield sql(
+            "INSERT INTO media (id, inbox_id, n, url, mime, size, state, attempt, due_at, file, published_url, reason,"
+            " changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, '', '', '', $8)"
+            " ON CONFLICT (inbox_id, url) DO NOTHING RETURNING id",
+            *(media_id, inbox_id, n, item.url, item.mime, item.size, MediaState.WANTED, to_ms(now)),
+        )
+        if rows:
+            added.append((media_id, item))
+    return tuple(added)

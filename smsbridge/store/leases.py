@@ -1,0 +1,42 @@
+"""Who may speak as a component, or call a provider: one holder at a time, fenced by an epoch."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from smsbridge.clock import to_ms
+from smsbridge.store.database import Transaction, sql
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Held until it runs out; `epoch` grows with every change of holder."""
+
+    name: str
+    holder: str
+    epoch: int
+
+
+def take(
+    now: datetime, name: str, holder: str, span: timedelta, *, by_force: bool = False
+) -> Transaction[Lease | None]:
+    """Take or renew a lease; None while another holder's runs.
+
+    `by_force` for a store that proves by other means that nobody else is alive (a lock on its file).
+    """
+    until = to_ms(now + span)
+    rows = yield sql(
+        "INSERT INTO lease (name, holder, epoch, until) VALUES ($1, $2, 1, $3) ON CONFLICT (name) DO UPDATE SET"
+        " epoch = lease.epoch + (CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END),"
+        " holder = excluded.holder, until = excluded.until"
+        " WHERE lease.holder = excluded.holder OR lease.until < $4 OR $5 = 1 RETURNING epoch",
+        *(name, holder, until, to_ms(now), int(by_force)),
+    )
+    return Lease(name=name, holder=holder, epoch=rows[0]["epoch"]) if rows else None
+
+
+def release(lease: Lease) -> Transaction[None]:
+    """Let go, if it is still ours."""
+    yield sql(
+        "UPDATE lease SET until = 0 WHERE name = $1 AND holder = $2 AND epoch = $3",
+        *(lease.name, lease.holder, lease.epoch),
+    )

@@ -1,0 +1,62 @@
+"""Numbered SQL files in `schema/`, forward only; a database from a newer smsbridge is refused.
+
+Each file runs in one transaction together with the row that records it, so a kill in the middle leaves nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.store.database import Database, Transaction, sql
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One file: `0001_house.sql` is version 1."""
+
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def migrations() -> tuple[Migration, ...]:
+    """All that this smsbridge knows, in order."""
+    found = []
+    for file in resources.files("smsbridge.store").joinpath("schema").iterdir():
+        if file.name.endswith(".sql"):
+            number, _, name = file.name.removesuffix(".sql").partition("_")
+            found.append(Migration(version=int(number), name=name, statements=_statements(file.read_text("utf-8"))))
+    return tuple(sorted(found, key=lambda migration: migration.version))
+
+
+async def migrate(database: Database, known: Sequence[Migration] | None = None) -> int:
+    """Bring the database to the newest version and return that; raises `StoreUnavailable` for a newer one."""
+    known = migrations() if known is None else known
+    version = await database.run(_version)
+    newest = known[-1].version
+    if version > newest:
+        raise StoreUnavailable(
+            f"the database is of version {version}, this smsbridge knows {newest}: upgrade smsbridge"
+        )
+    for migration in known:
+        if migration.version > version:
+            await database.run(_apply, migration)
+    return newest
+
+
+def _version() -> Transaction[int]:
+    yield sql("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+    rows = yield sql("SELECT max(version) AS version FROM schema_version")
+    return int(rows[0]["version"] or 0)
+
+
+def _apply(migration: Migration) -> Transaction[None]:
+    for statement in migration.statements:
+        yield sql(statement)
+    yield sql("INSERT INTO schema_version (version, name) VALUES ($1, $2)", migration.version, migration.name)
+
+
+def _statements(script: str) -> tuple[str, ...]:
+    lines = (line for line in script.splitlines() if not line.lstrip().startswith("--"))
+    return tuple(filter(None, (statement.strip() for statement in "\n".join(lines).split(";"))))

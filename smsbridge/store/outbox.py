@@ -1,0 +1,328 @@
+"""Parts awaiting a carrier. Every change of state goes through `move`, which asks the table in `core.state`.
+
+`sending` is committed, with the attempt's fingerprint, before the first byte leaves. A claim takes the oldest
+live part of a conversation and no other, so parts leave strictly one after another; the partial unique index
+over `sending` and `unknown` is the backstop. `attempt` names a claim: an answer to an older one is late.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from smsbridge.clock import from_ms, to_ms
+from smsbridge.core.address import Did, Peer
+from smsbridge.core.errors import Hold, Reason
+from smsbridge.core.line import Receipts
+from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderMessageId, ProviderName
+from smsbridge.core.state import IllegalTransition, PartEvent, PartState, advance
+from smsbridge.core.text import normalise_body
+from smsbridge.store import history
+from smsbridge.store.database import Row, Transaction, sql
+from smsbridge.store.ids import Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """What the outbox keeps of a text besides its parts. `told`: what the sender was told last ("" if nothing)."""
+
+    id: MessageId
+    domain: str
+    owner: str
+    sender: str
+    addressed: str
+    stanza_id: str
+    did: Did
+    receipts: Receipts
+    wants_receipt: bool
+    told: str
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartStatus:
+    """Where a part is, for folding a message and telling about it."""
+
+    id: PartId
+    n: int
+    state: PartState
+    tries: int
+    reason: str
+    code: str
+    words: str
+
+
+_CANDIDATES = (
+    "SELECT p.* FROM outbox p JOIN conversation c ON c.did = p.did AND c.peer = p.peer"
+    " LEFT JOIN hold h ON h.provider = p.provider AND (h.did = '' OR h.did = p.did)"
+    " WHERE p.provider = $1 AND p.state IN ('queued', 'held') AND p.due_at <= $2"
+    " AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.did = p.did AND e.peer = p.peer AND e.id < p.id"
+    " AND e.state IN ('queued', 'held', 'sending', 'unknown'))"
+)
+_FIRST = " ORDER BY p.due_at, p.id LIMIT 1 /* FOR UPDATE OF c SKIP LOCKED */"  # the one dialect token
+_CLAIM = f"{_CANDIDATES} AND p.state = 'queued' AND h.provider IS NULL{_FIRST}"
+_PROBE = f"{_CANDIDATES} AND h.probe_at <= $2{_FIRST}"
+
+
+def key_of(owner: str, addressed: str, stanza_id: str, text: str, media: Sequence[Media]) -> str:
+    """What makes a stanza the repeat of an earlier one; "" where the client gave no id to tell it by."""
+    if not stanza_id:
+        return ""
+    body = json.dumps([text, *(item.url for item in media)])
+    return hashlib.sha256(f"{owner}\x1f{addressed}\x1f{stanza_id}\x1f{body}".encode()).hexdigest()
+
+
+def known(key: str) -> Transaction[MessageId | None]:
+    """The message that this stanza was accepted as, if it is a repeat."""
+    if not key:
+        return None
+    rows = yield sql("SELECT message_id FROM outbox_key WHERE key = $1", key)
+    return MessageId(rows[0]["message_id"]) if rows else None
+
+
+def accept(
+    ids: Ids, now: datetime, message: StoredMessage, key: str, parts: Sequence[tuple[Kind, str, tuple[Media, ...]]],
+    provider: ProviderName, peer: Peer,
+) -> Transaction[None]:  # fmt: skip
+    """Take responsibility for a text: the message, its key and its parts, due now."""
+    at = to_ms(now)
+    yield sql(
+        "INSERT INTO message (id, domain, owner, sender, addressed, stanza_id, did, receipts, wants_receipt, told,"
+        " accepted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        *(message.id, message.domain, message.owner, message.sender, message.addressed, message.stanza_id),
+        *(message.did, message.receipts, int(message.wants_receipt), message.told, at),
+    )
+    yield from history.note(ids, now, _step("message", message.id, "outbound", "accepted"))
+    if key:
+        yield sql("INSERT INTO outbox_key (key, message_id, seen_at) VALUES ($1, $2, $3)", key, message.id, at)
+    yield sql(
+        "INSERT INTO conversation (did, peer, touched_at) VALUES ($1, $2, $3)"
+        " ON CONFLICT (did, peer) DO UPDATE SET touched_at = excluded.touched_at",
+        *(message.did, peer, at),
+    )
+    for n, (kind, text, media) in enumerate(parts, start=1):
+        part_id = ids.new()
+        yield sql(
+            "INSERT INTO outbox (id, message_id, provider, did, peer, kind, n, of_n, text, media, state, hold, due_at,"
+            " attempt, tries, claimed_by, fingerprint, reason, code, words, queued_at, changed_at) VALUES"
+            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'queued', '', $11, 0, 0, '', '', '', '', '', $11, $11)",
+            *(part_id, message.id, provider, message.did, peer, kind, n, len(parts), text, _media_text(media), at),
+        )
+        yield from history.note(ids, now, _step("part", part_id, "outbound", PartState.QUEUED))
+
+
+def claim(
+    ids: Ids, now: datetime, provider: ProviderName, holder: str, lease: timedelta, *, is_probe: bool = False
+) -> Transaction[Part | None]:
+    """The next part that may be tried, now `sending` and ours. None if there is none.
+
+    `is_probe`: one part of an account or a line on hold, to find out whether the fault is gone.
+    """
+    at = to_ms(now)
+    rows = yield sql(_PROBE if is_probe else _CLAIM, provider, at)
+    for row in rows:
+        attempt = row["attempt"] + 1
+        changed = yield sql(
+            "UPDATE outbox SET state = 'sending', hold = '', attempt = $2, tries = tries + 1, claimed_by = $3,"
+            " claimed_at = $4, lease_until = $5, fingerprint = $6, changed_at = $4"
+            " WHERE id = $1 AND attempt = $7 AND state IN ('queued', 'held') RETURNING id",
+            *(row["id"], attempt, holder, at, to_ms(now + lease), _fingerprint(row), row["attempt"]),
+        )
+        if changed:
+            step = _step("part", row["id"], "dispatcher", PartState.SENDING, attempt=attempt)
+            yield from history.note(ids, now, step)
+            return _part(row, attempt)
+    return None
+
+
+def move(
+    ids: Ids, now: datetime, who: str, part_id: PartId, event: PartEvent, *,
+    attempt: int | None = None,
+    due_at: datetime | None = None,
+    counts: bool = True,
+    hold: Hold | None = None,
+    provider_id: ProviderMessageId | None = None,
+    reason: Reason | None = None,
+    code: str = "",
+    words: str = "",
+) -> Transaction[PartState | None]:  # fmt: skip
+    """Carry out one transition of the table. None if it has no meaning (any more): a late or repeated answer.
+
+    `counts`: whether the try was one for the back-off. A carrier's id that another part holds already (a
+    carrier that repeats its ids) is kept in the trail only.
+    """
+    rows = yield sql("SELECT * FROM outbox WHERE id = $1", part_id)
+    if not rows or (attempt is not None and rows[0]["attempt"] != attempt):
+        return None
+    row = rows[0]
+    try:
+        state = advance(PartState(row["state"]), event)
+    except IllegalTransition:
+        return None
+    kept_id = provider_id if provider_id and not (yield from _is_claimed(row, provider_id)) else row["provider_id"]
+    changed = yield sql(
+        "UPDATE outbox SET state = $2, due_at = $3, tries = tries - $4, hold = $5, provider_id = $6, reason = $7,"
+        " code = $8, words = $9, changed_at = $10 WHERE id = $1 AND state = $11 AND attempt = $12 RETURNING id",
+        *(part_id, state, to_ms(due_at) if due_at else row["due_at"], 0 if counts else 1, hold or "", kept_id),
+        *(reason or "", code, words, to_ms(now), row["state"], row["attempt"]),
+    )
+    if not changed:
+        return None
+    step = _step(
+        "part",
+        part_id,
+        who,
+        state,
+        attempt=row["attempt"],
+        provider_id=provider_id or "",
+        reason=reason or "",
+        code=code,
+    )
+    yield from history.note(ids, now, step)
+    return state
+
+
+def message_of(part_id: PartId) -> Transaction[StoredMessage]:
+    """The message that a part belongs to."""
+    rows = yield sql("SELECT m.* FROM message m JOIN outbox p ON p.message_id = m.id WHERE p.id = $1", part_id)
+    return _message(rows[0])
+
+
+def part_with(provider: ProviderName, kind: Kind, provider_id: ProviderMessageId) -> Transaction[PartId | None]:
+    """The part that a carrier knows by this id."""
+    rows = yield sql(
+        "SELECT id FROM outbox WHERE provider = $1 AND kind = $2 AND provider_id = $3", provider, kind, provider_id
+    )
+    return PartId(rows[0]["id"]) if rows else None
+
+
+def message_by_id(message_id: MessageId) -> Transaction[StoredMessage]:
+    """A message that is known to be there."""
+    rows = yield sql("SELECT * FROM message WHERE id = $1", message_id)
+    return _message(rows[0])
+
+
+def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
+    """All parts of a message, in order."""
+    rows = yield sql(
+        "SELECT id, n, state, tries, reason, code, words FROM outbox WHERE message_id = $1 ORDER BY n", message_id
+    )
+    return tuple(
+        PartStatus(
+            id=PartId(row["id"]),
+            n=row["n"],
+            state=PartState(row["state"]),
+            tries=row["tries"],
+            reason=row["reason"],
+            code=row["code"],
+            words=row["words"],
+        )
+        for row in rows
+    )
+
+
+def set_told(message_id: MessageId, told: str) -> Transaction[bool]:
+    """Remember what the sender was told; False if that was told already."""
+    rows = yield sql("UPDATE message SET told = $2 WHERE id = $1 AND told <> $2 RETURNING id", message_id, told)
+    return bool(rows)
+
+
+def in_state(state: PartState, limit: int) -> Transaction[tuple[Part, ...]]:
+    """The oldest parts in a state."""
+    rows = yield sql("SELECT * FROM outbox WHERE state = $1 ORDER BY id LIMIT $2", state, limit)
+    return tuple(_part(row, row["attempt"]) for row in rows)
+
+
+def abandoned(now: datetime, holder: str) -> Transaction[tuple[Part, ...]]:
+    """Parts whose claimant is dead: the lease ran out, or the claim is of an earlier life of this node.
+
+    A holder is `node/life`: at start-up the same node's other lives are known to be dead at once.
+    """
+    node, _, _ = holder.partition("/")
+    rows = yield sql(
+        "SELECT * FROM outbox WHERE state = 'sending' AND claimed_by <> $1"
+        " AND (lease_until < $2 OR substr(claimed_by, 1, $3) = $4) ORDER BY id",
+        *(holder, to_ms(now), len(node) + 1, f"{node}/"),
+    )
+    return tuple(_part(row, row["attempt"]) for row in rows)
+
+
+def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:
+    """Parts that waited too long for their carrier."""
+    rows = yield sql(
+        "SELECT * FROM outbox WHERE state IN ('queued', 'held') AND queued_at < $1 ORDER BY id LIMIT $2",
+        *(to_ms(queued_before), limit),
+    )
+    return tuple(_part(row, row["attempt"]) for row in rows)
+
+
+def next_due(now: datetime, provider: ProviderName) -> Transaction[datetime | None]:
+    """When the next part becomes due (one on hold: is probed). What is due already waits for its conversation."""
+    rows = yield sql(
+        "SELECT min(due) AS due FROM (SELECT CASE WHEN h.probe_at > p.due_at THEN h.probe_at ELSE p.due_at END AS due"
+        " FROM outbox p LEFT JOIN hold h ON h.provider = p.provider AND (h.did = '' OR h.did = p.did)"
+        " WHERE p.provider = $1 AND p.state IN ('queued', 'held')) AS waiting WHERE due > $2",
+        *(provider, to_ms(now)),
+    )
+    return from_ms(rows[0]["due"]) if rows[0]["due"] is not None else None
+
+
+def _is_claimed(row: Row, provider_id: ProviderMessageId) -> Transaction[bool]:
+    rows = yield sql(
+        "SELECT 1 AS one FROM outbox WHERE provider = $1 AND kind = $2 AND provider_id = $3 AND id <> $4",
+        *(row["provider"], row["kind"], provider_id, row["id"]),
+    )
+    return bool(rows)
+
+
+def _fingerprint(row: Row) -> str:
+    """What an attempt is recognised by in a carrier's list."""
+    parts = (row["did"], row["peer"], normalise_body(row["text"] or ""), row["media"])
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _step(
+    subject: str, subject_id: str, who: str, state: str, *, attempt: int = 0, provider_id: str = "", reason: str = "",
+    code: str = "",
+) -> history.Step:  # fmt: skip
+    return history.Step(
+        subject=subject, subject_id=subject_id, who=who, state=state, attempt=attempt, provider_id=provider_id,
+        reason=reason, code=code,
+    )  # fmt: skip
+
+
+def _media_text(media: Sequence[Media]) -> str:
+    return json.dumps([[item.url, item.mime, item.size] for item in media])
+
+
+def _part(row: Row, attempt: int) -> Part:
+    return Part(
+        id=PartId(row["id"]),
+        message_id=MessageId(row["message_id"]),
+        provider=ProviderName(row["provider"]),
+        did=Did(row["did"]),
+        peer=Peer(row["peer"]),
+        kind=Kind(row["kind"]),
+        n=row["n"],
+        of=row["of_n"],
+        text=row["text"] or "",
+        media=tuple(Media(url=url, mime=mime, size=size) for url, mime, size in json.loads(row["media"])),
+        attempt=attempt,
+    )
+
+
+def _message(row: Row) -> StoredMessage:
+    return StoredMessage(
+        id=MessageId(row["id"]),
+        domain=row["domain"],
+        owner=row["owner"],
+        sender=row["sender"],
+        addressed=row["addressed"],
+        stanza_id=row["stanza_id"],
+        did=Did(row["did"]),
+        receipts=Receipts(row["receipts"]),
+        wants_receipt=bool(row["wants_receipt"]),
+        told=row["told"],
+        accepted_at=from_ms(row["accepted_at"]),
+    )

@@ -1,0 +1,181 @@
+"""SQLite: one owner thread, group commit, `synchronous=FULL`.
+
+Transactions that arrive while a commit is being synced are gathered into the next one, each in a savepoint of
+its own: a failing one is rolled back alone. Results are handed to the event loop only after COMMIT has returned.
+If COMMIT itself fails, everybody in the group gets `StoreUnavailable`: whether it happened is unknown.
+"""
+
+import asyncio
+import functools
+import queue
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.store.database import P, Statement, T, Transaction
+
+MAX_GROUP = 256  # past this a group's own work outweighs the sync it saves
+BUSY_SECONDS = 2.0  # a webhook must be refused before its carrier gives up
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+@dataclass(slots=True)
+class _Job:
+    begin: Callable[[], Transaction[Any]]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+_CLOSE = object()
+
+
+class SqliteDatabase:
+    """The embedded store. Built by `SqliteDatabase.open`; used from one event loop."""
+
+    def __init__(self, connection: sqlite3.Connection, observe_commit: Callable[[float], None]) -> None:
+        self._connection = connection
+        self._observe_commit = observe_commit
+        self._jobs: queue.SimpleQueue[_Job | object] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._own, name="sqlite", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def open(cls, path: Path, observe_commit: Callable[[float], None] = lambda _: None) -> "SqliteDatabase":
+        """Open (or create) the file and take it for this process alone; raises `StoreUnavailable`."""
+        connection = await asyncio.to_thread(_connect, path)
+        return cls(connection, observe_commit)
+
+    async def run(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(_Job(functools.partial(work, *args, **kwargs), future))
+        return await future
+
+    async def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._jobs.put(_CLOSE)
+        await asyncio.to_thread(self._thread.join)
+
+    def _own(self) -> None:
+        """The owner thread: gather, run, commit, release."""
+        is_open = True
+        while is_open:
+            group, is_open = self._gather()
+            if group:
+                self._run_group(group)
+                self._loop.call_soon_threadsafe(_release, group)
+        self._connection.close()
+
+    def _gather(self) -> tuple[list[_Job], bool]:
+        group: list[_Job] = []
+        job = self._jobs.get()
+        while True:
+            if not isinstance(job, _Job):
+                return group, False
+            group.append(job)
+            if len(group) == MAX_GROUP:
+                return group, True
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return group, True
+
+    def _run_group(self, group: list[_Job]) -> None:
+        began = time.monotonic()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for job in group:
+                self._run_one(job)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._abandon(group, error)
+        self._observe_commit(time.monotonic() - began)
+
+    def _run_one(self, job: _Job) -> None:
+        self._connection.execute("SAVEPOINT job")
+        try:
+            job.result = self._drive(job.begin())
+        except sqlite3.Error as error:
+            if not self._connection.in_transaction:  # a full disk rolls the whole group back by itself
+                raise
+            job.error = error if isinstance(error, sqlite3.IntegrityError) else _unavailable(error)
+        except Exception as error:  # noqa: BLE001  # it belongs to whoever asked, and to nobody else in the group
+            job.error = error
+        if job.error is not None:
+            self._connection.execute("ROLLBACK TO job")
+        self._connection.execute("RELEASE job")
+
+    def _drive(self, transaction: Transaction[T]) -> T:
+        try:
+            statement = next(transaction)
+            while True:
+                try:
+                    rows = self._execute(statement)
+                except sqlite3.IntegrityError as error:
+                    statement = transaction.throw(error)  # a transaction may expect a conflict
+                else:
+                    statement = transaction.send(rows)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _execute(self, statement: Statement) -> list[Any]:
+        return self._connection.execute(_in_dialect(statement.text), statement.params).fetchall()
+
+    def _abandon(self, group: list[_Job], error: sqlite3.Error) -> None:
+        for job in group:
+            job.error = _unavailable(error)
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error as second:
+                for job in group:
+                    job.error = _unavailable(second)
+
+
+def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
+    wrapped = StoreUnavailable(f"{type(error).__name__}: {error.sqlite_errorname or 'unknown'}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _release(group: list[_Job]) -> None:
+    for job in group:
+        if job.future.cancelled():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
+
+
+@functools.lru_cache(maxsize=512)
+def _in_dialect(text: str) -> str:
+    return _PARAMETER.sub(r"?\1", text)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise StoreUnavailable("the database file is damaged; restore it from a backup, it was left as it is")
+    except (sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(f"cannot open the database: {error}") from error
+    return connection

@@ -1,0 +1,1 @@
+"""The XMPP side: the only package that knows slixmpp."""

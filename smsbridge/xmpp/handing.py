@@ -1,0 +1,186 @@
+"""From the store to the stream: claim, render, fix, write, and settle when the fence is answered.
+
+    claim ─▶ render ─▶ fix (commit: these bytes) ─▶ one write with a fence ─pong─▶ hand (commit)
+                └ unrenderable ─▶ quarantine              └ the stream dies ─▶ claimed again, the same bytes
+
+Nothing is written that is not fixed; what is written and not proved is claimed again by the next stream. Deliveries
+go in the order they are claimed in. A settle may overlap with the next batch; what is proved and not settled yet is
+never claimed. `pump` lives as long as a stream, `settle` as long as the component.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from smsbridge.bridge.handover import HandOver, Rendered
+from smsbridge.clock import Clock
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.message import Delivery, DeliveryId
+from smsbridge.core.pacing import RECONNECT_BACKOFF
+from smsbridge.log import Event, Log
+from smsbridge.xmpp.fence import Fence
+from smsbridge.xmpp.suspicion import Death, Suspicion
+from smsbridge.xmpp.wire import Unrenderable
+
+TIRED_ATTEMPTS: Final = 8  # after so many tries, some by an earlier process, a delivery goes alone
+CLOSES_STREAM: Final = "the server closes the stream over this stanza"
+
+_log = Log("xmpp")
+
+
+class Handing:
+    """The pump between a `HandOver` and one stream after another.
+
+    `write` puts bytes on the stream; it is called only while `is_up` says so.
+    """
+
+    def __init__(
+        self,
+        *,
+        handover: HandOver,
+        render: Callable[[Delivery], bytes],
+        fence: Fence,
+        is_up: Callable[[], bool],
+        write: Callable[[bytes], None],
+        clock: Clock,
+        roll: Callable[[], float],
+        batch: int,
+        window: int,
+        idle: float,
+    ) -> None:
+        self._handover = handover
+        self._render = render
+        self._fence = fence
+        self._is_up = is_up
+        self._write = write
+        self._clock = clock
+        self._roll = roll
+        self._batch = batch
+        self._window = window
+        self._idle = idle
+        self._suspicion = Suspicion()
+        self._proved: dict[DeliveryId, None] = {}  # a set that keeps its order
+        self._changed = asyncio.Event()
+        self._is_taking = True
+        self._is_in_round = False
+
+    async def pump(self) -> None:
+        """Hand over what there is, and what comes, until the stream is down or `drain` was called."""
+        failures = 0
+        while self._is_taking and self._is_up():
+            self._is_in_round = True
+            try:
+                went = await self._round()
+                failures = 0
+            except StoreUnavailable:
+                failures += 1
+                _log.warning(Event.STORE_FAILED, while_doing="claim")
+            finally:
+                self._is_in_round = False
+                self._changed.set()
+            if failures:
+                await asyncio.sleep(RECONNECT_BACKOFF.delay(failures, self._roll()))
+            elif not went:
+                await self._handover.wait(self._idle)
+
+    async def settle(self) -> None:
+        """Commit what was proved, for ever: a proof outlives its stream."""
+        failures = 0
+        while True:
+            await self._until(lambda: bool(self._proved))
+            ids = list(self._proved)
+            try:
+                await self._handover.hand(ids)
+            except StoreUnavailable:
+                failures += 1
+                _log.warning(Event.STORE_FAILED, while_doing="settle")
+                await asyncio.sleep(RECONNECT_BACKOFF.delay(failures, self._roll()))
+                continue
+            failures = 0
+            for row in ids:
+                del self._proved[row]
+            self._changed.set()
+
+    def pong(self, stanza_id: str) -> None:
+        """An answer to a fence came."""
+        proved = self._fence.pong(stanza_id, self._clock.monotonic())
+        self._suspicion.acquit(proved)
+        self._proved.update(dict.fromkeys(proved))
+        self._changed.set()
+
+    def lost(self, death: Death) -> bool:
+        """The stream is gone and the pump has ended. True: a stanza of ours is to blame, and being looked for."""
+        unproved = self._fence.renew()
+        self._suspicion.died(death, unproved)
+        self._changed.set()
+        return bool(unproved) and death is Death.FAULT
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing new; return when all that was written is proved and settled, or after so many seconds."""
+        self._is_taking = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._until(lambda: not (self._is_in_round or self._fence.in_flight or self._proved))
+
+    async def _round(self) -> bool:
+        """One batch. False: there is nothing to hand over now."""
+        while (convicted := self._suspicion.convicted) is not None:
+            await self._handover.quarantine(convicted, CLOSES_STREAM)
+            self._suspicion.forget(convicted)
+        is_trial = bool(self._suspicion.chunk)
+        await self._until(lambda: not self._fence.in_flight if is_trial else self._room > 0)
+        if not self._is_taking:
+            return False
+        if is_trial:
+            await self._try_alone(self._suspicion.chunk)
+            return True
+        rows = await self._handover.claim(min(self._batch, self._room), self._busy)
+        fresh = next((n for n, row in enumerate(rows) if row.attempt >= TIRED_ATTEMPTS), len(rows))
+        if fresh == 0 and rows:
+            self._suspicion.accuse(rows[0].id)
+        else:
+            await self._send(rows[:fresh])
+        return bool(rows)
+
+    @property
+    def _busy(self) -> frozenset[DeliveryId]:
+        return frozenset(self._proved).union(self._fence.in_flight)
+
+    @property
+    def _room(self) -> int:
+        return self._window - len(self._busy)
+
+    async def _try_alone(self, chunk: tuple[DeliveryId, ...]) -> None:
+        # They were claimed before anything that waits now; the margin is for what was put back since.
+        rows = await self._handover.claim(len(chunk) + self._window, self._busy)
+        suspects = [row for row in rows if row.id in chunk]
+        self._suspicion.acquit(set(chunk).difference(row.id for row in suspects))
+        await self._send(suspects)
+
+    async def _send(self, rows: Sequence[Delivery]) -> None:
+        rendered = [fixed for row in rows if (fixed := await self._rendered(row)) is not None]
+        if not rendered:
+            return
+        await self._handover.fix(rendered)
+        if self._is_up():
+            fence = self._fence.seal([fixed.id for fixed in rendered], self._clock.monotonic())
+            self._write(b"".join([*(fixed.xml for fixed in rendered), fence]))
+
+    async def _rendered(self, row: Delivery) -> Rendered | None:
+        if row.xml is not None:
+            return Rendered(id=row.id, xml=row.xml)
+        try:
+            return Rendered(id=row.id, xml=self._render(row))
+        except Unrenderable as error:
+            why = error.why
+        except Exception as error:  # noqa: BLE001 - one row that we cannot draw must not stop all the others
+            _log.crash(Event.STANZA_FAILED, error)
+            why = f"rendering failed: {type(error).__name__}"
+        await self._handover.quarantine(row.id, why)
+        return None
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._changed.clear()
+            await self._changed.wait()

@@ -1,0 +1,136 @@
+"""What happens when a message or a presence arrives: translate, call the bridge, let the error table answer.
+
+slixmpp's own dispatch of both is taken out: it looks at bodies only, fires twice for an error that echoes one, and
+answers probes of owners with `unsubscribed`. Here each message is seen exactly once. Messages reach the bridge in the
+order in which they came, each in a task of its own; a task that fails answers its sender, never an error stanza.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+from xml.etree import ElementTree as ET
+
+from slixmpp import ComponentXMPP
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher.base import MatcherBase
+from slixmpp.xmlstream.stanzabase import StanzaBase
+
+from smsbridge.clock import Clock
+from smsbridge.core.errors import Reason, Refused, StoreUnavailable
+from smsbridge.core.line import Directory
+from smsbridge.core.message import OutboundMessage
+from smsbridge.log import Event, Log
+from smsbridge.metrics import Metrics
+from smsbridge.xmpp import disco
+from smsbridge.xmpp.errors import Envelope, error_reply
+from smsbridge.xmpp.presence import answer_presence, render_answers
+from smsbridge.xmpp.stanzas import Bounce, Ignored, envelope_of, read_message
+
+_log = Log("xmpp")
+
+# the names under which BaseXMPP registers its own
+_REPLACED: Final = ("IM", "IMError", "Presence")
+
+
+class Outbound(Protocol):
+    """Takes a text: committed when it returns; raises `Refused` or `StoreUnavailable`."""
+
+    async def accept(self, message: OutboundMessage) -> None: ...
+
+
+class HandOver(Protocol):
+    """Learns that a stanza of ours came back; False if it is not ours."""
+
+    async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool: ...
+
+
+class Handlers:
+    """The handlers of one component, whatever streams it has in turn."""
+
+    def __init__(
+        self,
+        *,
+        outbound: Outbound,
+        handover: HandOver,
+        directory: Callable[[], Directory],
+        domain: str,
+        send: Callable[[bytes], None],
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._outbound = outbound
+        self._handover = handover
+        self._directory = directory
+        self._domain = domain
+        self._send = send
+        self._metrics = metrics
+        self._clock = clock
+        self._running: set[asyncio.Task[None]] = set()
+
+    def install(self, stream: ComponentXMPP) -> None:
+        """Take the place of slixmpp's own handlers of messages and presence, and answer disco, version, ping, time."""
+        for name in _REPLACED:
+            stream.remove_handler(name)
+        stream.register_handler(Callback("smsbridge message", _Named("message"), self._on_message))
+        stream.register_handler(Callback("smsbridge presence", _Named("presence"), self._on_presence))
+        disco.install(stream, self._clock)
+
+    async def drain(self) -> None:
+        """Return when everything that came has been taken and answered."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _on_message(self, stanza: StanzaBase) -> None:
+        task = asyncio.get_running_loop().create_task(self._take(stanza.xml))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _on_presence(self, stanza: StanzaBase) -> None:
+        envelope = envelope_of(stanza.xml)
+        try:
+            answers = answer_presence(envelope, directory=self._directory(), domain=self._domain)
+            for xml in render_answers(answers, domain=self._domain):
+                self._send(xml)
+        except Exception as error:  # noqa: BLE001 - a presence is no reason to lose the stream
+            _log.crash(Event.STANZA_FAILED, error, stanza="presence")
+
+    async def _take(self, element: ET.Element) -> None:
+        try:
+            await self._act(element)
+        except Refused as refused:
+            self._refuse(envelope_of(element), refused)
+        except StoreUnavailable as error:
+            _log.crash(Event.STORE_FAILED, error, stanza="message")
+            self._refuse(envelope_of(element), Refused(Reason.NOT_STORED))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
+            _log.crash(Event.STANZA_FAILED, error, stanza="message")
+            self._refuse(envelope_of(element), Refused(Reason.BUG))
+
+    async def _act(self, element: ET.Element) -> None:
+        match read_message(element, domain=self._domain):
+            case OutboundMessage() as text:
+                await self._outbound.accept(text)
+            case Bounce(stanza_id=stanza_id, from_bare_jid=recipient, condition=condition):
+                await self._handover.bounce(stanza_id, recipient, condition)
+            case Refused() as refused:
+                raise refused
+            case Ignored(why=why, is_odd=is_odd):
+                if is_odd:
+                    _log.info(Event.STANZA_IGNORED, why=why)
+
+    def _refuse(self, envelope: Envelope, refused: Refused) -> None:
+        if envelope.type == "error":  # RFC 6120, 8.3.1: an error is never answered
+            return
+        self._metrics.outbound_refused.labels(reason=refused.reason.value).inc()
+        _log.info(Event.TEXT_REFUSED, reason=refused.reason.value)
+        try:
+            self._send(error_reply(envelope, refused, domain=self._domain))
+        except Exception as error:  # noqa: BLE001 - nobody is left to tell
+            _log.crash(Event.STANZA_FAILED, error, stanza="error")
+
+
+class _Named(MatcherBase):
+    """Matches top-level stanzas by the name of the raw element."""
+
+    def match(self, xml: StanzaBase) -> bool:
+        return str(xml.xml.tag).endswith("}" + self._criteria)

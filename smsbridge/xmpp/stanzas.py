@@ -1,0 +1,305 @@
+"""Stanza to core and back, as functions.
+
+Out: `render` makes the one stanza of a delivery. In: `read_message` says what a message is, looking at the raw
+element only (slixmpp's interfaces create what they are asked for) and at its direct children only: authority is the
+outer `from`, and what is carried inside (carbons, forwards, archives, events) is never acted on.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.message import Delivery, DeliveryKind, Media, OutboundMessage
+from smsbridge.core.text import xml_clean
+from smsbridge.xmpp import jids, wire
+from smsbridge.xmpp.errors import Envelope, add_error
+from smsbridge.xmpp.wire import Unrenderable
+
+__all__ = ["Bounce", "Ignored", "Reading", "Unrenderable", "envelope_of", "read_message", "render"]
+
+DELAY_WORTH_TELLING: Final = timedelta(seconds=30)
+CANNOT_CHANGE: Final = "A text that was sent cannot be changed. Send what you want to add as a new text."
+CANNOT_RETRACT: Final = "A text that was sent cannot be taken back."
+
+CHAT_MARKERS: Final = "urn:xmpp:chat-markers:0"
+DELAY: Final = "urn:xmpp:delay"
+HINTS: Final = "urn:xmpp:hints"
+NICK: Final = "http://jabber.org/protocol/nick"
+OOB: Final = "jabber:x:oob"
+RECEIPTS: Final = "urn:xmpp:receipts"
+STANZA_IDS: Final = "urn:xmpp:sid:0"
+FALLBACK: Final = "urn:xmpp:fallback:0"
+REPLY: Final = "urn:xmpp:reply:0"
+REACTIONS: Final = "urn:xmpp:reactions:0"
+STREAMS: Final = frozenset({"jabber:client", "jabber:component:accept"})
+
+# namespace prefixes, with the names in them that mean "someone else's stanza is in here" ("" is all of them)
+_NESTED: Final = (
+    ("urn:xmpp:carbons:", "sent"),
+    ("urn:xmpp:carbons:", "received"),
+    ("urn:xmpp:forward:", ""),
+    ("urn:xmpp:mam:", ""),
+    ("urn:xmpp:privilege:", ""),
+    ("urn:xmpp:delegation:", ""),
+    ("http://jabber.org/protocol/pubsub", ""),
+    ("http://jabber.org/protocol/muc#user", ""),  # an invitation, or a room's words
+    ("jabber:x:conference", ""),
+)
+_ENCRYPTED: Final = (
+    ("eu.siacs.conversations.axolotl", ""),
+    ("urn:xmpp:omemo:", ""),
+    ("urn:xmpp:openpgp:", ""),
+    ("urn:xmpp:eme:", ""),
+    ("jabber:x:encrypted", ""),
+    ("urn:ietf:params:xml:ns:xmpp-e2e", ""),
+)
+_CORRECTED: Final = (("urn:xmpp:message-correct:", "replace"),)
+_RETRACTED: Final = (("urn:xmpp:message-retract:", "retract"),)
+_FASTENED: Final = "urn:xmpp:fasten:0"  # what carried a retraction before version 1
+_RECEIPT_WANTED: Final = ((RECEIPTS, "request"),)
+
+_OFFSET: Final = re.compile("[0-9]{1,9}")
+# OTR protocol version 3, "Requesting an OTR conversation": a tag of blanks, then one of eight for each version
+_OTR_TAG: Final = re.compile("( \t  \t\t\t\t \t \t \t  )(?: \t \t  \t |  \t\t  \t |  \t\t  \t\t)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Not for us to act on; `why` is for the log, where it is odd."""
+
+    why: str
+    is_odd: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounce:
+    """A recipient's server or client gave one of our stanzas back."""
+
+    stanza_id: str
+    from_bare_jid: str
+    condition: str
+
+
+Reading = OutboundMessage | Bounce | Refused | Ignored
+
+
+def render(delivery: Delivery, *, now: datetime | None = None) -> bytes:
+    """The `<message/>` of a delivery; raises `Unrenderable`.
+
+    A text that is old by then says when it was written; `now` is the moment of handing over, by default that of the
+    delivery's own creation.
+    """
+    match delivery.kind:
+        case DeliveryKind.TEXT | DeliveryKind.MEDIA:
+            element = _chat(delivery, now or delivery.created_at)
+        case DeliveryKind.NOTICE:
+            element = _stanza(delivery, to=_bare(delivery.to_jid), stanza_id=delivery.stanza_id)
+            wire.add(element, "body", text=delivery.body)
+            wire.add(element, "store", HINTS)
+        case DeliveryKind.RECEIPT:
+            element = _receipt(delivery)
+        case DeliveryKind.ERROR:
+            element = _error(delivery)
+        case DeliveryKind.CARBON:
+            raise Unrenderable("carbons are not made yet")
+    return wire.serialise(element, domain=delivery.domain)
+
+
+def envelope_of(element: ET.Element) -> Envelope:
+    """Whom an answer would go to, and whether it may: an error is never answered."""
+    return Envelope(
+        name=element.tag.rpartition("}")[2],
+        sender=element.get("from", ""),
+        addressed=element.get("to", ""),
+        id=element.get("id", ""),
+        type=element.get("type", ""),
+    )
+
+
+def read_message(element: ET.Element, *, domain: str) -> Reading:
+    """What a message to us is. Unknown types count as normal (RFC 6121, 5.2.2); a blank body says nothing."""
+    envelope = envelope_of(element)
+    try:
+        owner, is_ours = _parties(envelope, domain)
+    except ValueError:
+        return Ignored("from or to is no JID", is_odd=True)
+    if not is_ours:
+        return Ignored("not between a user and us")
+    if envelope.type == "error":
+        return _bounce(element, owner)
+    if envelope.type in {"headline", "groupchat"}:
+        return Ignored(envelope.type)
+    if _has(element, _NESTED):
+        return Ignored("nested", is_odd=True)
+    return _refusal(element) or _text(element, envelope, owner)
+
+
+def _chat(delivery: Delivery, now: datetime | None) -> ET.Element:
+    element = _stanza(delivery, to=_bare(delivery.to_jid), stanza_id=delivery.stanza_id)
+    if delivery.kind is DeliveryKind.MEDIA:
+        if not delivery.media_url:
+            raise Unrenderable("media without URL")
+        # Dino and Conversations show a picture only if the body is the very URL
+        wire.add(element, "body", text=delivery.media_url)
+        wire.add(wire.add(element, "x", OOB), "url", text=delivery.media_url)
+    else:
+        wire.add(element, "body", text=delivery.body)
+    wire.add(element, "origin-id", STANZA_IDS, id=delivery.stanza_id)
+    wire.add(element, "store", HINTS)
+    wire.add(element, "markable", CHAT_MARKERS)
+    if delivery.label:
+        wire.add(element, "nick", NICK, text=delivery.label)
+    if delivery.stamp and (now is None or now - delivery.stamp > DELAY_WORTH_TELLING):
+        stamp = f"{delivery.stamp.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"  # XEP-0082
+        wire.add(element, "delay", DELAY, **{"from": delivery.domain, "stamp": stamp})
+    return element
+
+
+def _receipt(delivery: Delivery) -> ET.Element:
+    if not delivery.about:
+        raise Unrenderable("a receipt for nothing")
+    element = _stanza(delivery, to=delivery.to_jid, stanza_id=delivery.stanza_id)
+    wire.add(element, "received", RECEIPTS, id=delivery.about)
+    wire.add(element, "store", HINTS)
+    return element
+
+
+def _error(delivery: Delivery) -> ET.Element:
+    """Clients find the text that failed by its own id; servers drop an error to a bare JID."""
+    try:
+        reason = Reason(delivery.reason)
+    except ValueError:
+        raise Unrenderable("an error of unknown reason") from None
+    element = _stanza(delivery, to=delivery.to_jid, stanza_id=delivery.about, stanza_type="error")
+    add_error(element, reason, delivery.body)
+    return element
+
+
+def _stanza(delivery: Delivery, *, to: str, stanza_id: str, stanza_type: str = "chat") -> ET.Element:
+    if "@" in delivery.sender or not delivery.sender:
+        sender = delivery.sender or delivery.domain
+    else:
+        sender = f"{delivery.sender}@{delivery.domain}"
+    return wire.stanza("message", sender=sender, to=to, stanza_id=stanza_id, stanza_type=stanza_type)
+
+
+def _bare(jid: str) -> str:
+    return jid.partition("/")[0]
+
+
+def _parties(envelope: Envelope, domain: str) -> tuple[str, bool]:
+    """The bare sender, and whether this came from elsewhere to our domain; raises ValueError."""
+    owner, addressed = jids.bare(envelope.sender), jids.bare(envelope.addressed)
+    return owner, _domain(addressed) == domain and _domain(owner) not in {"", domain}
+
+
+def _domain(bare: str) -> str:
+    return bare.rpartition("@")[2]
+
+
+def _bounce(element: ET.Element, owner: str) -> Bounce | Ignored:
+    stanza_id = element.get("id", "")
+    if not stanza_id:
+        return Ignored("an error about nothing")
+    conditions = (
+        name
+        for error in _children(element, STREAMS, "error")
+        for namespace, name in map(_split, error)
+        if namespace == wire.STANZA_ERRORS and name != "text"
+    )
+    return Bounce(stanza_id=stanza_id, from_bare_jid=owner, condition=next(conditions, "undefined-condition"))
+
+
+def _refusal(element: ET.Element) -> Refused | None:
+    """What cannot be a text, whatever a fallback body says in its place."""
+    if _has(element, _ENCRYPTED) or _body(element).startswith("?OTR"):
+        return Refused(Reason.ENCRYPTED)
+    if _has(element, _CORRECTED):
+        return Refused(Reason.NOT_ANSWERABLE, CANNOT_CHANGE)
+    if any(_has(each, _RETRACTED) for each in (element, *_children(element, {_FASTENED}, "apply-to"))):
+        return Refused(Reason.NOT_ANSWERABLE, CANNOT_RETRACT)
+    return None
+
+
+def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessage | Refused | Ignored:
+    text = _OTR_TAG.sub("", _without_fallback(element, _body(element)))
+    urls = tuple(dict.fromkeys(_urls(element)))
+    if text.strip() in {"", *urls}:
+        text = ""
+    if not text and not urls:
+        return Ignored("nothing to send")
+    if not jids.localpart_of(envelope.addressed):
+        example = f"+15559870002@{_bare(envelope.addressed)}"
+        return Refused(Reason.BAD_ADDRESS, f"Nobody reads this. Write to a number, such as {example}.")
+    return OutboundMessage(
+        owner=owner,
+        sender=envelope.sender,
+        addressed=envelope.addressed,
+        stanza_id=envelope.id,
+        text=text,
+        media=tuple(Media(url=url) for url in urls),
+        wants_receipt=_has(element, _RECEIPT_WANTED),
+    )
+
+
+def _body(element: ET.Element) -> str:
+    """The body in the stanza's own language (the one without xml:lang), else the first of them."""
+    bodies = sorted(_children(element, STREAMS, "body"), key=lambda body: wire.LANG in body.attrib)
+    return xml_clean("".join(bodies[0].itertext())) if bodies else ""
+
+
+def _urls(element: ET.Element) -> Iterator[str]:
+    for x in _children(element, {OOB}, "x"):
+        for url in _children(x, {OOB}, "url"):
+            if url.text and url.text.strip():
+                yield url.text.strip()
+
+
+def _without_fallback(element: ET.Element, body: str) -> str:
+    """The body without what XEP-0428 marks as a quotation (0461) or as standing for a reaction (0444).
+
+    Ranges count code points. A reply must tell its range: read as "all of it", a mark without one would lose a text.
+    """
+    spans: list[tuple[int, int]] = []
+    for fallback in _children(element, {FALLBACK}, "fallback"):
+        about = fallback.get("for")
+        if about not in {REPLY, REACTIONS}:
+            continue
+        ranges = [_span(mark) for mark in _children(fallback, {FALLBACK}, "body")]
+        spans += [span for span in ranges if span]
+        if about == REACTIONS and not any(ranges):
+            spans.append((0, len(body)))
+    kept, at = [], 0
+    for start, end in sorted(spans):
+        kept.append(body[at : max(at, start)])
+        at = max(at, end)
+    return "".join([*kept, body[at:]])
+
+
+def _span(mark: ET.Element) -> tuple[int, int] | None:
+    start, end = mark.get("start", ""), mark.get("end", "")
+    if not (_OFFSET.fullmatch(start) and _OFFSET.fullmatch(end)):
+        return None
+    return int(start), int(end)
+
+
+def _has(element: ET.Element, kinds: tuple[tuple[str, str], ...]) -> bool:
+    """Whether a direct child is of one of these kinds (prefix of the namespace, name or "")."""
+    return any(
+        namespace.startswith(prefix) and wanted in ("", name)
+        for namespace, name in map(_split, element)
+        for prefix, wanted in kinds
+    )
+
+
+def _children(element: ET.Element, namespaces: frozenset[str] | set[str], name: str) -> Iterator[ET.Element]:
+    return (child for child in element if (parts := _split(child))[0] in namespaces and parts[1] == name)
+
+
+def _split(element: ET.Element) -> tuple[str, str]:
+    namespace, _, name = element.tag.rpartition("}")
+    return namespace[1:], name

@@ -1,0 +1,78 @@
+"""What becomes of an element before it may be written to the stream: serialised, read back, compared, bounded.
+
+One illegal character, one stanza without `from` or with an impossible JID closes the component stream for
+everybody, so nothing of ours is written that did not pass `serialise`. Elements are built without a namespace (the
+stream's own), children carry theirs in a literal `xmlns` attribute, as clients are used to see it.
+"""
+
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from slixmpp import JID
+
+from smsbridge.core.text import xml_clean
+
+MAX_STANZA: Final = 65_536  # bytes; Prosody and ejabberd close the stream at a size that their admin chooses
+
+STANZA_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"
+LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+class Unrenderable(Exception):
+    """This can not be a stanza. `why` holds neither text nor number."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def stanza(name: str, *, sender: str, to: str, stanza_id: str = "", stanza_type: str = "") -> ET.Element:
+    """A top-level element; an empty attribute is left out."""
+    given = {"from": sender, "to": to, "id": stanza_id, "type": stanza_type}
+    return ET.Element(name, {attribute: value for attribute, value in given.items() if value})
+
+
+def add(parent: ET.Element, tag: str, xmlns: str = "", text: str = "", **attributes: str) -> ET.Element:
+    """A child whose text is made fit for XML; `xmlns` "" is the parent's."""
+    child = ET.SubElement(parent, tag, {"xmlns": xmlns, **attributes} if xmlns else attributes)
+    child.text = xml_clean(text) or None
+    return child
+
+
+def serialise(element: ET.Element, *, domain: str) -> bytes:
+    """The stanza as UTF-8, proved to be read as it was meant; raises `Unrenderable`."""
+    if _jid(element.get("from", "")).domain != domain:
+        raise Unrenderable("from is not of our domain")
+    _jid(element.get("to", ""))
+    try:
+        xml = ET.tostring(element, encoding="unicode").encode()
+        parsed = ET.fromstring(xml)  # noqa: S314 - our own bytes
+    except (UnicodeEncodeError, ET.ParseError) as error:
+        raise Unrenderable(f"not XML ({type(error).__name__})") from None  # the cause would quote the text
+    if len(xml) > MAX_STANZA:
+        raise Unrenderable(f"larger than {MAX_STANZA} bytes")
+    if not _is_same(element, parsed, ""):
+        raise Unrenderable("read back as something else")
+    return xml
+
+
+def _jid(text: str) -> JID:
+    try:
+        jid = JID(text)
+    except ValueError:
+        raise Unrenderable("from or to is no JID") from None
+    if not jid.domain:
+        raise Unrenderable("from or to is missing")
+    return jid
+
+
+def _is_same(meant: ET.Element, parsed: ET.Element, namespace: str) -> bool:
+    namespace = meant.get("xmlns", namespace)
+    attributes = {name: value for name, value in meant.attrib.items() if name != "xmlns"}
+    return (
+        parsed.tag == (f"{{{namespace}}}{meant.tag}" if namespace else meant.tag)
+        and parsed.attrib == attributes
+        and (parsed.text or "") == (meant.text or "")
+        and len(parsed) == len(meant)
+        and all(_is_same(child, copy, namespace) for child, copy in zip(meant, parsed, strict=True))
+    )

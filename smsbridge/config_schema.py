@@ -1,7 +1,6 @@
-"""The sections of the configuration as pydantic models. Only `config` imports this; the words for errors are made there.
+"""The sections of the configuration as pydantic models. Only `config` imports this, and words the errors.
 
-A field of type `SecretStr` called `x` may be written `x` or `x_file`; one of type `tuple[SecretStr, ...]` called `xs`
-may be written `xs` (a list), `x` (one), or `x_file` (one on each line). The files are read before the models see them.
+Secrets are read before the models see them: `config_secrets` has the forms in which they may be written.
 """
 
 import logging
@@ -11,7 +10,8 @@ import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, get_args, get_origin
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import phonenumbers
 from pydantic import (
@@ -26,7 +26,8 @@ from pydantic import (
     model_validator,
 )
 
-from smsbridge.config_yaml import quoted
+from smsbridge.config_secrets import secret_forms
+from smsbridge.config_yaml import Place, quoted
 from smsbridge.core.address import Did, parse_did
 from smsbridge.core.gate import NORTH_AMERICA
 from smsbridge.core.line import AddressStyle, Receipts
@@ -60,36 +61,6 @@ class Account:
     name: ProviderName
     kind: str
     settings: BaseModel
-
-
-@dataclass(frozen=True, slots=True)
-class SecretForms:
-    """How a secret field may be written; `is_many` where several are valid at a time."""
-
-    field: str
-    is_many: bool
-
-    @property
-    def single(self) -> str:
-        return self.field.removesuffix("s") if self.is_many else self.field
-
-    @property
-    def file(self) -> str:
-        return f"{self.single}_file"
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return (self.single, self.file, self.field) if self.is_many else (self.single, self.file)
-
-
-def secret_forms(model: type[BaseModel]) -> tuple[SecretForms, ...]:
-    """The secret fields of a settings model."""
-    found = []
-    for name, described in model.model_fields.items():
-        annotation = described.annotation
-        if annotation is SecretStr or SecretStr in get_args(annotation):
-            found.append(SecretForms(name, is_many=get_origin(annotation) is tuple))
-    return tuple(found)
 
 
 def known_keys(model: type[BaseModel]) -> tuple[str, ...]:
@@ -225,6 +196,11 @@ class StoreSettings(Section):
 
     url: StoreUrl = Field(default_factory=_default_store_url)
 
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return Path(self.url.removeprefix(_SQLITE))
+
 
 class LineSettings(Section):
     """What differs for one DID."""
@@ -301,3 +277,16 @@ def schema_of(model: type[BaseModel], ref_template: str) -> dict[str, Any]:
         if forms.field in schema.get("required", ()):
             schema["required"].remove(forms.field)
     return schema
+
+
+SECTIONS: dict[Place, type[BaseModel]] = {  # "*" is any key
+    (): Config,
+    ("xmpp",): XmppSettings,
+    ("http",): HttpSettings,
+    ("store",): StoreSettings,
+    ("lines", "*"): LineSettings,
+    ("caps",): Caps,
+    ("caps", "per_owner"): OwnerCaps,
+    ("prices",): Prices,
+    ("log",): LogSettings,
+}

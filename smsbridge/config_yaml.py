@@ -1,14 +1,15 @@
 """The YAML of the configuration as a tree of plain values that knows its lines. Only `config` imports this.
 
-YAML 1.1 has traps for numbers, and they are refused in words: an unquoted `+15145550100` is an integer, `NO` is false,
-of two equal keys the last wins silently. Aliases can blow a small file up: they are counted, and so is what they expand to.
+YAML 1.1 has traps, and they are refused in words: an unquoted `+15145550100` is an integer, `NO` is false, and of two
+equal keys the last wins silently. Aliases can blow a small file up: they are counted, and so is what they expand to.
 
-No problem quotes a value of the file, except a key and an unquoted number where a DID is meant: any other may be a secret.
+No problem quotes a value of the file, except an unquoted number or truth where text is meant: the rest may be secret.
 """
 
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -19,6 +20,7 @@ from smsbridge.core.address import normalise_did
 Place = tuple[str | int, ...]
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
+MAX_BYTES = 1024 * 1024
 MAX_ALIASES = 50
 MAX_DEPTH = 32
 MAX_NODES = 100_000
@@ -75,6 +77,21 @@ class Document:
         return self.lines.get(place)
 
 
+def read(path: Path) -> str:
+    """The text of a file. Raises `Unreadable`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(None, f"cannot be read: {os_words(error)}") from None
+    if len(content) > MAX_BYTES:
+        raise Unreadable(None, "larger than 1 MiB: this is no configuration")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(content.count(b"\n", 0, error.start) + 1, "not UTF-8 text: save the file as UTF-8") from None
+
+
 def parse(text: str) -> Document:
     """Read one YAML mapping; what is wrong with single keys and values is in `problems`. Raises `Unreadable`."""
     try:
@@ -104,11 +121,22 @@ def quoted(number: str) -> str:
         return number
 
 
+def unquoted_words(text: str) -> str:
+    """What to say about text that YAML takes for something else."""
+    sort = "true or false" if text.lower() in {"yes", "no", "on", "off", "true", "false"} else "a number"
+    return f'{text} without quotes is {sort} to YAML: write "{quoted(text)}"'
+
+
+def os_words(error: OSError) -> str:
+    """The system's own words, without the path."""
+    return (error.strerror or "input/output error").lower()
+
+
 def _bound(text: str) -> None:
     """Count aliases and depth on the event stream, before anything recursive sees the text."""
     aliases = depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent):
             aliases += 1
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -159,7 +187,7 @@ class _Reader:
             return None
         text = str(node.value)
         if node.tag in {f"{_TAG}int", f"{_TAG}float"}:
-            self._tell(node, f'{text} without quotes is a number to YAML: write "{quoted(text)}"')
+            self._tell(node, unquoted_words(text))
             return quoted(text)
         return text
 

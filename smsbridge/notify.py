@@ -1,6 +1,9 @@
 """Telling the service supervisor how we are: sd_notify(3), nothing at all if NOTIFY_SOCKET is unset.
 
-One datagram of `NAME=value` lines each; an address that begins with `@` is an abstract socket.
+    notify("READY=1")   notify("STOPPING=1")   notify("WATCHDOG=1")   notify(status("3 lines"))
+
+One datagram of `NAME=value` lines; an address that begins with `@` is an abstract socket. The supervisor's absence
+or silence is never our failure.
 """
 
 import os
@@ -12,46 +15,26 @@ from typing import Final
 _SEND_SECONDS: Final = 0.2
 
 
-class Notifier:
-    """Speaks to the supervisor; its absence or silence is never our failure."""
-
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._address = environ.get("NOTIFY_SOCKET", "")
-        self._watchdog = environ.get("WATCHDOG_USEC", "")
-        self._watched = environ.get("WATCHDOG_PID", "")
-
-    def ready(self, words: str = "") -> None:
-        """Start-up is over."""
-        self._tell("READY=1", *_status(words))
-
-    def stopping(self) -> None:
-        """Shutdown has begun."""
-        self._tell("STOPPING=1")
-
-    def status(self, words: str) -> None:
-        """One line for `systemctl status`."""
-        self._tell(*_status(words))
-
-    def watchdog(self) -> None:
-        """Still alive."""
-        self._tell("WATCHDOG=1")
-
-    @property
-    def watchdog_seconds(self) -> float | None:
-        """How often to call `watchdog`, half of what the supervisor allows; None if it does not watch us."""
-        if not self._watchdog.isdecimal() or self._watched not in {"", str(os.getpid())}:
-            return None
-        return int(self._watchdog) / 2_000_000 or None
-
-    def _tell(self, *lines: str) -> None:
-        if not self._address.startswith(("/", "@")) or not lines:
-            return
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
-            door.settimeout(_SEND_SECONDS)
-            door.sendto("\n".join(lines).encode(), address)
+def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Send the lines in one datagram; never raises, and blocks for a fifth of a second at most."""
+    address = environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as supervisor:
+        supervisor.settimeout(_SEND_SECONDS)
+        supervisor.sendto("\n".join(lines).encode(), address)
 
 
-def _status(words: str) -> tuple[str, ...]:
-    line = " ".join(words.split())
-    return (f"STATUS={line}",) if line else ()
+def status(words: str) -> str:
+    """The line that `systemctl status` shows, made one line."""
+    return f"STATUS={' '.join(words.split())}"
+
+
+def watchdog_seconds(environ: Mapping[str, str] = os.environ) -> float | None:
+    """How often to send `WATCHDOG=1`: half of what the supervisor allows; None if it does not watch this process."""
+    allowed = environ.get("WATCHDOG_USEC", "")
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not allowed.isdecimal():
+        return None
+    return int(allowed) / 2_000_000 or None

@@ -8,9 +8,10 @@ What decides is whether the request can have left this machine, and whether an a
     time-out, reset, cut or oversized answer, no JSON, any other status  Indeterminate
 
 A 4xx with a JSON body is handed to the carrier's own table. 302 and 303 are not in the third row: a server that has
-carried out a POST may answer so. Every call has a connection of its own, because one that was kept may be dropped by
-the server while we write, and a text that never left would have to count as unknown. Only POST: aiohttp repeats a
-GET or PUT by itself. Its exceptions quote URLs, so ours replace them (`from None`) and hold neither URL nor body.
+carried out a POST may answer so. In an `open_session` every call has a connection of its own, because one that was
+kept may be dropped by the server while we write, and a text that never left would have to count as unknown. Only
+POST: aiohttp repeats a GET or PUT by itself. Its exceptions quote URLs, so ours replace them (`from None`) and hold
+neither URL nor body.
 """
 
 import asyncio
@@ -84,7 +85,6 @@ class Caller:
                 self._session.post(
                     url,
                     data=body,
-                    headers={"Connection": "close"},
                     timeout=self._timeout,
                     allow_redirects=False,
                     raise_for_status=False,
@@ -99,6 +99,14 @@ class Caller:
             raise Indeterminate("timeout") from None
         except (aiohttp.ClientError, OSError):
             raise Indeterminate("reset") from None
+
+
+def open_session() -> aiohttp.ClientSession:
+    """The session for calls to carriers; the caller closes it.
+
+    A `Connection: close` header of ours would not do: aiohttp keeps the connection unless the answer has one, too.
+    """
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), cookie_jar=aiohttp.DummyCookieJar())
 
 
 def form(fields: Mapping[str, str]) -> aiohttp.MultipartWriter:

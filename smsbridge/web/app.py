@@ -82,7 +82,7 @@ class Web:
             failures_a_minute=settings.failures_a_minute,
             proxies=settings.proxies,
         )
-        self._public = _Listener(settings, settings.listen, webhooks.serve)
+        self._public = _Listener(settings, settings.listen, webhooks.serve, webhooks.refuse_garbled)
         self._internal = None
         if settings.internal is not None:
             self._internal = _Listener(settings, settings.internal, Health(readiness, metrics).serve)
@@ -112,13 +112,17 @@ class Web:
 
 
 Serve = Callable[[web.BaseRequest], Awaitable[web.Response]]
+Garbled = Callable[[str, str], None]
 
 
 class _Listener:
     """One address, what is served there, and who is connected to it."""
 
-    def __init__(self, settings: WebSettings, address: tuple[str, int], serve: Serve) -> None:
+    def __init__(
+        self, settings: WebSettings, address: tuple[str, int], serve: Serve, garbled: Garbled | None = None
+    ) -> None:
         self.settings = settings
+        self.garbled = garbled
         self._address = address
         self._serve = serve
         self._server: web.Server | None = None
@@ -256,6 +260,8 @@ class _Connection(web.RequestHandler):
         """What aiohttp could not parse: its own answer and log line would quote the request."""
         if exc is not None and status >= 500:
             _log.crash(Event.CALLBACK_FAILED, exc)
+        elif exc is not None and self._listener.garbled is not None:
+            self._listener.garbled(self._address or "", type(exc).__name__)
         response = web.Response(status=status)
         response.force_close()
         return response

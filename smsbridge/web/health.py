@@ -32,8 +32,11 @@ class Limits:
     """From which age on, in seconds, a waiting row or a stream that is down means that we are not ready."""
 
     delivery_seconds: float = 300
-    part_seconds: float = 900
+    part_seconds: float = 300
     stream_seconds: float = 300
+
+
+LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ def judge_readiness(
     *,
     stream_up: bool,
     now: datetime,
-    limits: Limits,
+    limits: Limits = LIMITS,
     down_since: datetime | None = None,
 ) -> Readiness:
     """Judge by what waits; `backlog` is None when the store could not be asked, `down_since` if it is known."""
@@ -111,9 +114,7 @@ class Health:
         return web.json_response(page, status=200 if found.is_ready else 503)
 
     async def _count(self) -> web.Response:
-        # to ask is also to count anew: the backlog's gauges are as fresh as the scrape
-        if found := await self._ask():
-            self._metrics.stream_up.set(found.stream_up)
+        await self._ask()  # to ask is to count anew: the backlog's gauges are as fresh as the scrape
         return web.Response(body=self._metrics.render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     async def _ask(self) -> Readiness | None:

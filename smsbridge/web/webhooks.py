@@ -49,7 +49,7 @@ class OutOfBounds(Exception):
 
 
 class Failures:
-    """Wrong secrets by source in the current minute; a full table counts every newcomer as over the limit."""
+    """Refusals by source in the current minute; a full table counts every newcomer as over the limit."""
 
     def __init__(self, limit: int, clock: Clock) -> None:
         self._limit = limit
@@ -93,6 +93,7 @@ class Webhooks:
         self._clock = clock
         self._body_seconds = body_seconds
         self._failures = Failures(failures_a_minute, clock)
+        self._garbled = Failures(1, clock)
         self._proxies = proxies
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
@@ -113,6 +114,12 @@ class Webhooks:
             return self._answer(claimed, caller.answer(parsed, ()))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, its text goes nowhere
             return self._refuse(request, claimed, error)
+
+    def refuse_garbled(self, address: str, error: str) -> None:
+        """Tell once a minute and source of what is no HTTP, and was answered 400: it may be a carrier's."""
+        self._metrics.callbacks.labels(UNTOLD, 400).inc()
+        if not self._garbled.count(source_key(address)):
+            _log.warning(Logged.CALLBACK_REFUSED, why=error, status=400, source=mask_source(address))
 
     def _head_of(self, request: web.BaseRequest) -> Callback:
         return Callback(

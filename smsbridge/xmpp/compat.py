@@ -131,10 +131,8 @@ _SHOWS: Final = ("available", "dnd", "xa", "chat", "away")
 
 
 def _keep_nothing_for_later(stream: ComponentXMPP) -> None:
-    queue: list[object] = vars(stream)["_XMLStream__queued_stanzas"]
-
     def drop(_stanza: object) -> None:
-        queue.clear()
+        vars(stream)["_XMLStream__queued_stanzas"].clear()  # a new list for each session
 
     # COMPAT(slixmpp 1.17): what is sent while the stream is down waits in memory, without bound, and is written into
     # the next one; ends when that queue can be turned off.

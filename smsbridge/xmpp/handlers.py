@@ -114,9 +114,8 @@ class Handlers:
                 await self._handover.bounce(stanza_id, recipient, condition)
             case Refused() as refused:
                 raise refused
-            case Ignored(why=why, is_odd=is_odd):
-                if is_odd:
-                    _log.info(Event.STANZA_IGNORED, why=why)
+            case Ignored(why=why, is_odd=True):
+                _log.info(Event.STANZA_IGNORED, why=why)
 
     def _refuse(self, envelope: Envelope, refused: Refused) -> None:
         if envelope.type == "error":  # RFC 6120, 8.3.1: an error is never answered

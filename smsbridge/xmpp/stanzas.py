@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 from xml.etree import ElementTree as ET
 
 from smsbridge.core.errors import Reason, Refused
@@ -106,6 +106,8 @@ def render(delivery: Delivery, *, now: datetime | None = None) -> bytes:
             element = _error(delivery)
         case DeliveryKind.CARBON:
             raise Unrenderable("carbons are not made yet")
+        case _:
+            assert_never(delivery.kind)
     return wire.serialise(element, domain=delivery.domain)
 
 

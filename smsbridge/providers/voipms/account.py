@@ -85,10 +85,11 @@ def _of_balance(answer: dict[str, object]) -> Finding:
     balance = answer.get("balance")
     try:
         amount = Decimal(str(balance.get("current_balance") if isinstance(balance, dict) else balance))
-    except InvalidOperation:
+        is_low = amount < LOW_BALANCE
+    except InvalidOperation:  # no number at all, or NaN
         return _bad("VoIP.ms did not tell the balance")
-    if not amount.is_finite() or amount < LOW_BALANCE:
-        return _bad(f"the balance is low: {amount:.2f} USD; below zero nothing is sent")
+    if is_low:
+        return _bad(f"the balance is low: {amount:.2f} USD; without funds nothing is sent")
     return _good(f"the balance is {amount:.2f} USD")
 
 

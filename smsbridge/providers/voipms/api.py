@@ -10,7 +10,7 @@ import re
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsbridge.core.errors import Indeterminate
 from smsbridge.core.message import ProviderMessageId
@@ -27,24 +27,16 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 class Settings(BaseModel):
     """The account's section of the configuration.
 
-    `query_keys` (also written `query_key`) are the secrets a callback may show: one, or two while the portal is
-    changed over from the old to the new. As a text, such as a file's, they stand one to a line.
+    `query_keys` are the secrets a callback may show: one, or two while the portal is changed over to a new one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     username: str = Field(min_length=1)
     password: Secret
-    query_keys: tuple[Secret, ...] = Field(
-        min_length=1, max_length=2, validation_alias=AliasChoices("query_keys", "query_key")
-    )
+    query_keys: tuple[Secret, ...] = Field(min_length=1, max_length=2)
     api_url: str = API_URL
     timeout: float = Field(default=60.0, ge=15.0, le=300.0)
-
-    @field_validator("query_keys", mode="before")
-    @classmethod
-    def _read_lines(cls, written: object) -> object:
-        return tuple(line.strip() for line in written.splitlines()) if isinstance(written, str) else written
 
     @field_validator("api_url")
     @classmethod

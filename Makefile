@@ -1,0 +1,50 @@
+# The two commands are `make demo` and `make test`; both set up what they need in .venv and with apt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+N ?= 20
+
+.PHONY: help demo test lint kill format lock clean
+
+help: ## tell what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+demo: $(READY) ## play a conversation through a pretended carrier and a real Prosody (ONCE=1: and exit)
+	$(BIN)/smsbridge demo $(if $(ONCE),--once)
+
+test: $(READY) lint ## everything: style, types, imports, tests with live servers, coverage
+	rm -f .coverage .coverage.*
+	$(BIN)/python -X dev -m pytest --cov --cov-report=
+	$(BIN)/coverage report --fail-under=95 --include='smsbridge/core/*,smsbridge/store/*,smsbridge/bridge/*'
+
+lint: $(READY) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+kill: $(READY) ## N random kill -9 of the bridge under load; prints a ledger, writes build/ledger.json
+	$(BIN)/python -m tests.bench.kill --kills $(N)
+
+format: $(READY) ## put the source in its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# What the hashes pin: change pyproject.toml, then this, then look at the difference.
+lock: ## pin the dependencies anew, with hashes and without addresses (needs pip-tools)
+	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
+	  --allow-unsafe --strip-extras -o requirements.lock pyproject.toml
+	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
+	  --allow-unsafe --strip-extras --extra dev -c requirements.lock -o tests/requirements.lock pyproject.toml
+
+$(READY): requirements.lock tests/requirements.lock pyproject.toml contrib/dev/setup.sh
+	sh contrib/dev/setup.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean: ## remove what was made
+	rm -rf $(VENV) build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

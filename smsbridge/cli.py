@@ -1,0 +1,119 @@
+"""The command line: run, check, demo.
+
+Exit codes: 0 done, 1 failed, 2 the configuration (or the command) is wrong, and starting again would not help.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from smsbridge import __version__, log
+from smsbridge.config import ConfigError, Loaded, describe, load
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.log import Event, Log
+from smsbridge.service import AlreadyRunning, NotReloadable, RulesBook, Service, discover_kinds, serve
+from smsbridge.web.app import CannotListen
+
+OK, FAILED, WRONG = 0, 1, 2
+
+_log = Log("cli")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    match options.command:
+        case "run":
+            return _run(options.config)
+        case "check":
+            return _check(options.file)
+        case _:
+            from smsbridge.sim import demo  # noqa: PLC0415  # a production start does not pay for the demo
+
+            return demo.main(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="smsbridge", description="Phone numbers as XMPP contacts.")
+    parser.add_argument("--version", action="version", version=f"smsbridge {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the bridge")
+    run.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration")
+    check = commands.add_parser("check", help="tell every problem of a configuration, without starting anything")
+    check.add_argument("file", type=Path, metavar="FILE")
+    demo = commands.add_parser("demo", help="a whole conversation on this machine: carrier, bridge, server, client")
+    demo.add_argument("--once", action="store_true", help="play the conversation and exit")
+    demo.add_argument("--c2s-port", type=int, default=15222, help="where your own client may join (default 15222)")
+    demo.add_argument("--http-port", type=int, default=15280, help="where the carrier calls the bridge")
+    demo.add_argument("--carrier-port", type=int, default=15290, help="where the pretended carrier listens")
+    acts = demo.add_subparsers(dest="act", metavar="ACT")
+    text = acts.add_parser("text", help="send a text from the pretended handset into a demo that is running")
+    text.add_argument("words", nargs="+")
+    text.add_argument("--from", dest="peer", default="5559870002", help="the handset's number")
+    return parser
+
+
+def _check(path: Path) -> int:
+    try:
+        loaded = load(path, discover_kinds())
+    except ConfigError as error:
+        print(describe(path, error.problems), file=sys.stderr)
+        return WRONG
+    if loaded.warnings:
+        print(describe(path, loaded.warnings), file=sys.stderr)
+    print(f"{path}: fine")
+    return OK
+
+
+def _run(path: Path) -> int:
+    try:
+        loaded = load(path, discover_kinds())
+    except ConfigError as error:
+        print(describe(path, error.problems), file=sys.stderr)
+        return WRONG
+    settings = loaded.config.log
+    log.configure(settings.format, logging.getLevelNamesMapping()[settings.level.upper()])
+    for warning in loaded.warnings:
+        _log.warning(Event.CONFIG_WARNED, line=warning.line, words=warning.words)
+    failures: list[Exception] = []
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(path, loaded))
+    except* (AlreadyRunning, CannotListen, StoreUnavailable) as group:
+        failures.extend(group.exceptions)
+    for failure in failures:
+        print(f"smsbridge: {failure}", file=sys.stderr)
+    return FAILED if failures else OK
+
+
+async def _serve(path: Path, loaded: Loaded) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def started(service: Service) -> None:
+        loop.add_signal_handler(signal.SIGHUP, _reload, path, service.book)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(loaded.config, discover_kinds(), stop, started)
+
+
+def _reload(path: Path, book: RulesBook) -> None:
+    """All or nothing: a configuration with a problem changes nothing."""
+    try:
+        book.replace(load(path, discover_kinds()).config)
+    except ConfigError as error:
+        _log.error(Event.CONFIG_REFUSED, problems=describe(path, error.problems))
+    except NotReloadable as error:
+        _log.error(Event.CONFIG_REFUSED, problems=str(error))
+    else:
+        _log.info(Event.CONFIG_RELOADED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""`smsbridge demo`: the main job, played on this machine with every hop shown, then left up for you to join.
+
+handset ─▶ carrier ─webhook─▶ bridge ─▶ journal ─▶ stanza ─▶ Prosody ─▶ Alice's client, and all the way back
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sqlite3
+import sys
+import textwrap
+import urllib.error
+import urllib.request
+from typing import NamedTuple
+
+from smsbridge import log
+from smsbridge.sim.control import TOKEN_HEADER
+from smsbridge.sim.prosody import PortTaken, ProsodyMissing, StartFailed
+from smsbridge.sim.received import Received
+from smsbridge.sim.stage import DID, LOOPBACK, PEER, Stage, StageConfig, password_of
+from smsbridge.web.app import CannotListen
+
+TOKEN = "demo"
+HANDSET = "5559870002"
+FOLLOW_SECONDS = 0.3
+HOPS = {
+    "handset": "33", "webhook": "35", "carrier": "35", "journal": "34", "stanza": "36", "client": "32", "error": "31",
+}  # fmt: skip
+
+
+def main(options: argparse.Namespace) -> int:
+    """Play, or text into a demo that is running; returns the exit code."""
+    if options.act == "text":
+        return _text(options.carrier_port, options.peer, " ".join(options.words))
+    log.configure("console", logging.ERROR)
+    try:
+        asyncio.run(_demo(options))
+    except (ProsodyMissing, PortTaken, StartFailed, CannotListen) as error:
+        print(f"smsbridge demo: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"smsbridge demo: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except TimeoutError:
+        print("smsbridge demo: the play got stuck; something did not answer in time", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _demo(options: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _say("", "setting up: a carrier in a box, a throw-away Prosody, the bridge between them …")
+    config = StageConfig(
+        c2s_port=0 if options.once else options.c2s_port,
+        public_port=0 if options.once else options.http_port,
+        carrier_port=0 if options.once else options.carrier_port,
+        strangers=("mallory",),
+        control_token=TOKEN,
+    )
+    async with Stage(config) as stage:
+        async with asyncio.timeout(60):
+            await _play(stage)
+        if not options.once:
+            _invite(stage, options)
+            await _follow(stage, stop)
+
+
+async def _play(stage: Stage) -> None:
+    journal = Journal(stage)
+    alice = await stage.client("alice", "demo")
+    contact = stage.contact()
+    _title("A text comes in")
+    incoming = "Dinner at 7? 🍝 – Ann"
+    _say("handset", f"{PEER} texts {DID}: {incoming}")
+    push = await stage.carrier.text_in(HANDSET, DID, incoming)
+    attempt = await push.answered
+    if attempt is not None:
+        _say(
+            "webhook", f"POST /voipms?key=…  →  {attempt.status} {attempt.body!r}, said after the commit and only then"
+        )
+    received = await alice.next(lambda stanza: stanza.body == incoming)
+    journal.show()
+    _show_stanza(received)
+    _say("client", f"alice sees, from {received.sender}: {received.body}")
+
+    _title("Alice answers")
+    reply = "Yes! I bring the wine 🍷"
+    stanza_id = await alice.send_text(contact, reply)
+    _say("client", f"alice writes to {contact}: {reply}")
+    async with asyncio.timeout(10):
+        await stage.carrier.ledger.until(lambda: bool(stage.carrier.ledger.sent))
+    receipt = await alice.next(lambda stanza: stanza.receipt_for == stanza_id)
+    journal.show()
+    row = stage.carrier.ledger.sent[-1]
+    _say("carrier", f"{row.method} took it as {row.kind} {row.id}")
+    _say("handset", f"{PEER} reads: {row.message}")
+    _show_stanza(receipt)
+    _say("client", "alice's message has its tick: the carrier has accepted it")
+
+    _title("A text that cannot be sent")
+    stage.carrier.answer_next("sendSMS", "invalid_dst")
+    stanza_id = await alice.send_text(stage.contact("+15559990000"), "Is this a landline?")
+    _say("client", "alice writes to a number that takes no texts")
+    failed = await alice.next(lambda stanza: stanza.error is not None and stanza.stanza_id == stanza_id)
+    journal.show()
+    if failed.error is not None:
+        _say("error", f"{failed.error.condition}: {failed.error.text}")
+
+    _title("A stranger tries Alice's number")
+    mallory = await stage.client("mallory", "demo")
+    stanza_id = await mallory.send_text(f"{PEER}%{DID}@{stage.prosody.component_jid}", "It's me, Alice!")
+    refused = await mallory.next(lambda stanza: stanza.error is not None and stanza.stanza_id == stanza_id)
+    if refused.error is not None:
+        _say("error", f"mallory is told {refused.error.condition}: {refused.error.text}")
+    _say("carrier", f"nothing of it left: {len(stage.carrier.ledger.sent)} text sent in all")
+    await mallory.logout()
+    await alice.logout()
+
+
+class Step(NamedTuple):
+    """One line of the bridge's own trail."""
+
+    id: str
+    subject: str
+    state: str
+    who: str
+    code: str
+
+
+class Journal:
+    """Reads the bridge's history as it grows, from outside, like any admin could."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._path = stage.database
+        self._last = ""
+
+    def show(self) -> None:
+        """Print what happened since the last time."""
+        with sqlite3.connect(f"file:{self._path}?mode=ro", uri=True) as reader:
+            rows = reader.execute(
+                "SELECT id, subject, state, who, code FROM history WHERE id > ? ORDER BY id", (self._last,)
+            ).fetchall()
+        reader.close()
+        for row in rows:
+            step = Step(*row)
+            self._last = step.id
+            code = f" ({step.code})" if step.code else ""
+            _say("journal", f"{step.subject:<8} {step.state:<9} by {step.who}{code}")
+
+
+async def _follow(stage: Stage, stop: asyncio.Event) -> None:
+    """Show what happens until somebody has seen enough."""
+    journal, seen = Journal(stage), len(stage.carrier.ledger.rows)
+    while not stop.is_set():
+        journal.show()
+        for row in stage.carrier.ledger.rows[seen:]:
+            seen += 1
+            verb = "texts" if row.direction == "received" else "reads"
+            _say("handset", f"{row.peer} {verb}: {row.message}")
+        try:
+            async with asyncio.timeout(FOLLOW_SECONDS):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+def _invite(stage: Stage, options: argparse.Namespace) -> None:
+    changed = "" if options.carrier_port == 15290 else f" --carrier-port {options.carrier_port}"
+    print(
+        textwrap.dedent(f"""
+        It stays up. Join with your own XMPP client:
+          account   alice@{stage.prosody.domain}     password  {password_of("alice")}
+          server    {LOOPBACK}     port  {stage.prosody.c2s_port}     (no TLS here: allow an unencrypted connection)
+          contact   {stage.contact()}
+        Text in from the pretended handset, in another terminal:
+          smsbridge demo{changed} text "hello"      (from a checkout: .venv/bin/smsbridge)
+        Ctrl-C ends it and leaves nothing behind.
+        """),
+        flush=True,
+    )
+
+
+def _text(port: int, peer: str, words: str) -> int:
+    body = json.dumps({"peer": peer, "did": DID, "text": words}).encode()
+    headers = {"Content-Type": "application/json", TOKEN_HEADER: TOKEN}
+    request = urllib.request.Request(f"http://{LOOPBACK}:{port}/control/text", body, headers)  # loopback
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback
+            answer.read()
+    except urllib.error.HTTPError as error:
+        print(f"smsbridge demo: the pretended carrier said {error.code}", file=sys.stderr)
+        return 1
+    except OSError:
+        print(f"smsbridge demo: no demo is running here (port {port}); start one with: smsbridge demo", file=sys.stderr)
+        return 1
+    print(f"{peer} texted {DID}: {words}")
+    return 0
+
+
+def _show_stanza(stanza: Received) -> None:
+    _say("stanza", stanza.raw)
+
+
+def _title(words: str) -> None:
+    print(f"\n{_bold(words)}", flush=True)
+
+
+def _say(hop: str, words: str) -> None:
+    colour = HOPS.get(hop, "0")
+    label = f"{hop:<8}"
+    if sys.stdout.isatty():
+        label = f"\x1b[{colour}m{label}\x1b[0m"
+    print(f"  {label} {words}", flush=True)
+
+
+def _bold(words: str) -> str:
+    return f"\x1b[1m{words}\x1b[0m" if sys.stdout.isatty() else words

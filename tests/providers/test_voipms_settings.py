@@ -1,0 +1,57 @@
+"""The account's section of the configuration."""
+
+import pytest
+from pydantic import ValidationError
+
+from smsbridge.providers.voipms import KIND
+from smsbridge.providers.voipms.api import API_URL, Settings
+
+SECTION = {"username": "john@example.com", "password": "correct horse", "query_keys": ["callback-key"]}
+
+
+def keys_of(settings: Settings) -> list[str]:
+    return [key.get_secret_value() for key in settings.query_keys]
+
+
+def test_the_usual_section_is_enough():
+    settings = KIND.settings(**SECTION)
+    assert (settings.api_url, settings.timeout) == (API_URL, 60.0)
+    assert keys_of(settings) == ["callback-key"]
+    assert "horse" not in repr(settings)
+    assert "callback" not in repr(settings)
+
+
+def test_two_keys_may_be_valid_at_a_time():
+    assert keys_of(Settings(**(SECTION | {"query_keys": ["old", "new"]}))) == ["old", "new"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8081/api/v1/rest.php", "http://[::1]:8081/", API_URL])
+def test_a_carrier_on_loopback_may_do_without_tls(url):
+    assert Settings(**SECTION, api_url=url).api_url == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"api_url": "https://www.voip.ms/api/v1/rest.php"}, "leave out the www"),
+        ({"api_url": "http://voip.ms/api/v1/rest.php"}, "must begin with https://"),
+        ({"api_url": "ftp://127.0.0.1/"}, "must begin with https://"),
+        ({"api_url": "https:///rest.php"}, "plain URL"),
+        ({"api_url": "https://john:horse@example.com/"}, "plain URL"),
+        ({"api_url": "https://example.com/?key=horse"}, "plain URL"),
+        ({"api_url": "https://[horse/"}, "api_url"),
+        ({"username": ""}, "username"),
+        ({"password": ""}, "password"),
+        ({"query_keys": []}, "query_keys"),
+        ({"query_keys": ["horse", ""]}, "query_keys"),
+        ({"query_keys": ["horse", "horse", "horse"]}, "query_keys"),
+        ({"query_keys": None}, "query_keys"),
+        ({"timeout": 5}, "timeout"),
+        ({"colour": "horse"}, "colour"),
+    ],
+)
+def test_a_section_that_cannot_work_is_refused_without_repeating_it(changes, words):
+    with pytest.raises(ValidationError) as caught:
+        Settings(**(SECTION | changes))
+    assert words in str(caught.value)
+    assert "horse" not in str(caught.value)

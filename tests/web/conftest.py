@@ -1,0 +1,40 @@
+"""Start a `Web` between a pretended carrier and a pretended bridge."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from smsbridge.metrics import Metrics
+from smsbridge.web.app import Web, WebSettings
+from smsbridge.web.health import Readiness
+
+from .station import Carrier, Start, Station, Taker, Ticks, is_ready
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start a `Web` on free ports of the loopback; keyword arguments change its settings."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(
+            *carriers: object,
+            readiness: Callable[[], Awaitable[Readiness]] = is_ready,
+            **settings: Any,
+        ) -> Station:
+            take, metrics, ticks = Taker(), Metrics(), Ticks()
+            web = Web(
+                replace(WebSettings(listen=("127.0.0.1", 0), internal=("127.0.0.1", 0)), **settings),
+                providers=carriers or (Carrier(),),
+                take=take,
+                readiness=readiness,
+                metrics=metrics,
+                clock=ticks.clock(),
+            )
+            await web.start()
+            stack.push_async_callback(web.stop)
+            return Station(web=web, take=take, metrics=metrics, ticks=ticks, stack=stack)
+
+        yield begin

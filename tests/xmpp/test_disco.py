@@ -1,0 +1,127 @@
+"""What the gateway and its numbers say about themselves, asked through a real stream object."""
+
+import asyncio
+from xml.etree import ElementTree as ET
+
+import pytest
+from slixmpp import ComponentXMPP
+
+from smsbridge import __version__
+from smsbridge.clock import system_clock
+from smsbridge.core.errors import Refused
+from smsbridge.xmpp import disco
+
+DOMAIN = "sms.example.com"
+NUMBER = "+15559870002@sms.example.com"
+INFO = "http://jabber.org/protocol/disco#info"
+ITEMS = "http://jabber.org/protocol/disco#items"
+ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written, and says when something was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Queue()
+
+    def write(self, data) -> None:
+        self.written.put_nowait(bytes(data))
+
+    def abort(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def ask():
+    stream = ComponentXMPP(DOMAIN, "secret", "127.0.0.1", 1, fix_error_ns=True)
+    disco.install(stream, system_clock())
+    transport = Transport()
+    stream._current_connection_attempt = True
+    stream.connection_made(transport)
+    stream._run_out_filters = asyncio.ensure_future(stream.run_filters())
+    stream.data_received(
+        b"<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
+    )
+    stream.data_received(b"<handshake/>")
+
+    async def question(payload: str, to: str) -> ET.Element:
+        iq = f"<iq type='get' id='q1' from='ann@example.com/x' to='{to}'>{payload}</iq>"
+        stream.data_received(iq.encode())
+        async with asyncio.timeout(5):
+            while b'id="q1"' not in (answer := await transport.written.get()):
+                pass
+        element = ET.XML(answer)
+        assert (element.get("from"), element.get("to")) == (to, "ann@example.com/x")
+        return element
+
+    yield question
+    stream._run_out_filters.cancel()
+
+
+async def test_the_gateway_is_an_sms_gateway(ask) -> None:
+    answer = await ask(f"<query xmlns='{INFO}'/>", DOMAIN)
+    identity = answer.find(f"{{{INFO}}}query/{{{INFO}}}identity")
+    assert identity.attrib == {"category": "gateway", "type": "sms", "name": "SMS gateway"}
+    features = {each.get("var") for each in answer.iter(f"{{{INFO}}}feature")}
+    assert features == set(disco.GATEWAY_FEATURES)
+
+
+@pytest.mark.parametrize("to", [NUMBER, f"{NUMBER}/phone"])
+async def test_a_number_is_a_phone_that_gives_receipts(ask, to: str) -> None:
+    answer = await ask(f"<query xmlns='{INFO}'/>", to)
+    identity = answer.find(f"{{{INFO}}}query/{{{INFO}}}identity")
+    assert identity.attrib == {"category": "client", "type": "phone", "name": "+1 555-987-0002"}
+    features = {each.get("var") for each in answer.iter(f"{{{INFO}}}feature")}
+    assert {"urn:xmpp:receipts", "jabber:x:oob"} <= features
+    assert "urn:xmpp:chat-markers:0" not in features
+
+
+@pytest.mark.parametrize("to", [DOMAIN, NUMBER])
+async def test_nobody_has_items(ask, to: str) -> None:
+    answer = await ask(f"<query xmlns='{ITEMS}'/>", to)
+    assert answer.get("type") == "result"
+    assert len(answer.find(f"{{{ITEMS}}}query")) == 0
+
+
+@pytest.mark.parametrize("namespace", [INFO, ITEMS])
+@pytest.mark.parametrize("to", [DOMAIN, NUMBER])
+async def test_a_node_that_does_not_exist_is_not_found(ask, namespace: str, to: str) -> None:
+    answer = await ask(f"<query xmlns='{namespace}' node='elsewhere'/>", to)
+    assert answer.get("type") == "error"
+    assert answer.find(f".//{{{ERRORS}}}item-not-found") is not None
+
+
+async def test_what_is_no_address_is_not_found(ask) -> None:
+    answer = await ask(f"<query xmlns='{INFO}'/>", "5559870002@sms.example.com")
+    assert answer.find(f".//{{{ERRORS}}}item-not-found") is not None
+
+
+@pytest.mark.parametrize("to", [DOMAIN, NUMBER])
+async def test_version_ping_and_time_are_answered_everywhere(ask, to: str) -> None:
+    version = await ask("<query xmlns='jabber:iq:version'/>", to)
+    assert version.findtext("{jabber:iq:version}query/{jabber:iq:version}name") == "smsbridge"
+    assert version.findtext("{jabber:iq:version}query/{jabber:iq:version}version") == __version__
+    assert (await ask("<ping xmlns='urn:xmpp:ping'/>", to)).get("type") == "result"
+    time = await ask("<time xmlns='urn:xmpp:time'/>", to)
+    assert time.findtext("{urn:xmpp:time}time/{urn:xmpp:time}utc").endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("localpart", "name"),
+    [
+        ("29283", "29283"),
+        (r"amazon\20pay", "amazon pay"),
+        ("+15559870002%+15551230001", "+1 555-987-0002"),
+        ("+15559870002,+15559870003", "+1 555-987-0002, +1 555-987-0003"),
+        ("+442079460000", "+44 20 7946 0000"),
+    ],
+)
+def test_a_number_is_named_as_people_write_it(localpart: str, name: str) -> None:
+    ((_, _, _, found),) = disco.describe(localpart)["identities"]
+    assert found == name
+
+
+def test_what_is_no_address_has_no_description() -> None:
+    with pytest.raises(Refused):
+        disco.describe("+1")

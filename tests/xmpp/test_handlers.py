@@ -1,0 +1,274 @@
+"""Messages and presence through a ComponentXMPP that is fed by hand: no server, no network."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from xml.etree import ElementTree as ET
+
+import pytest
+from slixmpp import ComponentXMPP
+
+from smsbridge.clock import system_clock
+from smsbridge.core.address import Did
+from smsbridge.core.errors import Reason, Refused, StoreUnavailable
+from smsbridge.core.line import Directory, Line
+from smsbridge.core.message import OutboundMessage, ProviderName
+from smsbridge.metrics import Metrics
+from smsbridge.xmpp.handlers import Handlers
+
+DOMAIN = "sms.example.com"
+NUMBER = "+15559870002@sms.example.com"
+FULL = "ann@example.com/Laptop"
+ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+DIRECTORY = Directory([Line(did=Did("+15551230001"), provider=ProviderName("voipms"), owners=("ann@example.com",))])
+BODY = "<body>hi</body>"
+OMEMO = f"{BODY}<encrypted xmlns='eu.siacs.conversations.axolotl'/>"
+
+
+class Transport(asyncio.Transport):
+    """Keeps what slixmpp itself writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.is_answered = asyncio.Event()
+
+    def write(self, data) -> None:
+        self.written += data
+        if b'id="last"' in self.written:
+            self.is_answered.set()
+
+
+@dataclass
+class Bridge:
+    """Both ends that the handlers call."""
+
+    accepted: list[OutboundMessage] = field(default_factory=list)
+    bounced: list[tuple[str, str, str]] = field(default_factory=list)
+    on_accept: Callable[[OutboundMessage], object] = lambda _message: None
+    on_bounce: Callable[[], object] = lambda: None
+    gate: asyncio.Event | None = None
+    is_called: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def accept(self, message: OutboundMessage) -> None:
+        self.accepted.append(message)
+        self.is_called.set()
+        if self.gate:
+            await self.gate.wait()
+        self.on_accept(message)
+
+    async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
+        self.on_bounce()
+        self.bounced.append((stanza_id, from_bare_jid, condition))
+        return False
+
+
+class Fed:
+    """The component with its handlers, and what they sent."""
+
+    def __init__(self) -> None:
+        self.bridge = Bridge()
+        self.metrics = Metrics()
+        self.sent: list[bytes] = []
+        self.is_stream_broken = False
+        self.is_directory_broken = False
+        self.handlers = Handlers(
+            outbound=self.bridge,
+            handover=self.bridge,
+            directory=self.directory,
+            domain=DOMAIN,
+            send=self.send,
+            metrics=self.metrics,
+            clock=system_clock(),
+        )
+        self.stream = ComponentXMPP(DOMAIN, "secret", "127.0.0.1", 1, fix_error_ns=True)
+        self.handlers.install(self.stream)
+        self.transport = Transport()
+        self.stream._current_connection_attempt = True
+        self.stream.connection_made(self.transport)
+        self.stream._run_out_filters = asyncio.ensure_future(self.stream.run_filters())
+        self.stream.data_received(
+            b"<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
+        )
+        self.stream.data_received(b"<handshake/>")
+
+    def directory(self) -> Directory:
+        if self.is_directory_broken:
+            raise RuntimeError("a bug")
+        return DIRECTORY
+
+    def send(self, xml: bytes) -> None:
+        if self.is_stream_broken:
+            raise RuntimeError("a bug")
+        self.sent.append(xml)
+
+    def feed(self, children: str = BODY, kind: str = "chat", stanza_id: str = "m1", to: str = NUMBER) -> None:
+        xml = f"<message type='{kind}' id='{stanza_id}' from='{FULL}' to='{to}'>{children}</message>"
+        self.stream.data_received(xml.encode())
+
+    def presence(self, kind: str, sender: str = FULL) -> None:
+        self.stream.data_received(f"<presence type='{kind}' from='{sender}' to='{NUMBER}'/>".encode())
+
+    async def drain(self) -> None:
+        async with asyncio.timeout(5):
+            await self.handlers.drain()
+
+    async def written(self) -> bytes:
+        """What slixmpp wrote, after it answered a ping that came last."""
+        self.stream.data_received(
+            b"<iq type='get' id='last' from='ann@example.com/x' to='sms.example.com'><ping xmlns='urn:xmpp:ping'/></iq>"
+        )
+        async with asyncio.timeout(5):
+            await self.transport.is_answered.wait()
+        return bytes(self.transport.written)
+
+    def refusals(self, reason: str) -> float:
+        return self.metrics.outbound_refused.labels(reason=reason)._value.get()
+
+
+@pytest.fixture
+async def fed():
+    fed = Fed()
+    yield fed
+    fed.stream._run_out_filters.cancel()
+
+
+def condition_of(xml: bytes) -> str:
+    return ET.XML(xml)[0][0].tag.removeprefix(f"{{{ERRORS}}}")
+
+
+async def test_a_text_reaches_the_bridge_once_and_is_not_answered(fed: Fed) -> None:
+    fed.feed()
+    await fed.drain()
+    assert [message.text for message in fed.bridge.accepted] == ["hi"]
+    assert fed.sent == []
+
+
+async def test_texts_reach_the_bridge_in_the_order_in_which_they_came(fed: Fed) -> None:
+    fed.bridge.gate = asyncio.Event()
+    for n in range(50):
+        fed.feed(stanza_id=f"m{n}")
+    fed.bridge.gate.set()
+    await fed.drain()
+    assert [message.stanza_id for message in fed.bridge.accepted] == [f"m{n}" for n in range(50)]
+
+
+async def test_draining_waits_for_what_is_being_taken(fed: Fed) -> None:
+    fed.bridge.gate = asyncio.Event()
+    fed.feed()
+    draining = asyncio.create_task(fed.drain())
+    async with asyncio.timeout(5):
+        await fed.bridge.is_called.wait()
+    assert not draining.done()
+    fed.bridge.gate.set()
+    await draining
+
+
+async def test_slixmpp_itself_does_nothing_with_messages_and_presence(fed: Fed) -> None:
+    seen = []
+    for event in ("message", "message_error", "presence", "presence_probe", "presence_subscribe"):
+        fed.stream.add_event_handler(event, seen.append)
+    before = bytes(fed.transport.written)
+    fed.feed("<body>hi</body><request xmlns='urn:xmpp:receipts'/>")
+    fed.feed(f"{BODY}<error><gone xmlns='{ERRORS}'/></error>", "error")
+    for kind in ("probe", "subscribe", "unsubscribe", "unavailable"):
+        fed.presence(kind)
+    await fed.drain()
+    assert seen == []
+    after = (await fed.written()).removeprefix(before)
+    assert after.count(b"<iq") == 1
+    assert b"<message" not in after
+    assert b"<presence" not in after
+
+
+@pytest.mark.parametrize(
+    ("raised", "condition", "reason"),
+    [
+        (Refused(Reason.NOT_OWNER), "forbidden", "not_owner"),
+        (Refused(Reason.MOVED_ADDRESS, instead="+15559870002"), "gone", "moved_address"),
+        (StoreUnavailable("disk full"), "internal-server-error", "not_stored"),
+        (KeyError("a body perhaps"), "internal-server-error", "bug"),
+    ],
+)
+async def test_whatever_goes_wrong_the_sender_hears_of_it_and_it_is_counted(
+    fed: Fed, raised: Exception, condition: str, reason: str
+) -> None:
+    def refuse(_message: OutboundMessage) -> None:
+        raise raised
+
+    fed.bridge.on_accept = refuse
+    fed.feed(to=f"{NUMBER}/phone")
+    await fed.drain()
+    (xml,) = fed.sent
+    assert ET.XML(xml).attrib == {"type": "error", "id": "m1", "from": f"{NUMBER}/phone", "to": FULL}
+    assert condition_of(xml) == condition
+    assert fed.refusals(reason) == 1
+
+
+async def test_what_cannot_be_a_text_never_reaches_the_bridge(fed: Fed) -> None:
+    fed.feed(OMEMO)
+    await fed.drain()
+    assert fed.bridge.accepted == []
+    assert [condition_of(xml) for xml in fed.sent] == ["bad-request"]
+    assert fed.refusals("encrypted") == 1
+
+
+async def test_nothing_is_said_about_a_stanza_that_is_ignored(fed: Fed) -> None:
+    fed.feed("<composing xmlns='http://jabber.org/protocol/chatstates'/>")
+    fed.feed(f"{BODY}<sent xmlns='urn:xmpp:carbons:2'/>")
+    fed.feed(kind="headline")
+    await fed.drain()
+    assert (fed.bridge.accepted, fed.sent) == ([], [])
+
+
+async def test_a_bounce_reaches_the_bridge_with_or_without_a_body(fed: Fed) -> None:
+    error = f"<error type='cancel'><service-unavailable xmlns='{ERRORS}'/></error>"
+    fed.feed(error, "error")
+    fed.feed(BODY + error, "error", "m2")
+    await fed.drain()
+    assert fed.bridge.accepted == []
+    assert fed.bridge.bounced == [(each, "ann@example.com", "service-unavailable") for each in ("m1", "m2")]
+    assert fed.sent == []
+
+
+@pytest.mark.parametrize("raised", [StoreUnavailable("disk full"), KeyError("x"), Refused(Reason.BUG)])
+async def test_an_error_is_never_answered_whatever_goes_wrong(fed: Fed, raised: Exception) -> None:
+    def fail() -> None:
+        raise raised
+
+    fed.bridge.on_bounce = fail
+    fed.feed("", "error")
+    await fed.drain()
+    assert fed.sent == []
+    assert fed.refusals("bug") == 0
+
+
+async def test_an_answer_that_cannot_be_made_or_sent_harms_nobody(fed: Fed) -> None:
+    fed.feed(OMEMO, stanza_id="i" * 70_000)
+    fed.is_stream_broken = True
+    fed.feed(OMEMO)
+    fed.feed()
+    await fed.drain()
+    assert fed.sent == []
+    assert len(fed.bridge.accepted) == 1
+
+
+async def test_a_localpart_longer_than_a_jid_may_be_is_survived(fed: Fed) -> None:
+    fed.feed(to=f"{'1' * 1100}@{DOMAIN}")
+    fed.feed()
+    await fed.drain()
+    assert len(fed.bridge.accepted) == 1
+    assert fed.sent == []
+
+
+async def test_presence_is_answered_at_once_and_in_order(fed: Fed) -> None:
+    fed.presence("subscribe")
+    assert [ET.XML(xml).get("type") for xml in fed.sent] == ["subscribed", None, "subscribe"]
+
+
+async def test_a_presence_that_fails_harms_nobody(fed: Fed) -> None:
+    fed.is_directory_broken = True
+    fed.presence("probe")
+    fed.is_directory_broken = False
+    fed.presence("probe")
+    assert len(fed.sent) == 1

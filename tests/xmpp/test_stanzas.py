@@ -1,0 +1,428 @@
+"""What becomes of a delivery, and of every odd message that a client or a server may send."""
+
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, Media, OutboundMessage
+from smsbridge.core.text import xml_clean
+from smsbridge.xmpp import wire
+from smsbridge.xmpp.errors import ERRORS
+from smsbridge.xmpp.stanzas import (
+    CANNOT_CHANGE,
+    CANNOT_RETRACT,
+    Bounce,
+    Ignored,
+    Unrenderable,
+    read_message,
+    render,
+)
+
+DOMAIN = "sms.example.com"
+NUMBER = "+15559870002@sms.example.com"
+OWNER = "ann@example.com"
+FULL = "ann@example.com/Laptop 1"
+ID = "6f0c2c1e-8a1b-5f0e-9b57-5a5d0f6f4a10"
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+HINT = "{urn:xmpp:hints}store"
+
+
+def delivery(kind=DeliveryKind.TEXT, **given) -> Delivery:
+    defaults = {
+        "id": DeliveryId("d1"),
+        "domain": DOMAIN,
+        "kind": kind,
+        "to_jid": FULL,
+        "sender": "+15559870002",
+        "stanza_id": ID,
+        "body": "hello",
+        "created_at": NOON,
+    }
+    return Delivery(**(defaults | given))
+
+
+def rendered(made: Delivery, **given) -> ET.Element:
+    return ET.XML(render(made, **given))
+
+
+def names(element: ET.Element) -> list[str]:
+    return [child.tag for child in element]
+
+
+# --- out
+
+
+def test_a_text_is_a_chat_from_the_number_to_the_bare_jid_under_the_stable_id() -> None:
+    message = rendered(delivery())
+    assert message.tag == "message"
+    assert message.attrib == {"from": NUMBER, "to": OWNER, "id": ID, "type": "chat"}
+    assert message.findtext("body") == "hello"
+    assert message.find("{urn:xmpp:sid:0}origin-id").get("id") == ID
+    assert names(message) == ["body", "{urn:xmpp:sid:0}origin-id", HINT, "{urn:xmpp:chat-markers:0}markable"]
+
+
+def test_the_bytes_name_namespaces_as_clients_do_and_none_of_their_own() -> None:
+    xml = render(delivery())
+    assert xml.startswith(b'<message from="')
+    assert b'<store xmlns="urn:xmpp:hints" />' in xml
+    assert b"ns0" not in xml
+
+
+def test_a_senders_own_spelling_travels_as_a_nick() -> None:
+    message = rendered(delivery(sender=r"amazon\20pay", label="Amazon <Pay>\x00"))
+    assert message.get("from") == r"amazon\20pay@sms.example.com"
+    assert message.findtext("{http://jabber.org/protocol/nick}nick") == "Amazon <Pay>\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("written_before", "is_told"),
+    [(timedelta(seconds=31), True), (timedelta(seconds=30), False), (-timedelta(1), False)],
+)
+def test_only_a_text_that_is_old_says_when_it_was_written(written_before: timedelta, is_told: bool) -> None:
+    delay = rendered(delivery(stamp=NOON - written_before)).find("{urn:xmpp:delay}delay")
+    assert (delay is not None) is is_told
+
+
+def test_a_delay_is_said_by_the_gateway_in_utc() -> None:
+    message = rendered(delivery(stamp=datetime.fromisoformat("2026-03-01T06:00:00.5-05:00")))
+    assert message.find("{urn:xmpp:delay}delay").attrib == {"from": DOMAIN, "stamp": "2026-03-01T11:00:00Z"}
+
+
+def test_a_text_that_waited_for_the_stream_counts_as_old() -> None:
+    made = delivery(stamp=NOON)
+    assert rendered(made, now=NOON + timedelta(hours=2)).find("{urn:xmpp:delay}delay") is not None
+    assert rendered(made, now=NOON + timedelta(seconds=5)).find("{urn:xmpp:delay}delay") is None
+
+
+def test_a_stamp_without_anything_to_compare_it_with_is_told() -> None:
+    assert rendered(delivery(stamp=NOON, created_at=None)).find("{urn:xmpp:delay}delay") is not None
+
+
+def test_a_picture_is_its_url_twice_and_nothing_else() -> None:
+    url = "https://media.example.com/a?b=1&c=2"
+    message = rendered(delivery(DeliveryKind.MEDIA, media_url=url, body="must not show"))
+    assert message.findtext("body") == url
+    assert message.findtext("{jabber:x:oob}x/{jabber:x:oob}url") == url
+    assert message.find(HINT) is not None
+
+
+def test_a_receipt_names_the_text_and_goes_from_the_jid_that_was_addressed() -> None:
+    message = rendered(delivery(DeliveryKind.RECEIPT, about="text-1", sender=f"{NUMBER}/phone"))
+    assert message.attrib == {"from": f"{NUMBER}/phone", "to": FULL, "id": ID, "type": "chat"}
+    assert message.find("{urn:xmpp:receipts}received").get("id") == "text-1"
+    assert names(message) == ["{urn:xmpp:receipts}received", HINT]
+
+
+def test_an_error_echoes_the_id_of_the_text_and_never_its_body() -> None:
+    message = rendered(delivery(DeliveryKind.ERROR, about="text-1", reason="quota", sender=f"{NUMBER}/phone", body=""))
+    assert message.attrib == {"from": f"{NUMBER}/phone", "to": FULL, "id": "text-1", "type": "error"}
+    assert names(message) == ["error"]
+    error = message.find("error")
+    assert error.get("type") == "wait"
+    assert names(error) == [f"{{{wire.STANZA_ERRORS}}}resource-constraint", f"{{{wire.STANZA_ERRORS}}}text"]
+    assert error[1].text == ERRORS[Reason.QUOTA].words
+    assert error[1].attrib == {wire.LANG: "en"}
+
+
+def test_an_errors_own_words_take_the_place_of_the_rows() -> None:
+    message = rendered(delivery(DeliveryKind.ERROR, about="", reason="bug", body="2 of 3 parts left"))
+    assert message.get("id") is None
+    assert message.find("error")[1].text == "2 of 3 parts left"
+
+
+def test_a_notice_comes_from_the_gateway_itself() -> None:
+    message = rendered(delivery(DeliveryKind.NOTICE, sender="", body="Not delivered: …"))
+    assert message.attrib == {"from": DOMAIN, "to": OWNER, "id": ID, "type": "chat"}
+    assert message.findtext("body") == "Not delivered: …"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"kind": DeliveryKind.CARBON}, "carbons"),
+        ({"kind": DeliveryKind.MEDIA}, "without URL"),
+        ({"kind": DeliveryKind.RECEIPT}, "for nothing"),
+        ({"kind": DeliveryKind.ERROR, "reason": "weather"}, "unknown reason"),
+        ({"sender": "+15559870002@elsewhere.example.com"}, "not of our domain"),
+        ({"sender": "a b"}, "no JID"),
+        ({"sender": "", "domain": ""}, "is missing"),
+        ({"to_jid": ""}, "is missing"),
+        ({"to_jid": "/x"}, "is missing"),
+        ({"to_jid": "x" * 1100 + "@example.com"}, "no JID"),
+        ({"stanza_id": "\x00"}, "not XML"),
+        ({"stanza_id": "\ud800"}, "not XML"),
+        ({"body": "é" * 32_768}, "larger"),
+        ({"kind": DeliveryKind.NOTICE, "body": "&" * 15_000}, "larger"),
+    ],
+)
+def test_what_would_hurt_the_stream_is_not_rendered(given: dict, why: str) -> None:
+    with pytest.raises(Unrenderable, match=why) as caught:
+        render(delivery(**given))
+    assert "+1555" not in caught.value.why
+
+
+def test_what_reads_back_as_something_else_is_not_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "xml_clean", lambda text: text)
+    with pytest.raises(Unrenderable, match="something else"):
+        render(delivery(body="a\rb"))
+
+
+AWKWARD = st.one_of(
+    st.text(max_size=300),
+    st.text(st.characters(), max_size=100),  # surrogates as well
+    st.text(st.sampled_from("\x00\x08\x0b\x1b\x7f\r\n\t \ufffe\uffff\ud800\udc00&<>\"']]>\u202e\u200f\U0001f600é")),
+)
+
+
+@given(body=AWKWARD, label=AWKWARD, url=AWKWARD)
+def test_every_text_survives_a_parser_as_its_clean_form(body: str, label: str, url: str) -> None:
+    message = rendered(delivery(body=body, label=label))
+    assert message.findtext("body") == xml_clean(body)
+    assert (message.findtext("{http://jabber.org/protocol/nick}nick") or "") == xml_clean(label)
+    error = rendered(delivery(DeliveryKind.ERROR, reason="bug", about="t", body=body))
+    assert error.find("error")[1].text == (xml_clean(body) if body else ERRORS[Reason.BUG].words)
+    if url:
+        assert rendered(delivery(DeliveryKind.MEDIA, media_url=url)).findtext("body") == xml_clean(url)
+
+
+@pytest.mark.parametrize("plane", range(17))
+def test_every_code_point_survives_or_is_replaced(plane: int) -> None:
+    for start in range(plane << 16, (plane + 1) << 16, 0x2000):
+        body = "".join(map(chr, range(start, start + 0x2000)))
+        assert rendered(delivery(body=body)).findtext("body") == xml_clean(body)
+
+
+# --- in
+
+
+def read(children: str, attributes: str = "type='chat' id='m1'", to: str = NUMBER, sender: str = FULL):
+    xml = f"<message xmlns='jabber:component:accept' from='{sender}' to='{to}' {attributes}>{children}</message>"
+    return read_message(ET.XML(xml), domain=DOMAIN)
+
+
+def outbound(text: str = "", *urls: str, **given) -> OutboundMessage:
+    defaults = {
+        "owner": OWNER,
+        "sender": FULL,
+        "addressed": NUMBER,
+        "stanza_id": "m1",
+        "text": text,
+        "media": tuple(Media(url=url) for url in urls),
+    }
+    return OutboundMessage(**(defaults | given))
+
+
+URL = "https://upload.example.com/x/cat.jpg"
+BODY = "<body>hi</body>"
+OOB = f"<x xmlns='jabber:x:oob'><url>{URL}</url></x>"
+FORWARDED = "<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'><body>no</body></message></forwarded>"
+CONVERSATIONS = (
+    "<body>hi</body><active xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/>"
+    "<markable xmlns='urn:xmpp:chat-markers:0'/><origin-id xmlns='urn:xmpp:sid:0' id='m1'/>"
+    "<stanza-id xmlns='urn:xmpp:sid:0' id='99' by='ann@example.com'/>"
+)
+GAJIM = (
+    "<origin-id xmlns='urn:xmpp:sid:0' id='m1'/><request xmlns='urn:xmpp:receipts'/><thread>t</thread>"
+    "<body>hi *there* /me</body><markable xmlns='urn:xmpp:chat-markers:0'/>"
+)
+PIDGIN = (
+    "<active xmlns='http://jabber.org/protocol/chatstates'/><body>hi</body>"
+    "<html xmlns='http://jabber.org/protocol/xhtml-im'><body xmlns='http://www.w3.org/1999/xhtml'>other</body></html>"
+)
+OMEMO = (
+    "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/><payload>AA</payload></encrypted>"
+    "<encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl'/>"
+    "<body>I sent you an OMEMO encrypted message but your client doesn't support that.</body>"
+)
+
+
+def reply(body: str, *marks: str, about: str = "urn:xmpp:reply:0") -> str:
+    ranges = "".join(marks)
+    return (
+        f"<body>{body}</body><reply xmlns='urn:xmpp:reply:0' to='{NUMBER}' id='o1'/>"
+        f"<fallback xmlns='urn:xmpp:fallback:0' for='{about}'>{ranges}</fallback>"
+    )
+
+
+TEXTS = {
+    "Conversations": (CONVERSATIONS, outbound("hi", wants_receipt=True)),
+    "Gajim": (GAJIM, outbound("hi *there* /me", wants_receipt=True)),
+    "Pidgin, XHTML-IM": (PIDGIN, outbound("hi")),
+    "Dino, a file": (f"<body>{URL}</body>{OOB}", outbound("", URL)),
+    "Conversations, a file": (f"{OOB}<body> {URL}\n</body>", outbound("", URL)),
+    "OOB without a body": (OOB, outbound("", URL)),
+    "OOB with words": (f"<body>look</body>{OOB}", outbound("look", URL)),
+    "the same OOB twice": (f"<body>{URL}</body>{OOB}{OOB}", outbound("", URL)),
+    "an empty OOB": ("<body>hi</body><x xmlns='jabber:x:oob'><url/></x>", outbound("hi")),
+    "a line break stays": ("<body> a\n b </body>", outbound(" a\n b ")),
+    "two languages": ("<body xml:lang='de'>hallo</body><body>hi</body>", outbound("hi")),
+    "only a language": ("<body xml:lang='de'>hallo</body>", outbound("hallo")),
+    "a body in the client's namespace": ("<body xmlns='jabber:client'>hi</body>", outbound("hi")),
+    "a private message, not to be copied": (f"{BODY}<private xmlns='urn:xmpp:carbons:2'/>", outbound("hi")),
+    "an OTR client offers itself": (
+        "<body>hi \t  \t\t\t\t \t \t \t    \t\t  \t   \t\t  \t\t</body>",
+        outbound("hi"),
+    ),
+    "a reply with a quotation": (
+        reply("&gt; 😀 it\nyes", "<body start='0' end='7'/>"),
+        outbound("yes"),
+    ),
+    "a reply in two ranges that overlap": (
+        reply("abcdefgh", "<body start='1' end='4'/>", "<body start='0' end='3'/>"),
+        outbound("efgh"),
+    ),
+    "a reply whose range is none": (reply("yes", "<body start='a' end='2'/>"), outbound("yes")),
+    "a reply whose range is too long": (reply("yes", "<body start='1' end='999999999'/>"), outbound("y")),
+    "a reply whose range is absurd": (reply("yes", f"<body start='1' end='{'9' * 5000}'/>"), outbound("yes")),
+    "a reply that marks no range": (reply("yes"), outbound("yes")),
+    "a fallback for something else": (
+        reply("yes", "<body start='0' end='2'/>", about="urn:xmpp:else"),
+        outbound("yes"),
+    ),
+    "a reaction with words of its own": (
+        "<body>hi</body><reactions xmlns='urn:xmpp:reactions:0' id='o1'><reaction>👍</reaction></reactions>",
+        outbound("hi"),
+    ),
+    "a fastening that retracts nothing": (
+        f"{BODY}<apply-to xmlns='urn:xmpp:fasten:0' id='o1'><external name='body'/></apply-to>",
+        outbound("hi"),
+    ),
+}
+
+NOT_TEXTS = {
+    "chat state": ("<composing xmlns='http://jabber.org/protocol/chatstates'/>", "nothing"),
+    "receipt": ("<received xmlns='urn:xmpp:receipts' id='o1'/>", "nothing"),
+    "marker": ("<displayed xmlns='urn:xmpp:chat-markers:0' id='o1'/>", "nothing"),
+    "reaction": ("<reactions xmlns='urn:xmpp:reactions:0' id='o1'><reaction>👍</reaction></reactions>", "nothing"),
+    "reaction with its fallback": (reply("👍", "<body/>", about="urn:xmpp:reactions:0"), "nothing"),
+    "reaction with a range": (reply("👍", "<body start='0' end='1'/>", about="urn:xmpp:reactions:0"), "nothing"),
+    "blank": ("<body> \n\t</body>", "nothing"),
+    "empty": ("", "nothing"),
+    "a body of some other namespace": ("<body xmlns='urn:example:x'>hi</body>", "nothing"),
+    "a body deeper inside": ("<x xmlns='urn:example:x'><body xmlns='jabber:client'>hi</body></x>", "nothing"),
+    "carbon, sent": (f"{BODY}<sent xmlns='urn:xmpp:carbons:2'>{FORWARDED}</sent>", "nested"),
+    "carbon, received": (f"<received xmlns='urn:xmpp:carbons:2'>{FORWARDED}</received>", "nested"),
+    "forwarded": (f"{BODY}{FORWARDED}", "nested"),
+    "archived": (f"<result xmlns='urn:xmpp:mam:2' id='1'>{FORWARDED}</result>", "nested"),
+    "pubsub": (f"{BODY}<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='x'/></event>", "nested"),
+    "privilege": (f"{BODY}<privilege xmlns='urn:xmpp:privilege:2'>{FORWARDED}</privilege>", "nested"),
+    "invitation": (f"{BODY}<x xmlns='jabber:x:conference' jid='r@rooms.example.com'/>", "nested"),
+}
+
+REFUSED = {
+    "OMEMO": (OMEMO, Reason.ENCRYPTED, ""),
+    "OMEMO 2": (f"{BODY}<encrypted xmlns='urn:xmpp:omemo:2'/>", Reason.ENCRYPTED, ""),
+    "OpenPGP": ("<openpgp xmlns='urn:xmpp:openpgp:0'>AA</openpgp>", Reason.ENCRYPTED, ""),
+    "old PGP": (f"{BODY}<x xmlns='jabber:x:encrypted'>AA</x>", Reason.ENCRYPTED, ""),
+    "EME alone": (f"{BODY}<encryption xmlns='urn:xmpp:eme:0' namespace='urn:x'/>", Reason.ENCRYPTED, ""),
+    "OTR": ("<body>?OTR:AAMC</body>", Reason.ENCRYPTED, ""),
+    "OTR query": ("<body>?OTRv23? hello</body>", Reason.ENCRYPTED, ""),
+    "correction": (
+        f"{BODY}<replace xmlns='urn:xmpp:message-correct:0' id='o1'/>",
+        Reason.NOT_ANSWERABLE,
+        CANNOT_CHANGE,
+    ),
+    "retraction": (
+        "<body>retracted</body><retract xmlns='urn:xmpp:message-retract:1' id='o1'/>",
+        Reason.NOT_ANSWERABLE,
+        CANNOT_RETRACT,
+    ),
+    "retraction of old": (
+        "<apply-to xmlns='urn:xmpp:fasten:0' id='o1'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to>",
+        Reason.NOT_ANSWERABLE,
+        CANNOT_RETRACT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_people_write_becomes_a_text(name: str) -> None:
+    xml, expected = TEXTS[name]
+    assert read(xml) == expected
+
+
+@pytest.mark.parametrize("name", NOT_TEXTS)
+def test_what_nobody_wrote_is_ignored(name: str) -> None:
+    xml, why = NOT_TEXTS[name]
+    reading = read(xml)
+    assert isinstance(reading, Ignored)
+    assert reading.why.startswith(why)
+    assert reading.is_odd is (why == "nested")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_a_text_is_refused_whatever_its_fallback_says(name: str) -> None:
+    xml, reason, words = REFUSED[name]
+    reading = read(xml)
+    assert isinstance(reading, Refused)
+    assert (reading.reason, reading.words) == (reason, words)
+
+
+@pytest.mark.parametrize("attributes", ["", "type='normal'", "type='chat'", "type='invented'"])
+def test_every_type_that_is_not_special_counts_as_normal(attributes: str) -> None:
+    assert read(BODY, attributes) == outbound("hi", stanza_id="")
+
+
+@pytest.mark.parametrize("kind", ["headline", "groupchat"])
+def test_headlines_and_rooms_are_ignored(kind: str) -> None:
+    assert read(BODY, f"type='{kind}'") == Ignored(kind)
+
+
+def test_a_full_jid_of_a_number_counts_like_the_bare_and_is_kept_for_the_answer() -> None:
+    to = f"{NUMBER}/phone"
+    assert read(BODY, to=to) == outbound("hi", addressed=to)
+
+
+def test_the_owner_is_normalised_and_the_sender_kept_as_it_came() -> None:
+    sender = "Ann@EXAMPLE.com/Laptop 1"
+    assert read(BODY, sender=sender) == outbound("hi", owner=OWNER, sender=sender)
+
+
+@pytest.mark.parametrize("to", [DOMAIN, f"{DOMAIN}/gateway"])
+def test_a_text_to_the_bare_domain_is_refused_with_an_example(to: str) -> None:
+    reading = read(BODY, to=to)
+    assert isinstance(reading, Refused)
+    assert reading.reason is Reason.BAD_ADDRESS
+    assert reading.words.endswith("such as +15559870002@sms.example.com.")
+    assert isinstance(read("", to=to), Ignored)
+
+
+@pytest.mark.parametrize(
+    ("sender", "to", "is_odd"),
+    [
+        ("", NUMBER, True),
+        (FULL, "", True),
+        (FULL, f"{'x' * 1100}@{DOMAIN}", True),
+        (FULL, "+15559870002@elsewhere.example.com", False),
+        ("+15551230001@sms.example.com", NUMBER, False),
+        (DOMAIN, DOMAIN, False),
+    ],
+)
+def test_what_does_not_come_from_a_user_to_us_is_ignored(sender: str, to: str, is_odd: bool) -> None:
+    reading = read(BODY, sender=sender, to=to)
+    assert isinstance(reading, Ignored)
+    assert reading.is_odd is is_odd
+
+
+def test_an_error_is_a_bounce_even_when_it_echoes_the_body() -> None:
+    error = (
+        f"{BODY}<error type='cancel'><text xmlns='{wire.STANZA_ERRORS}'>no</text>"
+        f"<service-unavailable xmlns='{wire.STANZA_ERRORS}'/></error>"
+    )
+    assert read(error, "type='error' id='m1'") == Bounce(
+        stanza_id="m1", from_bare_jid=OWNER, condition="service-unavailable"
+    )
+
+
+@pytest.mark.parametrize("error", ["", "<error/>", "<error><gone xmlns='urn:example:x'/></error>"])
+def test_an_error_without_a_condition_is_a_bounce_all_the_same(error: str) -> None:
+    reading = read(error, "type='error' id='m1'")
+    assert reading == Bounce(stanza_id="m1", from_bare_jid=OWNER, condition="undefined-condition")
+
+
+def test_an_error_about_nothing_is_ignored() -> None:
+    assert isinstance(read(BODY, "type='error'"), Ignored)

@@ -139,6 +139,8 @@ def json_schema(kinds: Mapping[str, ProviderKind]) -> dict[str, Any]:
     """A JSON Schema of the file for editors."""
     schema = schema_of(Config, "#/$defs/{model}")
     definitions: dict[str, Any] = schema["$defs"]
+    for ours in ("Account", "BaseModel"):
+        definitions.pop(ours, None)
     definitions["XmppSettings"] = schema_of(XmppSettings, "#/$defs/{model}")
     sections = []
     for name, kind in kinds.items():

@@ -248,7 +248,7 @@ class Config(Section):
     """The whole configuration, valid in itself."""
 
     xmpp: XmppSettings
-    http: HttpSettings = HttpSettings()
+    http: HttpSettings = Field(default_factory=HttpSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     providers: dict[NameOfProvider, InstanceOf[Account]]
     jids: dict[Owner, tuple[DidKey, ...]]

@@ -16,8 +16,6 @@ from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
-import aiohttp
-
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk, Rules
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
@@ -36,6 +34,7 @@ from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify, watchdog_seconds
 from smsbridge.providers.contract import ENTRY_POINTS, Capabilities, Checked, Provider, ProviderKind, Sends
+from smsbridge.providers.http import open_session
 from smsbridge.store import deliveries, leases
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
@@ -116,7 +115,7 @@ async def serve(
         database = await stack.enter_async_context(_open_store(config, metrics))
         ids = Ids(lambda: to_ms(clock.now()))
         ids.start_after(await database.run(deliveries.newest_id))
-        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        session = await stack.enter_async_context(open_session())
         providers = {
             account.name: kinds[account.kind].build(account.name, account.settings, session)
             for account in config.providers.values()

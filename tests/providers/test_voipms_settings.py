@@ -21,6 +21,11 @@ def test_the_usual_section_is_enough():
     assert "callback" not in repr(settings)
 
 
+def test_a_single_key_may_be_written_in_the_singular():
+    section = {key: value for key, value in SECTION.items() if key != "query_keys"}
+    assert keys_of(Settings(**section, query_key="callback-key")) == ["callback-key"]
+
+
 def test_two_keys_may_be_valid_at_a_time():
     assert keys_of(Settings(**(SECTION | {"query_keys": ["old", "new"]}))) == ["old", "new"]
 

@@ -264,7 +264,7 @@ async def test_two_accounts_at_voip_ms_share_the_url_of_mod_voipms(start: Start)
         accounts = [
             KIND.build(
                 ProviderName(name),
-                KIND.settings(username="john@example.com", password="kingfisher", query_key=f"{name}-{'k' * 32}"),
+                KIND.settings(username="john@example.com", password="kingfisher", query_keys=[f"{name}-{'k' * 32}"]),
                 session,
             )
             for name in ("voipms", "second")

@@ -10,7 +10,7 @@ import re
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsbridge.core.errors import Indeterminate
 from smsbridge.core.message import ProviderMessageId
@@ -27,16 +27,24 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 class Settings(BaseModel):
     """The account's section of the configuration.
 
-    `query_keys` are the secrets a callback may show: one, or two while the portal is changed over to a new one.
+    `query_keys` are the secrets a callback may show: one, also written `query_key`, or two while the portal is
+    changed over to a new one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     username: str = Field(min_length=1)
     password: Secret
-    query_keys: tuple[Secret, ...] = Field(min_length=1, max_length=2)
+    query_keys: tuple[Secret, ...] = Field(
+        min_length=1, max_length=2, validation_alias=AliasChoices("query_keys", "query_key")
+    )
     api_url: str = API_URL
     timeout: float = Field(default=60.0, ge=15.0, le=300.0)
+
+    @field_validator("query_keys", mode="before")
+    @classmethod
+    def _wrap_single(cls, written: object) -> object:
+        return (written,) if isinstance(written, str) else written
 
     @field_validator("api_url")
     @classmethod

@@ -1,5 +1,6 @@
 """Each work-around beside the library as it is: when a `test_slixmpp_…` fails, the work-around may go."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 
@@ -180,7 +181,7 @@ async def test_an_exception_in_an_event_handler_is_told_without_its_words(stream
     open_session(stream)
     with capture_logs() as logs:
         stream.data_received(RECEIPT_WANTED)
-    assert [entry["error"] for entry in logs] == ["ValueError"]
+    assert [entry["error"] for entry in logs if "error" in entry] == ["ValueError"]
     assert "hello" not in str(logs)
 
 
@@ -226,5 +227,8 @@ async def test_a_stream_error_names_its_condition(stream, inside, condition):
 async def test_hanging_up_tells_whether_an_end_will_follow(stream):
     assert not compat.hang_up(stream)
     open_session(stream)
+    lost = stream.disconnected
     assert compat.hang_up(stream)
+    async with asyncio.timeout(2):
+        await lost
     assert not compat.hang_up(stream)

@@ -54,19 +54,19 @@ __all__ = [
 ]
 
 _EXPECTED = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "decimal_type": "a number",
-    "decimal_parsing": "a number",
-    "tuple_type": "a list in [ ]",
-    "list_type": "a list in [ ]",
-    "dict_type": "keys and values",
-    "model_type": "keys and values",
-    "model_attributes_type": "keys and values",
+    "string_type": "text is expected",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "bool_type": "true or false is expected",
+    "bool_parsing": "true or false is expected",
+    "decimal_type": "a number is expected",
+    "decimal_parsing": "a number is expected",
+    "tuple_type": "a list in [ ] is expected",
+    "list_type": "a list in [ ] is expected",
+    "dict_type": "keys and values are expected",
+    "model_type": "keys and values are expected",
+    "model_attributes_type": "keys and values are expected",
 }
 
 
@@ -374,11 +374,13 @@ class _Examiner:
         if kind == "string_type" and plain and plain.lower() not in {"~", "null"}:
             return unquoted_words(plain)
         if kind in _EXPECTED:
-            return f"{_EXPECTED[kind]} is expected"
+            return _EXPECTED[kind]
         if kind in {"enum", "literal_error"}:
             return f"{str(context.get('expected')).replace(chr(39), '')} is expected"
-        words = str(context["error"]) if "error" in context else detail["msg"][:1].lower() + detail["msg"][1:]
-        for secret in self.opened:
+        if "error" not in context:
+            return detail["msg"][:1].lower() + detail["msg"][1:]
+        words = str(context["error"])  # a carrier's own validator wrote this, and may quote what it refused
+        for secret in sorted(self.opened, key=len, reverse=True):
             words = words.replace(secret, "…")
         return words
 

@@ -118,12 +118,6 @@ def _region(text: str) -> str:
     return text
 
 
-def _provider_name(text: str) -> ProviderName:
-    if not PROVIDER_NAME.fullmatch(text):
-        raise ValueError("a provider's name is up to 32 small letters, digits, - and _, a letter first")
-    return ProviderName(text)
-
-
 def _public_url(text: str) -> str:
     if not _PUBLIC_URL.fullmatch(text):
         raise ValueError("a URL is expected, such as https://sms.example.com")
@@ -151,7 +145,6 @@ Domain = Annotated[str, AfterValidator(_domain)]
 DidKey = Annotated[Did, AfterValidator(_did)]
 Owner = Annotated[str, AfterValidator(owner_jid)]
 Region = Annotated[str, AfterValidator(_region)]
-NameOfProvider = Annotated[ProviderName, AfterValidator(_provider_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Price = Annotated[Decimal, Field(ge=0)]
@@ -250,7 +243,7 @@ class Config(Section):
     xmpp: XmppSettings
     http: HttpSettings = Field(default_factory=HttpSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
-    providers: dict[NameOfProvider, InstanceOf[Account]]
+    providers: dict[ProviderName, InstanceOf[Account]]
     jids: dict[Owner, tuple[DidKey, ...]]
     lines: dict[DidKey, LineSettings] = {}
     admins: tuple[Owner, ...] = ()

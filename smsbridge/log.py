@@ -57,7 +57,6 @@ class Event(StrEnum):
     SEND_CRASHED = "send_crashed"
     HOLD_RAISED = "hold_raised"
     HOLD_LIFTED = "hold_lifted"
-    MEDIA_GIVEN_UP = "media_given_up"
 
 
 def configure(style: Format, level: int = logging.INFO) -> None:

@@ -41,7 +41,7 @@ KINDS = {
     "voipms": ProviderKind(kind="voipms", settings=TestAccount, build=lambda *_: None),
     "envayasms": ProviderKind(kind="envayasms", settings=TestAccount, build=lambda *_: None),
 }
-GOOD = f"""\
+GOOD = """\
 xmpp:
   jid: sms.example.com
   secret_file: ./secret
@@ -238,8 +238,10 @@ def test_a_missing_environment_variable_is_named_and_nothing_else_said_of_it(tol
 def test_a_bare_name_is_a_systemd_credential(write, told, tmp_path, monkeypatch):
     text = changed("secret_file: ./secret", "secret_file: component")
     assert told(text) == [
-        "config.yaml:3: xmpp.secret_file: a name without a slash is a systemd credential, "
-        "and there is no $CREDENTIALS_DIRECTORY: write a path, such as ./name"
+        (
+            "config.yaml:3: xmpp.secret_file: a name without a slash is a systemd credential, "
+            "and there is no $CREDENTIALS_DIRECTORY: write a path, such as ./name"
+        )
     ]
     credentials = tmp_path / "credentials"
     credentials.mkdir()
@@ -340,8 +342,10 @@ def test_a_secret_file_that_everybody_can_read_is_a_warning(told, tmp_path):
     (tmp_path / "open").write_text(SECRET)
     (tmp_path / "open").chmod(0o644)
     assert told(changed("./secret", "./open")) == [
-        "config.yaml:3: warning: xmpp.secret_file: everybody on this machine can read the file: "
-        "take that away with chmod o-r"
+        (
+            "config.yaml:3: warning: xmpp.secret_file: everybody on this machine can read the file: "
+            "take that away with chmod o-r"
+        )
     ]
 
 
@@ -351,10 +355,14 @@ def test_a_long_password_for_voipms_and_a_short_query_key_are_warnings(told, tmp
         (tmp_path / name).chmod(0o600)
     text = changed("password_file: ./secret", "password_file: ./long")
     assert told(text.replace("query_key_file: ./secret", "query_key_file: ./short")) == [
-        "config.yaml:8: warning: providers.voipms.password_file: longer than 32 characters: "
-        "VoIP.ms takes it in the portal and then refuses every call",
-        "config.yaml:9: warning: providers.voipms.query_key_file: shorter than 16 characters: "
-        "who guesses it can pretend to be the carrier",
+        (
+            "config.yaml:8: warning: providers.voipms.password_file: longer than 32 characters: "
+            "VoIP.ms takes it in the portal and then refuses every call"
+        ),
+        (
+            "config.yaml:9: warning: providers.voipms.query_key_file: shorter than 16 characters: "
+            "who guesses it can pretend to be the carrier"
+        ),
     ]
     assert told(changed("password_file: ./secret", "password_file: ./fits")) == []
     assert told(text.replace("kind: voipms", "kind: envayasms")) == []
@@ -382,7 +390,7 @@ def test_a_secret_with_a_sign_of_yaml_is_not_shown_by_the_error(told, written):
     assert any(re.match(r"config.yaml:\d+: ", line) for line in lines)
 
 
-# Mistakes: YAML
+# Mistakes in the YAML
 
 
 def test_an_unquoted_number_is_told_with_what_to_write(told):
@@ -418,8 +426,10 @@ def test_norway_is_a_country_and_not_false(told, write):
 
 def test_a_careless_number_in_quotes_is_answered_with_the_right_one(told):
     assert told(changed('"+15551230001"', '"1-555-123-0001"')) == [
-        "config.yaml:11: jids.john@example.com: not a number in E.164 form "
-        '(+ and digits, such as +15551230001): write "+15551230001"'
+        (
+            "config.yaml:11: jids.john@example.com: not a number in E.164 form "
+            '(+ and digits, such as +15551230001): write "+15551230001"'
+        )
     ]
 
 
@@ -498,7 +508,7 @@ def test_no_scalar_brings_the_reader_down(told, value):
     assert told(GOOD + f"caps: {{per_owner: {{day: {value}}}}}\n")
 
 
-# Mistakes: what the keys say
+# Mistakes in what the keys say
 
 
 @pytest.mark.parametrize(
@@ -552,8 +562,10 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
         ),
         (
             changed("  secret_file", "  server: 192.0.2.1:5347\n  secret_file"),
-            "config.yaml:3: warning: xmpp.server: not this machine: the component's traffic, texts and all, "
-            "crosses the network in clear",
+            (
+                "config.yaml:3: warning: xmpp.server: not this machine: the component's traffic, texts and all, "
+                "crosses the network in clear"
+            ),
         ),
         (
             GOOD + "http: {listen: 8080}\n",
@@ -569,13 +581,17 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
         ),
         (
             GOOD + "store: {url: postgresql://db.example.com/x}\n",
-            "config.yaml:12: store.url: only sqlite is supported by this version, "
-            "such as sqlite:////var/lib/smsbridge/smsbridge.db",
+            (
+                "config.yaml:12: store.url: only sqlite is supported by this version, "
+                "such as sqlite:////var/lib/smsbridge/smsbridge.db"
+            ),
         ),
         (
             GOOD + "store: {url: sqlite://x.db}\n",
-            "config.yaml:12: store.url: sqlite:/// and the path of a file are expected: "
-            "four slashes where the path is absolute",
+            (
+                "config.yaml:12: store.url: sqlite:/// and the path of a file are expected: "
+                "four slashes where the path is absolute"
+            ),
         ),
         (
             GOOD + "xmpp2\n",
@@ -588,7 +604,7 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
             "config.yaml:12: caps.per_owner.day: input should be greater than or equal to 1",
         ),
         (GOOD + "caps: {per_owner: {day: many}}\n", "config.yaml:12: caps.per_owner.day: a whole number is expected"),
-        (GOOD + "caps: 7\n", "config.yaml:12: caps: keys and values is expected"),
+        (GOOD + "caps: 7\n", "config.yaml:12: caps: keys and values are expected"),
         (GOOD + "prices: {sms: 0.01}\n", "config.yaml:12: prices.mms: missing"),
         (GOOD + "prices: {sms: x, mms: 1}\n", "config.yaml:12: prices.sms: a number is expected"),
         (
@@ -597,8 +613,10 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
         ),
         (
             GOOD + "destinations: [us]\n",
-            "config.yaml:12: destinations: not a country: two capital letters after ISO 3166 are expected, "
-            "such as US or GB",
+            (
+                "config.yaml:12: destinations: not a country: two capital letters after ISO 3166 are expected, "
+                "such as US or GB"
+            ),
         ),
     ],
 )
@@ -620,7 +638,7 @@ def test_an_owner_that_is_no_bare_jid_is_told(told, jid, words):
     assert told(GOOD + f'admins:\n  - ann@example.com\n  - "{jid}"\n') == [f"config.yaml:14: admins: {words}"]
 
 
-# Mistakes: what only the whole shows
+# Mistakes in what only the whole shows
 
 
 def test_an_unknown_kind_is_told_with_the_nearest(told):
@@ -647,8 +665,10 @@ def test_without_a_provider_nothing_can_be_sent(told):
 def test_with_two_providers_every_did_names_its_own(told):
     second = "  phone: {kind: envayasms, username: x, password_file: ./secret, query_key_file: ./secret}\njids:"
     assert told(changed("jids:", second) + '  ann@example.com: ["+15551230001"]\n') == [
-        "config.yaml:12: jids.john@example.com: with two providers every DID names its own: "
-        'under lines, write "+15551230001": {provider: voipms or phone}'
+        (
+            "config.yaml:12: jids.john@example.com: with two providers every DID names its own: "
+            'under lines, write "+15551230001": {provider: voipms or phone}'
+        )
     ]
 
 

@@ -23,11 +23,10 @@ def test_every_spelling_of_a_jid_has_one_bare_form(written, normal):
 
 
 @pytest.mark.parametrize("written", ["", "@example.com", "john@", "jo hn@example.com", "a@b@c", "john@exa mple"])
-def test_what_is_no_jid_is_a_value_error_that_does_not_quote_it(written):
+def test_what_is_no_jid_is_a_value_error(written):
     for function in (bare, full, localpart_of, owner_jid):
-        with pytest.raises(ValueError, match="not a valid JID") as caught:
+        with pytest.raises(ValueError, match="not a valid JID"):
             function(written)
-        assert not written or written not in str(caught.value)
 
 
 def test_a_full_jid_keeps_its_resource_as_it_is():
@@ -42,7 +41,7 @@ def test_the_localpart_is_normalised_and_may_be_missing():
 
 def test_an_owner_is_a_person_without_a_resource():
     assert owner_jid("John@Example.com.") == "john@example.com"
-    with pytest.raises(ValueError, match="write john@example.com"):
+    with pytest.raises(ValueError, match=r"write john@example\.com"):
         owner_jid("John@example.com/phone")
     with pytest.raises(ValueError, match="a name and @ are missing"):
         owner_jid("example.com")

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 failed, 2 the configuration (or the command) is wrong, and
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -77,10 +76,9 @@ def _run(path: Path) -> int:
     except ConfigError as error:
         print(describe(path, error.problems), file=sys.stderr)
         return WRONG
-    settings = loaded.config.log
-    log.configure(settings.format, logging.getLevelNamesMapping()[settings.level.upper()])
+    log.configure(loaded.config.log.format, loaded.config.log.threshold)
     for warning in loaded.warnings:
-        _log.warning(Event.CONFIG_WARNED, line=warning.line, words=warning.words)
+        _log.warning(Event.CONFIG_WARNED, line=warning.line, look_at="smsbridge check")  # the words may hold numbers
     failures: list[Exception] = []
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -108,9 +106,9 @@ def _reload(path: Path, book: RulesBook) -> None:
     try:
         book.replace(load(path, discover_kinds()).config)
     except ConfigError as error:
-        _log.error(Event.CONFIG_REFUSED, problems=describe(path, error.problems))
+        _log.error(Event.CONFIG_REFUSED, lines=[problem.line for problem in error.problems], look_at="smsbridge check")
     except NotReloadable as error:
-        _log.error(Event.CONFIG_REFUSED, problems=str(error))
+        _log.error(Event.CONFIG_REFUSED, why=str(error))
     else:
         _log.info(Event.CONFIG_RELOADED)
 

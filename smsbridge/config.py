@@ -176,9 +176,8 @@ class _Examiner:
     def config(self, kinds: Mapping[str, ProviderKind]) -> Config | None:
         self.problems.extend(self.document.problems)
         # a key with nothing under it is as good as none
-        tree: dict[str, Any] = {
-            k: v for k, v in self.document.tree.items() if v is not None or k not in Config.model_fields
-        }
+        sections = self.document.tree.items()
+        tree: dict[str, Any] = {k: v for k, v in sections if v is not None or k not in Config.model_fields}
         if isinstance(tree.get("jids"), dict):
             tree["jids"] = {owner: self._dids(dids, ("jids", owner)) for owner, dids in tree["jids"].items()}
         if isinstance(tree.get("lines"), dict):
@@ -230,7 +229,7 @@ class _Examiner:
         model = kinds[kind].settings
         self.models[place] = model
         written = {key: value for key, value in section.items() if key != "kind"}
-        for key in written.keys() - known_keys(model):
+        for key in [key for key in written if key not in known_keys(model)]:
             del written[key]
             self._tell(f"unknown key{_nearest(key, ('kind', *known_keys(model)))}", (*place, key))
         try:
@@ -278,7 +277,7 @@ class _Examiner:
         if len(texts) < len(values):
             self._tell("a secret is text: put it in quotes", place)
             return ()
-        if not all(texts):
+        if not texts or not all(texts):
             self._tell("it is empty", place)
             return ()
         if not self.document.from_env.issuperset(places):
@@ -294,9 +293,7 @@ class _Examiner:
             self._tell(str(error), place)
             return ()
         if file.is_open:
-            self._tell(
-                "everybody on this machine can read the file: take that away with chmod o-r", place, is_warning=True
-            )
+            self._tell("everybody on this machine can read the file: chmod o-r helps", place, is_warning=True)
         if len(file.values) > 1 and not forms.is_many:
             self._tell("the file has more than one line: one secret is expected", place)
             return ()

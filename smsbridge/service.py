@@ -42,7 +42,7 @@ from smsbridge.store.leases import Lease
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
 from smsbridge.web.app import Web, WebSettings
-from smsbridge.web.health import Limits, Readiness, judge_readiness
+from smsbridge.web.health import Readiness, judge_readiness
 from smsbridge.xmpp.component import Component, StreamSettings
 from smsbridge.xmpp.errors import ERRORS
 from smsbridge.xmpp.handlers import Handlers
@@ -241,7 +241,7 @@ def _build_web(config: Config, desk: Desk, providers: Mapping[ProviderName, Prov
             backlog = await progress.backlog()
         except StoreUnavailable:
             backlog = None
-        return judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), limits=Limits())
+        return judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), down_since=component.down_since)
 
     http = config.http
     settings = WebSettings(

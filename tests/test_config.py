@@ -293,6 +293,19 @@ def test_a_missing_secret_is_told_with_the_forms_it_can_take(told):
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ('query_key: ""', "query_key: it is empty"),
+        ("query_keys: []", "query_keys: it is empty"),
+        ("query_key: [a]", "query_key: a secret is text: put it in quotes"),
+        ("query_key_file: [a]", "query_key_file: the path of a file is expected"),
+    ],
+)
+def test_a_secret_that_is_empty_or_of_another_shape_is_told(told, written, words):
+    assert told(changed("query_key_file: ./secret", written)) == [f"config.yaml:9: providers.voipms.{words}"]
+
+
 @pytest.mark.parametrize("number", ["12345678901234567890", "5551230001", "yes", "1.5"])
 def test_an_unquoted_number_as_a_secret_is_refused_without_showing_it(told, number):
     (line,) = told(changed("secret_file: ./secret", f"secret: {number}"))
@@ -342,10 +355,7 @@ def test_a_secret_file_that_everybody_can_read_is_a_warning(told, tmp_path):
     (tmp_path / "open").write_text(SECRET)
     (tmp_path / "open").chmod(0o644)
     assert told(changed("./secret", "./open")) == [
-        (
-            "config.yaml:3: warning: xmpp.secret_file: everybody on this machine can read the file: "
-            "take that away with chmod o-r"
-        )
+        ("config.yaml:3: warning: xmpp.secret_file: everybody on this machine can read the file: chmod o-r helps")
     ]
 
 
@@ -604,6 +614,10 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
             "config.yaml:12: caps.per_owner.day: input should be greater than or equal to 1",
         ),
         (GOOD + "caps: {per_owner: {day: many}}\n", "config.yaml:12: caps.per_owner.day: a whole number is expected"),
+        (
+            changed("jids:", '  spare: soon\nlines: {"+15551230001": {provider: voipms}}\njids:'),
+            "config.yaml:10: providers.spare: keys and values are expected, such as kind: and username:",
+        ),
         (GOOD + "caps: 7\n", "config.yaml:12: caps: keys and values are expected"),
         (GOOD + "prices: {sms: 0.01}\n", "config.yaml:12: prices.mms: missing"),
         (GOOD + "prices: {sms: x, mms: 1}\n", "config.yaml:12: prices.sms: a number is expected"),

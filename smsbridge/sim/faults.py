@@ -4,6 +4,7 @@
 never learned" is not spent on a refusal.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,11 +28,15 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Stall first, if at all; then drop the connection, or answer with `http_status`, or carry on."""
+    """Stall first, if at all; then drop the connection, or answer with `http_status`, or carry on.
+
+    `gate` stalls until somebody sets it: a test that looks at what happens meanwhile is in no hurry.
+    """
 
     when: Moment
     method: str = ANY_METHOD
     stall_seconds: float = 0.0
+    gate: asyncio.Event | None = None
     drop: bool = False
     http_status: int | None = None
     times: int | None = 1  # None: until cleared

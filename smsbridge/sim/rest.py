@@ -93,6 +93,8 @@ async def _spoil(request: web.Request, fault: Fault | None) -> web.Response | No
     if fault is None:
         return None
     await asyncio.sleep(fault.stall_seconds)
+    if fault.gate is not None:
+        await fault.gate.wait()
     if fault.drop:
         if request.transport is not None:
             request.transport.abort()

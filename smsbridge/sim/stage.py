@@ -39,6 +39,8 @@ class StageConfig:
     control_token: str | None = None
     daily_quota: int | None = None
     webhook_interval: float | None = 0.5
+    callback_interval: float = 0.5
+    second_domain: str | None = None
 
 
 def bridge_yaml(
@@ -85,6 +87,7 @@ class Stage:
         self._stack = AsyncExitStack()
         self._stop = asyncio.Event()
         self._bridge: asyncio.Task[None] | None = None
+        self._carrier_port = 0
         self.service: Service
         self.prosody: Prosody
         self.carrier: Carrier
@@ -150,15 +153,26 @@ class Stage:
             await self._bridge
             self._bridge = None
 
+    async def start_carrier(self) -> None:
+        """A carrier with an empty ledger, where the last one was."""
+        settings = tuple(self.carrier.account.dids.values())
+        config = replace(self.carrier.config, dids=settings, port=self._carrier_port)
+        self.carrier = await Carrier.start(config)
+
+    async def stop_carrier(self) -> None:
+        """Nobody listens there any more."""
+        await self.carrier.stop()
+
     async def _build(self) -> None:
         config = self.config
         self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="smsbridge-")))
-        self.prosody = Prosody(ProsodyConfig(c2s_port=config.c2s_port))
+        self.prosody = Prosody(ProsodyConfig(c2s_port=config.c2s_port, second_domain=config.second_domain))
         await self._stack.enter_async_context(self.prosody)
         for name in (*config.owners, *config.strangers):
             self.prosody.add_account(name, password_of(name))
         self.carrier = await Carrier.start(self._carrier_config(config))
-        self._stack.push_async_callback(self.carrier.stop)
+        self._carrier_port = self.carrier.port
+        self._stack.push_async_callback(self.stop_carrier)
         self._write_config(config)
         self._stack.push_async_callback(self.stop_bridge)
         await self.start_bridge()
@@ -173,6 +187,7 @@ class Stage:
             password=API_PASSWORD,
             daily_quota=config.daily_quota,
             webhook_interval=config.webhook_interval,
+            callback_interval=config.callback_interval,
             control_token=config.control_token,
         )
 

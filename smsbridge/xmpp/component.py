@@ -16,6 +16,7 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from slixmpp import ComponentXMPP
@@ -132,6 +133,8 @@ class Component:
         self._connection = _Connection()
         self._wrote = asyncio.Event()
         self._closing = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._down_since: datetime | None = clock.now()
         self._ended = asyncio.Event()
         self._ended.set()
         self._failures = 0
@@ -141,6 +144,15 @@ class Component:
     def is_up(self) -> bool:
         """Whether the session is open and ours."""
         return self._connection.is_up
+
+    @property
+    def down_since(self) -> datetime | None:
+        """Since when there is no session; None while there is one."""
+        return self._down_since
+
+    async def opened(self) -> None:
+        """Return when the session is open."""
+        await self._opened.wait()
 
     def send(self, xml: bytes) -> None:
         """Write a whole stanza now and keep nothing of it; while the stream is down it is dropped."""
@@ -207,7 +219,8 @@ class Component:
                 await connection.gone.wait()
 
     async def _serve(self, stream: ComponentXMPP, connection: _Connection) -> None:
-        self._told = ""
+        self._told, self._down_since = "", None
+        self._opened.set()
         self._metrics.streams_opened.inc()
         self._metrics.stream_up.set(1)
         _log.info(Event.STREAM_OPENED, jid=self._settings.jid)
@@ -217,6 +230,8 @@ class Component:
             await connection.gone.wait()
             for worker in workers:
                 worker.cancel()
+        self._down_since = self._clock.now()
+        self._opened.clear()
         self._metrics.stream_up.set(0)
         connection.is_narrowing = self._handing.lost(death_of(connection.condition, by_us=connection.by_us))
 

@@ -1,0 +1,294 @@
+"""The pump between the store and a stream, without a stream."""
+
+import asyncio
+import contextlib
+from types import SimpleNamespace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from smsbridge.clock import system_clock
+from smsbridge.xmpp.fence import Fence
+from smsbridge.xmpp.handing import TIRED_ATTEMPTS, Handing
+from smsbridge.xmpp.suspicion import Death
+from smsbridge.xmpp.wire import Unrenderable
+from tests.fakes.handover import FakeHandOver
+
+
+def render(delivery):
+    if delivery.body == "unrenderable":
+        raise Unrenderable("not XML")
+    if delivery.body == "a bug":
+        raise KeyError("a text")
+    return f'<message id="{delivery.stanza_id}"><body>{delivery.body}</body></message>'.encode()
+
+
+class Bench:
+    """A pump whose stream is a list of writes; the test plays the server."""
+
+    def __init__(self, handover, *, batch=10, window=50):
+        self.handover = handover
+        self.writes = []
+        self.is_up = True
+        self.fence = Fence(jid="sms.example.com", ping="example.com", prefix="f-", seconds=10.0, idle=30.0)
+        self.handing = Handing(
+            handover=handover,
+            render=render,
+            fence=self.fence,
+            is_up=lambda: self.is_up,
+            write=self.write,
+            clock=system_clock(),
+            roll=lambda: 0.9,
+            batch=batch,
+            window=window,
+            idle=0.01,
+        )
+        self.settling = asyncio.create_task(self.handing.settle())
+        self.pumping = asyncio.create_task(self.handing.pump())
+
+    def write(self, octets):
+        elements = list(ET.fromstring(b"<stream>" + octets + b"</stream>"))
+        ids = [element.get("id") for element in elements]
+        self.writes.append(SimpleNamespace(octets=octets, ids=ids[:-1], fence=ids[-1]))
+
+    def pong(self, nth=-1):
+        self.handing.pong(self.writes[nth].fence)
+
+    async def die(self, death):
+        """The stream ends, and the next one is up."""
+        self.is_up = False
+        await self.stop_pump()
+        self.handing.lost(death)
+        self.is_up = True
+        self.writes.clear()
+        self.pumping = asyncio.create_task(self.handing.pump())
+
+    async def stop_pump(self):
+        self.pumping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.pumping
+
+    async def stop(self):
+        await self.stop_pump()
+        self.settling.cancel()
+
+    async def until(self, holds):
+        async with asyncio.timeout(2):
+            while not holds():
+                await asyncio.sleep(0)
+
+    async def settled(self):
+        """Let everything run that can run now."""
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    async def written(self, count):
+        await self.until(lambda: len(self.writes) >= count)
+        await self.settled()
+        assert len(self.writes) == count
+        return [write.ids for write in self.writes]
+
+
+@pytest.fixture
+async def handover():
+    return FakeHandOver()
+
+
+@pytest.fixture
+async def bench(handover):
+    made = Bench(handover)
+    yield made
+    await made.stop()
+
+
+def names(count, start=0):
+    return [f"d{n:03}" for n in range(start, start + count)]
+
+
+async def test_a_batch_is_one_write_with_a_fence_at_its_end(bench, handover):
+    handover.put(*names(3))
+    assert await bench.written(1) == [names(3)]
+    assert bench.writes[0].octets.endswith(b"</iq>")
+
+
+async def test_nothing_is_handed_before_the_pong(bench, handover):
+    handover.put("a")
+    await bench.written(1)
+    assert handover.handed == []
+    bench.pong()
+    await bench.until(lambda: handover.handed == ["a"])
+
+
+async def test_the_bytes_are_fixed_before_they_are_written(bench, handover):
+    fixed = []
+    bench.handing._write = lambda _octets: fixed.append(handover.rows["a"].xml)
+    handover.put("a")
+    await bench.until(lambda: fixed)
+    assert fixed == [render(handover.rows["a"])]
+
+
+async def test_the_window_bounds_what_is_in_flight(bench, handover):
+    handover.put(*names(80))
+    assert await bench.written(5) == [names(10, start) for start in range(0, 50, 10)]
+    bench.pong(0)
+    assert (await bench.written(6))[5] == names(10, 50)
+
+
+async def test_a_delivery_in_flight_is_not_claimed_again(bench, handover):
+    handover.put("a")
+    await bench.written(1)
+    handover.put("b")
+    assert await bench.written(2) == [["a"], ["b"]]
+    assert handover.besides[-1] == {"a", "b"}
+
+
+async def test_a_new_delivery_wakes_the_pump(bench, handover):
+    bench.handing._idle = 3600.0
+    await bench.until(lambda: len(handover.besides) > 1)
+    handover.put("a")
+    assert await bench.written(1) == [["a"]]
+
+
+async def test_what_was_not_proved_goes_again_unchanged_and_in_order_before_what_is_new(bench, handover):
+    handover.put(*names(12))
+    await bench.written(2)
+    first = bench.writes[0].octets.rpartition(b"<iq")[0]
+    handover.put("new")
+    await bench.written(3)
+    await bench.die(Death.OTHER)
+    assert await bench.written(2) == [names(10), [*names(2, 10), "new"]]
+    assert bench.writes[0].octets.rpartition(b"<iq")[0] == first
+
+
+async def test_what_was_proved_is_settled_though_the_stream_is_gone_and_does_not_go_again(bench, handover):
+    handover.put("a", "b")
+    await bench.written(1)
+    handover.failures_to_come = 1
+    bench.pong()
+    await bench.die(Death.CUT)
+    await bench.until(lambda: handover.handed == ["a", "b"])
+    await bench.settled()
+    assert bench.writes == []
+
+
+async def test_a_pong_of_an_earlier_stream_hands_nothing(bench, handover):
+    handover.put("a")
+    await bench.written(1)
+    stale = bench.writes[0].fence
+    await bench.die(Death.OTHER)
+    await bench.written(1)
+    bench.handing.pong(stale)
+    await bench.settled()
+    assert handover.handed == []
+
+
+async def test_a_delivery_that_cannot_be_rendered_is_set_aside_and_the_others_go(bench, handover):
+    handover.put("bad", body="unrenderable")
+    handover.put("worse", body="a bug")
+    handover.put("good")
+    assert await bench.written(1) == [["good"]]
+    assert handover.quarantined == ["bad", "worse"]
+    assert handover.why == {"bad": "not XML", "worse": "rendering failed: KeyError"}
+
+
+async def test_a_store_that_fails_is_asked_again(bench, handover):
+    handover.failures_to_come = 2
+    handover.put("a")
+    assert await bench.written(1) == [["a"]]
+
+
+async def test_a_settle_that_fails_is_repeated(bench, handover):
+    handover.put("a")
+    await bench.written(1)
+    handover.failures_to_come = 2
+    bench.pong()
+    await bench.until(lambda: handover.handed == ["a"])
+
+
+async def test_after_a_fault_the_suspects_go_in_halves_alone(bench, handover):
+    handover.put(*names(8))
+    await bench.written(1)
+    await bench.die(Death.FAULT)
+    handover.put("new")
+    assert await bench.written(1) == [names(4)]
+    bench.pong()
+    assert (await bench.written(2))[1] == names(4, 4)
+    await bench.die(Death.FAULT)
+    assert await bench.written(1) == [names(2, 4)]
+
+
+async def test_the_guilty_one_is_quarantined_and_everything_else_is_handed_in_order(bench, handover):
+    handover.put(*names(8))
+    handed = []
+    for _ in range(40):
+        await bench.until(lambda: bench.writes or handover.is_empty)
+        if handover.is_empty:
+            break
+        if any("d005" in write.ids for write in bench.writes):
+            await bench.die(Death.FAULT)
+        else:
+            handed += bench.writes[0].ids
+            fence = bench.writes.pop(0).fence
+            bench.handing.pong(fence)
+            await bench.settled()
+    assert handover.quarantined == ["d005"]
+    assert handover.why["d005"] == "the server closes the stream over this stanza"
+    assert handed == [name for name in names(8) if name != "d005"]
+    assert handover.handed == handed
+
+
+async def test_a_suspect_that_is_no_longer_ours_to_send_holds_nobody_up(bench, handover):
+    handover.put("a", "b")
+    await bench.written(1)
+    await bench.die(Death.FAULT)
+    await bench.until(lambda: bench.writes)
+    await bench.die(Death.FAULT)
+    await handover.quarantine("a", "by somebody else")
+    await bench.until(lambda: ["b"] in [write.ids for write in bench.writes])
+
+
+async def test_a_delivery_tried_too_often_goes_alone(bench, handover):
+    handover.put("first")
+    handover.put("tired", xml=b'<message id="tired"/>', attempt=TIRED_ATTEMPTS)
+    handover.put("last")
+    assert await bench.written(1) == [["first"]]
+    bench.pong()
+    assert (await bench.written(2))[1] == ["tired"]
+    bench.pong()
+    assert (await bench.written(3))[2] == ["last"]
+
+
+async def test_a_stream_that_dies_during_the_commit_is_not_written_to(bench, handover):
+    commit = handover.fix
+
+    async def fix(rendered):
+        await commit(rendered)
+        bench.is_up = False
+
+    handover.fix = fix
+    handover.put("a")
+    async with asyncio.timeout(2):
+        await bench.pumping
+    assert bench.writes == []
+    assert bench.fence.in_flight == []
+
+
+async def test_draining_takes_nothing_new_and_waits_for_what_is_in_flight(bench, handover):
+    handover.put("a")
+    await bench.written(1)
+    draining = asyncio.create_task(bench.handing.drain(5.0))
+    await bench.settled()
+    handover.put("b")
+    await bench.settled()
+    assert not draining.done()
+    bench.pong()
+    await draining
+    assert handover.handed == ["a"]
+    assert len(bench.writes) == 1
+
+
+async def test_draining_ends_in_time_though_no_pong_comes(bench, handover):
+    handover.put("a")
+    await bench.written(1)
+    await bench.handing.drain(0.05)
+    assert handover.handed == []

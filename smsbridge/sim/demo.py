@@ -5,6 +5,7 @@ handset ─▶ carrier ─webhook─▶ bridge ─▶ journal ─▶ stanza ─�
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -25,6 +26,7 @@ from smsbridge.web.app import CannotListen
 TOKEN = "demo"
 HANDSET = "5559870002"
 FOLLOW_SECONDS = 0.3
+GLANCE_SECONDS = 0.01
 HOPS = {
     "handset": "33", "webhook": "35", "carrier": "35", "journal": "34", "stanza": "36", "client": "32", "error": "31",
 }  # fmt: skip
@@ -62,15 +64,15 @@ async def _demo(options: argparse.Namespace) -> None:
         control_token=TOKEN,
     )
     async with Stage(config) as stage:
+        journal = Journal(stage)
         async with asyncio.timeout(60):
-            await _play(stage)
+            await _play(stage, journal)
         if not options.once:
             _invite(stage, options)
-            await _follow(stage, stop)
+            await _follow(stage, journal, stop)
 
 
-async def _play(stage: Stage) -> None:
-    journal = Journal(stage)
+async def _play(stage: Stage, journal: "Journal") -> None:
     alice = await stage.client("alice", "demo")
     contact = stage.contact()
     _title("A text comes in")
@@ -83,7 +85,7 @@ async def _play(stage: Stage) -> None:
             "webhook", f"POST /voipms?key=…  →  {attempt.status} {attempt.body!r}, said after the commit and only then"
         )
     received = await alice.next(lambda stanza: stanza.body == incoming)
-    journal.show()
+    await journal.show_settled()
     _show_stanza(received)
     _say("client", f"alice sees, from {received.sender}: {received.body}")
 
@@ -94,7 +96,7 @@ async def _play(stage: Stage) -> None:
     async with asyncio.timeout(10):
         await stage.carrier.ledger.until(lambda: bool(stage.carrier.ledger.sent))
     receipt = await alice.next(lambda stanza: stanza.receipt_for == stanza_id)
-    journal.show()
+    await journal.show_settled()
     row = stage.carrier.ledger.sent[-1]
     _say("carrier", f"{row.method} took it as {row.kind} {row.id}")
     _say("handset", f"{PEER} reads: {row.message}")
@@ -106,7 +108,7 @@ async def _play(stage: Stage) -> None:
     stanza_id = await alice.send_text(stage.contact("+15559990000"), "Is this a landline?")
     _say("client", "alice writes to a number that takes no texts")
     failed = await alice.next(lambda stanza: stanza.error is not None and stanza.stanza_id == stanza_id)
-    journal.show()
+    await journal.show_settled()
     if failed.error is not None:
         _say("error", f"{failed.error.condition}: {failed.error.text}")
 
@@ -138,23 +140,35 @@ class Journal:
         self._path = stage.database
         self._last = ""
 
+    async def show_settled(self) -> None:
+        """Print what happened, once the server has proved that it has every stanza."""
+        while self._is_handing():  # noqa: ASYNC110  # another process's view: a file has no event
+            await asyncio.sleep(GLANCE_SECONDS)
+        self.show()
+
     def show(self) -> None:
         """Print what happened since the last time."""
-        with sqlite3.connect(f"file:{self._path}?mode=ro", uri=True) as reader:
+        with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as reader:
             rows = reader.execute(
-                "SELECT id, subject, state, who, code FROM history WHERE id > ? ORDER BY id", (self._last,)
+                "SELECT h.id, COALESCE(d.kind, h.subject), h.state, h.who, h.code FROM history h"
+                " LEFT JOIN delivery d ON d.id = h.subject_id WHERE h.id > ? ORDER BY h.id",
+                (self._last,),
             ).fetchall()
-        reader.close()
         for row in rows:
             step = Step(*row)
             self._last = step.id
             code = f" ({step.code})" if step.code else ""
             _say("journal", f"{step.subject:<8} {step.state:<9} by {step.who}{code}")
 
+    def _is_handing(self) -> bool:
+        with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as reader:
+            found = reader.execute("SELECT 1 FROM delivery WHERE state IN ('waiting', 'handing')").fetchone()
+        return found is not None
 
-async def _follow(stage: Stage, stop: asyncio.Event) -> None:
+
+async def _follow(stage: Stage, journal: Journal, stop: asyncio.Event) -> None:
     """Show what happens until somebody has seen enough."""
-    journal, seen = Journal(stage), len(stage.carrier.ledger.rows)
+    seen = len(stage.carrier.ledger.rows)
     while not stop.is_set():
         journal.show()
         for row in stage.carrier.ledger.rows[seen:]:

@@ -131,7 +131,7 @@ class Component:
         )
         self._stream: ComponentXMPP | None = None
         self._connection = _Connection()
-        self._wrote = asyncio.Event()
+        self._stirred = asyncio.Event()  # the fence was written or answered: another time is due
         self._closing = asyncio.Event()
         self._opened = asyncio.Event()
         self._down_since: datetime | None = clock.now()
@@ -240,10 +240,10 @@ class Component:
         while connection.is_up:
             wait = self._fence.due_at() - self._clock.monotonic()
             if wait > 0:
-                self._wrote.clear()  # a fence written meanwhile is due earlier than the next idle one
+                self._stirred.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
-                        await self._wrote.wait()
+                        await self._stirred.wait()
             elif not self._fence.is_waiting:
                 self._ask()
             elif self._fence.fall_back(self._clock.monotonic()):
@@ -260,7 +260,7 @@ class Component:
     def _write(self, xml: bytes) -> None:
         if self._stream is not None and self._stream.transport is not None:
             self._stream.send_raw(xml)
-            self._wrote.set()
+            self._stirred.set()
 
     async def _pause(self) -> None:
         """Tell what happened and wait before the next connection, less if `close` is called."""
@@ -299,6 +299,7 @@ class Component:
         if not self._fence.owns(stanza_id):
             return stanza
         self._handing.pong(stanza_id)
+        self._stirred.set()
         return None
 
     def _session_started(self, _event: object) -> None:

@@ -1,0 +1,270 @@
+"""The stream against a real Prosody: what reaches people, whatever becomes of the server."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from smsbridge.clock import system_clock
+from smsbridge.core.pacing import Backoff
+from smsbridge.metrics import Metrics
+from smsbridge.sim.client import Client
+from smsbridge.sim.prosody import Prosody
+from smsbridge.xmpp import component as component_module
+from smsbridge.xmpp.component import Component, StreamSettings
+from tests.fakes.handover import FakeHandOver
+
+SENDER = "+15559870002@sms.example.com"
+WINDOW = 50
+
+
+def render(delivery):
+    return (
+        f'<message type="chat" id="{delivery.stanza_id}" from="{delivery.sender}@sms.example.com" '
+        f'to="{delivery.to_jid}"><body>{delivery.body}</body></message>'
+    ).encode()
+
+
+def settings_for(server, **changes):
+    settings = StreamSettings(
+        jid=server.component_jid,
+        secret=server.component_secret,
+        host="127.0.0.1",
+        port=server.component_port,
+        ping=server.domain,
+        handshake_seconds=1.0,
+        fence_seconds=2.0,
+        window=WINDOW,
+    )
+    return replace(settings, **changes)
+
+
+@asynccontextmanager
+async def running(server, handover, *, install=lambda _stream, _send: None, **changes):
+    """A component that runs for as long as the block."""
+    component = Component(
+        settings_for(server, **changes),
+        handover=handover,
+        render=render,
+        install=install,
+        metrics=Metrics(),
+        clock=system_clock(),
+    )
+    task = asyncio.create_task(component.run())
+    try:
+        yield component
+    finally:
+        async with asyncio.timeout(15):
+            await component.close()
+            await task
+
+
+@pytest.fixture
+async def handover():
+    return FakeHandOver()
+
+
+@pytest.fixture
+async def client(fresh_prosody):
+    """alice, online on the server that the test may kill."""
+    jid = fresh_prosody.add_account("alice", "pw")
+    async with await Client.login(jid, "pw", port=fresh_prosody.c2s_port) as alice:
+        yield alice
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Configuration faults are tried again soon."""
+    monkeypatch.setattr(component_module, "CONFIG_FAULT_BACKOFF", Backoff(first=0.05, factor=1, cap=0.05, jitter=0))
+
+
+async def until(holds, seconds=20):
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def events(logs):
+    return [entry["event"] for entry in logs]
+
+
+def names(count, start=0):
+    return [f"d{n:03}" for n in range(start, start + count)]
+
+
+async def texts(client, count):
+    """The ids of so many texts, in the order in which they came."""
+    return [(await client.next(lambda message: message.body)).stanza_id for _ in range(count)]
+
+
+async def archived_ids(server, jid):
+    async with await Client.login(jid, "pw", port=server.c2s_port) as reader:
+        return [message.stanza_id for message in await reader.archive()]
+
+
+async def test_texts_arrive_in_order_and_are_handed(fresh_prosody, client, handover):
+    handover.put(*names(120), to=client.bare_jid)
+    async with running(fresh_prosody, handover):
+        assert await texts(client, 120) == names(120)
+        await until(lambda: handover.handed == names(120))
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_the_component_comes_back_after_the_server_was_gone(fresh_prosody, handover, end):
+    jid = fresh_prosody.add_account("alice", "pw")
+    async with running(fresh_prosody, handover) as component:
+        handover.put("before", to=jid)
+        await until(lambda: handover.handed == ["before"])
+        if end == "kill":
+            await fresh_prosody.kill()
+        else:
+            await fresh_prosody.stop(keep=True)
+        await until(lambda: not component.is_up)
+        handover.put("meanwhile", to=jid)
+        await fresh_prosody.restart()
+        await until(lambda: handover.handed == ["before", "meanwhile"])
+    assert await archived_ids(fresh_prosody, jid) == ["before", "meanwhile"]
+
+
+async def test_kills_in_the_middle_of_a_backlog_lose_nothing_and_repeat_at_most_a_window_each(fresh_prosody, handover):
+    jid = fresh_prosody.add_account("alice", "pw")
+    everything = names(600)
+    handover.put(*everything, to=jid)
+    kills = 3
+    async with running(fresh_prosody, handover):
+        for kill in range(1, kills + 1):
+            await until(lambda so_far=kill * 100: len(handover.handed) >= so_far)
+            await fresh_prosody.kill()
+            await fresh_prosody.restart()
+        await until(lambda: handover.is_empty)
+    assert handover.handed == everything
+    seen = Counter(await archived_ids(fresh_prosody, jid))
+    assert sorted(seen) == everything
+    assert seen.total() - len(everything) <= kills * WINDOW
+
+
+async def test_a_frozen_server_is_left_and_found_again(fresh_prosody, handover):
+    jid = fresh_prosody.add_account("alice", "pw")
+    with capture_logs() as logs:
+        async with running(fresh_prosody, handover, fence_seconds=0.3, handshake_seconds=0.3) as component:
+            await until(lambda: component.is_up and not component._fence.is_waiting)
+            os.kill(fresh_prosody.pid, signal.SIGSTOP)
+            try:
+                handover.put("a", to=jid)
+                await until(lambda: "fence_timed_out" in events(logs))
+                await until(lambda: component._failures >= 2)
+            finally:
+                os.kill(fresh_prosody.pid, signal.SIGCONT)
+            await until(lambda: handover.handed == ["a"])
+    assert set(await archived_ids(fresh_prosody, jid)) == {"a"}
+
+
+async def test_a_wrong_secret_is_told_once(prosody, handover, impatient):
+    with capture_logs() as logs:
+        async with running(prosody, handover, secret="not it") as component:
+            await until(lambda: component._failures >= 3)
+    assert events(logs) == ["stream_refused"]
+    assert logs[0]["condition"] == "not-authorized"
+    assert "not it" not in str(logs)
+
+
+async def test_a_component_that_the_server_does_not_know_is_told_once(prosody, handover, impatient):
+    with capture_logs() as logs:
+        async with running(prosody, handover, jid="nobody.example.com") as component:
+            await until(lambda: component._failures >= 3)
+    assert [(entry["event"], entry["condition"]) for entry in logs] == [("stream_refused", "host-unknown")]
+
+
+async def test_a_second_connection_is_told_to_the_first_as_a_conflict(fresh_prosody, handover, monkeypatch):
+    monkeypatch.setattr(component_module, "CONFIG_FAULT_BACKOFF", Backoff(first=60, factor=1, cap=60, jitter=0))
+    async with running(fresh_prosody, handover) as first:
+        await until(lambda: first.is_up)
+        with capture_logs() as logs:
+            async with running(fresh_prosody, handover) as second:
+                await until(lambda: "stream_refused" in events(logs))
+                assert second.is_up
+                assert not first.is_up
+    assert [entry["condition"] for entry in logs if entry["event"] == "stream_refused"] == ["conflict"]
+
+
+async def test_a_stanza_that_closes_the_stream_is_quarantined_while_thirty_others_arrive(
+    fresh_prosody, client, handover
+):
+    good = names(30)
+    handover.put(*good[:15], to=client.bare_jid)
+    poison = f'<message type="chat" id="poison" from="{SENDER}" to="{client.bare_jid}"><body>\x01</body></message>'
+    handover.put("poison", xml=poison.encode())
+    handover.put(*good[15:], to=client.bare_jid)
+    async with running(fresh_prosody, handover):
+        await until(lambda: handover.is_empty, 60)
+    assert handover.quarantined == ["poison"]
+    assert handover.handed == good
+    assert list(dict.fromkeys(await archived_ids(fresh_prosody, client.bare_jid))) == good
+
+
+@pytest.mark.parametrize(
+    ("name", "xml"),
+    [
+        ("of another domain", '<message from="x@elsewhere.example.com" to="{to}"><body>a</body></message>'),
+        ("not well-formed", '<message from="{sender}" to="{to}"><body>a</message>'),
+        ("restricted", '<message from="{sender}" to="{to}"><!-- no --><body>a</body></message>'),
+        ("too large", '<message from="{sender}" to="{to}"><body>' + 600_000 * "a" + "</body></message>"),
+    ],
+)
+async def test_whatever_the_server_cannot_stand_is_quarantined(fresh_prosody, client, handover, name, xml):
+    handover.put("first", to=client.bare_jid)
+    handover.put(name, xml=xml.format(sender=SENDER, to=client.bare_jid).encode())
+    handover.put("last", to=client.bare_jid)
+    async with running(fresh_prosody, handover):
+        await until(lambda: handover.is_empty, 60)
+    assert handover.quarantined == [name]
+    assert handover.handed == ["first", "last"]
+
+
+async def test_a_stanza_of_the_library_without_from_does_not_end_the_stream(fresh_prosody, client, handover):
+    streams = []
+    async with running(fresh_prosody, handover, install=lambda stream, _send: streams.append(stream)) as component:
+        await until(lambda: component.is_up)
+        streams[0].make_message(mto=client.bare_jid, mbody="hello").send()
+        got = await client.next(lambda message: message.body)
+    assert got.sender == fresh_prosody.component_jid
+
+
+async def test_a_bounce_is_read_with_its_condition(fresh_prosody, handover):
+    conditions = []
+
+    def install(stream, _send):
+        stream.add_event_handler("message_error", lambda message: conditions.append(message["error"]["condition"]))
+
+    handover.put("a", to="nobody-at-all@example.com")
+    async with running(fresh_prosody, handover, install=install):
+        await until(lambda: handover.handed == ["a"])
+        # The fence came after it, so the bounce is here already.
+        assert conditions == ["service-unavailable"]
+
+
+async def test_after_closing_what_users_write_comes_back_to_them(fresh_prosody, client, handover):
+    async with running(fresh_prosody, handover) as component:
+        await until(lambda: component.is_up)
+        await component.close()
+        sent = await client.send_text(SENDER, "are you there?")
+        bounce = await client.next(lambda message: message.error is not None)
+    assert bounce.stanza_id == sent
+
+
+async def test_closing_leaves_nothing_in_flight(fresh_prosody, client, handover):
+    handover.put(*names(200), to=client.bare_jid)
+    async with running(fresh_prosody, handover):
+        await until(lambda: len(handover.handed) >= 20)
+    assert handover.in_state("handing") == []
+    assert await texts(client, len(handover.handed)) == handover.handed
+
+
+async def test_prosody_keeps_its_ports_apart(fresh_prosody, prosody):
+    assert isinstance(prosody, Prosody)
+    assert fresh_prosody.component_port != prosody.component_port

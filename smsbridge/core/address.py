@@ -1,7 +1,9 @@
 """Numbers and the JIDs that stand for them.
 
 A `Did` is E.164 with `+`. A `Peer` is E.164, a shortcode (3 to 8 digits, never put through E.164) or an
-alphanumeric sender (lower case, JID-safe; its original spelling travels as a label). The localpart forms:
+alphanumeric sender (lower case, JID-safe; its original spelling travels as a label). JID-safe is what nodeprep
+(RFC 3920, appendix A) leaves as it is, whatever stands around it: Unicode 3.2, and no right-to-left letters, which
+may share a localpart with neither a `%+1did` nor the letters of an escape. The localpart forms:
 
     +15559870002                      the peer, over the line this conversation is bound to
     +15559870002%+15551230001         the peer, over that line
@@ -12,13 +14,13 @@ alphanumeric sender (lower case, JID-safe; its original spelling travels as a la
 `to_localpart` and `parse_localpart` are inverse to each other for every address that the parser accepts.
 """
 
+import hashlib
 import re
+import stringprep
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
-
-import phonenumbers
 
 from smsbridge.core.errors import Reason, Refused
 
@@ -27,7 +29,7 @@ Peer = NewType("Peer", str)
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164: at most 15 digits
 SHORTCODE = re.compile(r"[0-9]{3,8}")
-NANP = re.compile(r"\+?1?([2-9][0-9]{9})")  # ten digits, the country code is optional
+NANP = re.compile(r"(?:\+?1)?([2-9][0-9]{9})")  # ten digits, the country code is optional
 MAX_ALPHANUMERIC = 64
 ANONYMOUS = Peer("anonymous")
 
@@ -35,9 +37,10 @@ _ESCAPES = {" ": "20", '"': "22", "&": "26", "'": "27", "/": "2f", ":": "3a", "<
 _UNESCAPES = {code: char for char, code in _ESCAPES.items()} | {"5c": "\\"}
 _AMBIGUOUS = re.compile(r"\\(?=20|22|26|27|2f|3a|3c|3e|40|5c)", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(20|22|26|27|2f|3a|3c|3e|40|5c)", re.IGNORECASE)
-# "%" and "," have a meaning of their own in our localparts; a trailing ";phone-context" likewise
-_RESERVED = str.maketrans({"%": "_", ",": "_", ";": "_", "\\": "_", "+": "_"})
-_PHONE_CONTEXT = re.compile(r"([^;]+);phone-context=[a-z0-9.+-]+", re.IGNORECASE)
+_RESERVED = frozenset("%,;\\+")  # they have a meaning of their own in our localparts
+_PUNCTUATION = re.compile(r"[ ().-]")
+_DIALLED = frozenset("+0123456789 ().-")
+_PHONE_CONTEXT = re.compile(r";phone-context=[a-z0-9.+-]+$", re.IGNORECASE)  # RFC 3966, 5.1.5; as Cheogram writes it
 
 
 class PeerKind(StrEnum):
@@ -69,7 +72,7 @@ def kind_of(peer: Peer) -> PeerKind:
 
 def parse_did(text: str) -> Did:
     """`+15551230001` as it must stand in the configuration; raises ValueError for any other spelling."""
-    if not E164.fullmatch(text):
+    if not E164.fullmatch(text) or _e164_of(text) is None:
         raise ValueError("not a number in E.164 form (+ and digits, such as +15551230001)")
     return Did(text)
 
@@ -84,7 +87,7 @@ def normalise_peer(raw: str) -> Peer:
 
     10 digits and 1… become +1…, 3 to 8 digits stay a shortcode, `+…` stays, all else is an alphanumeric sender.
     """
-    text = raw.strip()
+    text = unicodedata.normalize("NFKC", raw).strip()
     if SHORTCODE.fullmatch(text):
         return Peer(text)
     if number := _e164_of(text):
@@ -98,12 +101,13 @@ def parse_localpart(localpart: str) -> Address:
     Raises `Refused(BAD_ADDRESS)`, or `Refused(MOVED_ADDRESS, instead=…)` when a number is typed carelessly
     and the right localpart is known.
     """
-    contextless = _PHONE_CONTEXT.sub(r"\1", localpart)
-    peers_text, percent, did_text = contextless.partition("%")
+    peers_text, percent, did_text = localpart.partition("%")
     spelled = peers_text.split(",")
     peers = [_peer_of(spelling, in_group=len(spelled) > 1) for spelling in spelled]
+    careless = any(
+        peer != spelling for peer, spelling in zip(peers, spelled, strict=True) if kind_of(peer) is PeerKind.E164
+    )
     did = None
-    careless = any(peer != spelling for peer, spelling in zip(peers, spelled, strict=True) if _is_number(peer))
     if percent:
         did_number = _e164_of(did_text)
         if did_number is None:
@@ -141,52 +145,47 @@ def mask(number: str) -> str:
 
 
 def _peer_of(spelling: str, *, in_group: bool) -> Peer:
-    if not spelling or spelling != spelling.strip():
-        raise Refused(Reason.BAD_ADDRESS)
-    if SHORTCODE.fullmatch(spelling) and not in_group:
-        return Peer(spelling)
-    if number := _e164_of(spelling):
+    shortcode = _PHONE_CONTEXT.sub("", spelling)
+    if SHORTCODE.fullmatch(shortcode) and not in_group:
+        return Peer(shortcode)
+    name = unescape_node(spelling)
+    if number := _e164_of(name):
         return Peer(number)
-    if in_group or spelling.startswith("+") or spelling[0].isdigit():
-        raise Refused(Reason.BAD_ADDRESS)
-    peer = _alphanumeric(unescape_node(spelling))
-    if escape_node(peer) != spelling:
+    peer = _alphanumeric(name)
+    if in_group or escape_node(peer) != spelling:
         raise Refused(Reason.BAD_ADDRESS)
     return peer
 
 
-def _is_number(peer: Peer) -> bool:
-    return kind_of(peer) is not PeerKind.ALPHANUMERIC
-
-
 def _e164_of(text: str) -> str | None:
     """E.164 for `+…` and for a number typed the North American way, however it is punctuated; else None."""
-    if E164.fullmatch(text):
-        return text if not text.startswith("+1") or NANP.fullmatch(text) else None
-    if not text.isascii() or not text or set(text) - set("+0123456789 ()-."):
+    if not _DIALLED.issuperset(text):
         return None
-    compact = re.sub(r"[ ().-]", "", text)
+    compact = _PUNCTUATION.sub("", text)
     if found := NANP.fullmatch(compact):
         return f"+1{found.group(1)}"
-    if compact.startswith("+"):
-        try:
-            return phonenumbers.format_number(phonenumbers.parse(compact), phonenumbers.PhoneNumberFormat.E164)
-        except phonenumbers.NumberParseException:
-            return None
-    return None
+    return compact if E164.fullmatch(compact) and not compact.startswith("+1") else None
 
 
 def _alphanumeric(raw: str) -> Peer:
-    """Fold a sender's name to what survives a JID's localpart unchanged (case, widths, reserved signs)."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", raw).casefold()).translate(_RESERVED)
+    """Fold a sender's name to what survives a JID's localpart unchanged; a name of which nothing is left is hashed."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", raw).casefold())
     kept = "".join(char if _survives(char) else "_" for char in folded).strip(" ")[:MAX_ALPHANUMERIC].strip(" ")
-    if not kept:
-        return ANONYMOUS
-    # a name of digits alone would read as a number that it is not
-    return Peer(f"_{kept}" if kept[0].isdigit() and not any(map(str.isalpha, kept)) else kept)
+    if not any(map(str.isalnum, kept)):
+        digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
+        return Peer(f"sender-{digest[:8]}") if raw.strip() else ANONYMOUS
+    # a name without letters must not read as a number that it is not
+    if _e164_of(kept) or (kept[0].isdigit() and not any(map(str.isalpha, kept))):
+        kept = f"_{kept}"[:MAX_ALPHANUMERIC].strip(" ")
+    return Peer(kept)
 
 
 def _survives(char: str) -> bool:
     if char.isascii():
-        return char == " " or char.isprintable()
-    return unicodedata.category(char) in {"Ll", "Lo", "Lm", "Nd"} and not unicodedata.decomposition(char)
+        return char.isprintable() and char not in _RESERVED
+    return (
+        unicodedata.ucd_3_2_0.category(char) in {"Ll", "Lo", "Lm", "Nd"}
+        and stringprep.map_table_b2(char) == char
+        and not stringprep.in_table_b1(char)
+        and not stringprep.in_table_d1(char)
+    )

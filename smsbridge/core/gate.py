@@ -78,7 +78,10 @@ def region_of(peer: Peer) -> str:
     """The destination class of an E.164 peer: an ISO 3166 code, `premium`, or "" if nobody knows it."""
     if peer.startswith("+1"):
         return OTHER_NANP.get(peer[2:5], NORTH_AMERICA)
-    number = phonenumbers.parse(peer)
+    try:
+        number = phonenumbers.parse(peer)
+    except phonenumbers.NumberParseException:  # a country code that nobody was given
+        return ""
     return phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
         number.country_code or 0
     )

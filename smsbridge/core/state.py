@@ -51,10 +51,12 @@ PART: dict[tuple[PartState, PartEvent], PartState] = {
     (P.QUEUED, V.HOLD): P.HELD,
     (P.QUEUED, V.CANCEL): P.CANCELLED,
     (P.QUEUED, V.EXPIRE): P.EXPIRED,
+    (P.QUEUED, V.ACCEPT): P.SENT,  # it had been proved absent, and was not
     (P.HELD, V.CLAIM): P.SENDING,  # a probe: is the fault gone?
     (P.HELD, V.RELEASE): P.QUEUED,
     (P.HELD, V.CANCEL): P.CANCELLED,
     (P.HELD, V.EXPIRE): P.EXPIRED,
+    (P.HELD, V.ACCEPT): P.SENT,
     (P.SENDING, V.ACCEPT): P.SENT,
     (P.SENDING, V.DEFER): P.QUEUED,
     (P.SENDING, V.HOLD): P.HELD,
@@ -62,10 +64,13 @@ PART: dict[tuple[PartState, PartEvent], PartState] = {
     (P.SENDING, V.LOSE_TRACK): P.UNKNOWN,
     (P.UNKNOWN, V.ACCEPT): P.SENT,  # the answer came after all
     (P.UNKNOWN, V.REJECT): P.FAILED,
+    (P.UNKNOWN, V.DEFER): P.QUEUED,
+    (P.UNKNOWN, V.HOLD): P.HELD,
     (P.UNKNOWN, V.FIND): P.SENT,
     (P.UNKNOWN, V.PROVE_ABSENT): P.QUEUED,
     (P.UNKNOWN, V.GIVE_UP): P.UNSURE,
     (P.UNSURE, V.ACCEPT): P.SENT,
+    (P.UNSURE, V.REJECT): P.FAILED,
     (P.UNSURE, V.FIND): P.SENT,
     (P.UNSURE, V.RESEND): P.QUEUED,
     (P.UNSURE, V.CANCEL): P.CANCELLED,

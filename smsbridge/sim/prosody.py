@@ -59,7 +59,8 @@ class StartFailed(Exception):
 class ProsodyConfig:
     """How the server is set up. A port of 0 means a free one; no directory means a temporary one.
 
-    `echo_jid` and `second_domain` add another component (same secret) and another host with accounts.
+    `echo_jid` and `second_domain` add another component (same secret) and another host with accounts. `include` is a
+    file of configuration that defines `component_jid` with `component_secret`, in the place of our own words.
     """
 
     directory: Path | None = None
@@ -73,6 +74,7 @@ class ProsodyConfig:
     echo_jid: str | None = None
     share_jid: str = "share.example.com"
     storage: Literal["internal", "sql"] = "internal"
+    include: Path | None = None
 
 
 class Prosody:
@@ -324,7 +326,10 @@ log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = {_lua(str(direc
 """
     ]
     sections += [_virtual_host(config, host) for host in (config.domain, config.second_domain) if host]
-    sections += [_component(config, jid) for jid in (config.component_jid, config.echo_jid) if jid]
+    own_jid = None if config.include else config.component_jid
+    sections += [_component(config, jid) for jid in (own_jid, config.echo_jid) if jid]
+    if config.include:
+        sections.append(f"Include {_lua(str(config.include.resolve()))}\n")
     sections.append(f'Component {_lua(config.share_jid)} "http_file_share"\n')
     return "\n".join(sections)
 

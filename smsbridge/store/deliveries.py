@@ -122,7 +122,11 @@ def tell_again(message_id: MessageId) -> Transaction[int]:
 
 def newest_id() -> Transaction[str]:
     """The highest row id of the store: fresh ones must sort after it."""
-    rows = yield sql("SELECT max(id) AS id FROM history")
+    rows = yield sql(
+        "SELECT max(id) AS id FROM (SELECT max(id) AS id FROM history UNION ALL SELECT max(id) FROM inbox"
+        " UNION ALL SELECT max(id) FROM message UNION ALL SELECT max(id) FROM outbox"
+        " UNION ALL SELECT max(id) FROM delivery UNION ALL SELECT max(id) FROM media) AS newest"
+    )
     return str(rows[0]["id"] or "")
 
 

@@ -1,7 +1,11 @@
-"""Faults that make a whole account, or one line, wait: credentials, funds, the daily quota."""
+"""What makes a whole account, or one line, wait: credentials, funds, the daily quota; or an operator's word.
+
+Only a carrier's fault is probed and lifted by a part that gets through. An operator's hold stays on, and a fault
+does not take its place.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did
@@ -12,6 +16,8 @@ from smsbridge.store.database import Transaction, sql
 from smsbridge.store.ids import Ids
 
 WHOLE_ACCOUNT = Did("")
+OPERATORS = frozenset({Hold.LOCKDOWN, Hold.RESTORE, Hold.PAUSE})
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,24 +36,32 @@ class HoldRow:
 
 def put_on(ids: Ids, now: datetime, row: HoldRow, probe_after: timedelta) -> Transaction[int]:
     """Raise a hold, or note that a probe found it still there. How often it was probed: 0 means it is new."""
+    probe_at = _NEVER if row.hold in OPERATORS else now + probe_after
     rows = yield sql(
         "INSERT INTO hold (provider, did, hold, reason, code, words, since, probe_at, probes)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) ON CONFLICT (provider, did) DO UPDATE SET hold = excluded.hold,"
         " reason = excluded.reason, code = excluded.code, words = excluded.words, probe_at = excluded.probe_at,"
-        " probes = hold.probes + 1 RETURNING probes",
-        *(row.provider, row.did, row.hold, row.reason, row.code, row.words, to_ms(now), to_ms(now + probe_after)),
+        " probes = hold.probes + 1"
+        " WHERE hold.hold NOT IN ('lockdown', 'restore', 'pause') OR excluded.hold IN ('lockdown', 'restore', 'pause')"
+        " RETURNING probes",
+        *(row.provider, row.did, row.hold, row.reason, row.code, row.words, to_ms(now), to_ms(probe_at)),
     )
     yield from _note(ids, now, row.provider, row.did, row.hold, row.code)
-    return int(rows[0]["probes"])
+    return int(rows[0]["probes"]) if rows else 1
 
 
 def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transaction[tuple[Hold, ...]]:
-    """The carrier took a part: whatever held this account or this line is over, its parts are due."""
-    rows = yield sql("DELETE FROM hold WHERE provider = $1 AND did IN ('', $2) RETURNING hold, did", provider, did)
+    """The carrier took a part: whatever fault held this account or this line is over, its parts are due."""
+    rows = yield sql(
+        "DELETE FROM hold WHERE provider = $1 AND did IN ('', $2) AND hold NOT IN ('lockdown', 'restore', 'pause')"
+        " RETURNING hold, did",
+        *(provider, did),
+    )
     for row in rows:
         parts = yield sql(
             "UPDATE outbox SET state = 'queued', hold = '', due_at = $3, changed_at = $3 WHERE provider = $1"
-            " AND state = 'held' AND ($2 = '' OR did = $2) RETURNING id, attempt",
+            " AND state = 'held' AND hold NOT IN ('lockdown', 'restore', 'pause') AND ($2 = '' OR did = $2)"
+            " RETURNING id, attempt",
             *(provider, row["did"], to_ms(now)),
         )
         for part in parts:

@@ -21,7 +21,8 @@ class Ids:
     def start_after(self, last_id: str) -> None:
         """Never make an id that sorts before one that is stored already."""
         if last_id:
-            self._last = max(self._last, uuid.UUID(last_id).int)
+            with self._lock:
+                self._last = max(self._last, uuid.UUID(last_id).int)
 
     def new(self) -> str:
         with self._lock:

@@ -127,6 +127,9 @@ def _storable(text: str) -> str:
 def _add_media(
     ids: Ids, now: datetime, inbox_id: InboxId, media: tuple[Media, ...]
 ) -> Transaction[tuple[tuple[MediaId, Media], ...]]:
+    """Those that were not known; none if the row is forgotten already, whose key outlives it."""
+    if not (media and (yield sql("SELECT id FROM inbox WHERE id = $1", inbox_id))):
+        return ()
     added = []
     for n, item in enumerate(media, start=1):
         media_id = MediaId(ids.new())

@@ -2,7 +2,8 @@
 
 `sending` is committed, with the attempt's fingerprint, before the first byte leaves. A claim takes the oldest
 live part of a conversation and no other, so parts leave strictly one after another; the partial unique index
-over `sending` and `unknown` is the backstop. `attempt` names a claim: an answer to an older one is late.
+over `sending` and `unknown` is the backstop. `attempt` names a claim: an answer to an older one is late, and is
+kept in the trail as evidence. While a probe of a hold is under way, no other is due.
 """
 
 import hashlib
@@ -53,16 +54,18 @@ class PartStatus:
     words: str
 
 
+LATE = "late"  # in the trail, in place of a state: an answer that no longer moves its part
+_PROBE_AT = "(SELECT max(h.probe_at) FROM hold h WHERE h.provider = p.provider AND h.did IN ('', p.did))"
+# A part that was sent again by its writer's word may be older than the one in flight.
 _CANDIDATES = (
     "SELECT p.* FROM outbox p JOIN conversation c ON c.did = p.did AND c.peer = p.peer"
-    " LEFT JOIN hold h ON h.provider = p.provider AND (h.did = '' OR h.did = p.did)"
     " WHERE p.provider = $1 AND p.state IN ('queued', 'held') AND p.due_at <= $2"
-    " AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.did = p.did AND e.peer = p.peer AND e.id < p.id"
-    " AND e.state IN ('queued', 'held', 'sending', 'unknown'))"
+    " AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.did = p.did AND e.peer = p.peer"
+    " AND e.state IN ('queued', 'held', 'sending', 'unknown') AND (e.id < p.id OR e.state IN ('sending', 'unknown')))"
 )
 _FIRST = " ORDER BY p.due_at, p.id LIMIT 1 /* FOR UPDATE OF c SKIP LOCKED */"  # the one dialect token
-_CLAIM = f"{_CANDIDATES} AND p.state = 'queued' AND h.provider IS NULL{_FIRST}"
-_PROBE = f"{_CANDIDATES} AND h.probe_at <= $2{_FIRST}"
+_CLAIM = f"{_CANDIDATES} AND p.state = 'queued' AND {_PROBE_AT} IS NULL{_FIRST}"
+_PROBE = f"{_CANDIDATES} AND {_PROBE_AT} <= $2{_FIRST}"
 
 
 def key_of(owner: str, addressed: str, stanza_id: str, text: str, media: Sequence[Media]) -> str:
@@ -130,6 +133,11 @@ def claim(
             *(row["id"], attempt, holder, at, to_ms(now + lease), _fingerprint(row), row["attempt"]),
         )
         if changed:
+            if is_probe:
+                yield sql(
+                    "UPDATE hold SET probe_at = $3 WHERE provider = $1 AND did IN ('', $2)",
+                    *(provider, row["did"], to_ms(now + lease)),
+                )
             step = _step("part", row["id"], "dispatcher", PartState.SENDING, attempt=attempt)
             yield from history.note(ids, now, step)
             return _part(row, attempt)
@@ -150,15 +158,23 @@ def move(
     """Carry out one transition of the table. None if it has no meaning (any more): a late or repeated answer.
 
     `counts`: whether the try was one for the back-off. A carrier's id that another part holds already (a
-    carrier that repeats its ids) is kept in the trail only.
+    carrier that repeats its ids), or that comes with a late answer, is kept in the trail only.
     """
     rows = yield sql("SELECT * FROM outbox WHERE id = $1", part_id)
-    if not rows or (attempt is not None and rows[0]["attempt"] != attempt):
+    if not rows:
         return None
     row = rows[0]
     try:
         state = advance(PartState(row["state"]), event)
     except IllegalTransition:
+        state = None
+    if state is None or attempt not in {None, row["attempt"]}:
+        if attempt is not None:
+            late = _step(
+                "part", part_id, who, LATE, attempt=attempt, provider_id=provider_id or "", reason=reason or "",
+                code=code or event,
+            )  # fmt: skip
+            yield from history.note(ids, now, late)
         return None
     kept_id = provider_id if provider_id and not (yield from _is_claimed(row, provider_id)) else row["provider_id"]
     changed = yield sql(
@@ -260,9 +276,9 @@ def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]
 def next_due(now: datetime, provider: ProviderName) -> Transaction[datetime | None]:
     """When the next part becomes due (one on hold: is probed). What is due already waits for its conversation."""
     rows = yield sql(
-        "SELECT min(due) AS due FROM (SELECT CASE WHEN h.probe_at > p.due_at THEN h.probe_at ELSE p.due_at END AS due"
-        " FROM outbox p LEFT JOIN hold h ON h.provider = p.provider AND (h.did = '' OR h.did = p.did)"
-        " WHERE p.provider = $1 AND p.state IN ('queued', 'held')) AS waiting WHERE due > $2",
+        "SELECT min(CASE WHEN probe_at > due_at THEN probe_at ELSE due_at END) AS due FROM (SELECT p.due_at,"
+        f" {_PROBE_AT} AS probe_at FROM outbox p WHERE p.provider = $1 AND p.state IN ('queued', 'held')) AS waiting"
+        " WHERE due_at > $2 OR probe_at > $2",
         *(provider, to_ms(now)),
     )
     return from_ms(rows[0]["due"]) if rows[0]["due"] is not None else None

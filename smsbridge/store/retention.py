@@ -19,16 +19,20 @@ class Spans:
 
 
 def forget(now: datetime, spans: Spans) -> Transaction[None]:
-    """Empty the bodies and delete the rows whose time is over. What still waits is never touched."""
+    """Empty the bodies and delete the rows whose time is over. What still waits is never touched.
+
+    A row goes only together with the rows it belongs to: a message with all its parts, media with their text.
+    """
     bodies, troubled = to_ms(now - spans.bodies), to_ms(now - spans.troubled_bodies)
     yield sql(
-        "UPDATE delivery SET body = '', xml = NULL, media_url = '' WHERE created_at < $1 AND (body <> '' OR xml IS NOT"
-        " NULL) AND (state = 'handed' OR (state IN ('quarantined', 'bounced') AND created_at < $2))",
+        "UPDATE delivery SET body = '', xml = NULL, media_url = '' WHERE (body <> '' OR xml IS NOT NULL) AND"
+        " ((handed_at < $1 AND state = 'handed') OR (created_at < $2 AND state IN ('quarantined', 'bounced')))",
         *(bodies, troubled),
     )
     yield sql(
         "UPDATE inbox SET text = NULL WHERE taken_at < $1 AND text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d"
-        " WHERE d.inbox_id = inbox.id AND d.state <> 'handed' AND d.created_at >= $2)",
+        " WHERE d.inbox_id = inbox.id AND (d.state IN ('waiting', 'handing') OR (d.state IN ('quarantined', 'bounced')"
+        " AND d.created_at >= $2)))",
         *(bodies, troubled),
     )
     yield sql(
@@ -43,7 +47,11 @@ def forget(now: datetime, spans: Spans) -> Transaction[None]:
 
 def _delete_rows(before: int) -> Transaction[None]:
     yield sql("DELETE FROM delivery WHERE created_at < $1 AND state IN ('handed', 'quarantined', 'bounced')", before)
-    yield sql("DELETE FROM media WHERE changed_at < $1 AND state IN ('published', 'given_up')", before)
+    yield sql(
+        "DELETE FROM media WHERE changed_at < $1 AND state IN ('published', 'given_up')"
+        " AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.inbox_id = media.inbox_id)",
+        before,
+    )
     yield sql(
         "DELETE FROM inbox WHERE taken_at < $1 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.inbox_id = inbox.id)"
         " AND NOT EXISTS (SELECT 1 FROM media m WHERE m.inbox_id = inbox.id)",
@@ -51,7 +59,9 @@ def _delete_rows(before: int) -> Transaction[None]:
     )
     yield sql(
         "DELETE FROM outbox WHERE changed_at < $1 AND state IN ('sent', 'delivered', 'failed', 'cancelled', 'expired',"
-        " 'unsure') AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = outbox.message_id)",
+        " 'unsure') AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = outbox.message_id) AND NOT EXISTS"
+        " (SELECT 1 FROM outbox o WHERE o.message_id = outbox.message_id AND (o.changed_at >= $1 OR o.state IN"
+        " ('queued', 'held', 'sending', 'unknown')))",
         before,
     )
     yield sql(

@@ -49,9 +49,18 @@ class SqliteDatabase:
         self._thread.start()
 
     @classmethod
-    async def open(cls, path: Path, observe_commit: Callable[[float], None] = lambda _: None) -> "SqliteDatabase":
-        """Open (or create) the file and take it for this process alone; raises `StoreUnavailable`."""
-        connection = await asyncio.to_thread(_connect, path)
+    async def open(
+        cls,
+        path: Path,
+        observe_commit: Callable[[float], None] = lambda _: None,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> "SqliteDatabase":
+        """Open (or create) the file; raises `StoreUnavailable`.
+
+        `observe_commit` gets the seconds of each group, `busy_seconds` is how long another writer is waited for.
+        """
+        connection = await asyncio.to_thread(_connect, path, busy_seconds)
         return cls(connection, observe_commit)
 
     async def run(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -73,8 +82,8 @@ class SqliteDatabase:
         while is_open:
             group, is_open = self._gather()
             if group:
-                self._run_group(group)
-                self._loop.call_soon_threadsafe(_release, group)
+                seconds = self._run_group(group)
+                self._loop.call_soon_threadsafe(self._release, group, seconds)
         self._connection.close()
 
     def _gather(self) -> tuple[list[_Job], bool]:
@@ -91,7 +100,7 @@ class SqliteDatabase:
             except queue.Empty:
                 return group, True
 
-    def _run_group(self, group: list[_Job]) -> None:
+    def _run_group(self, group: list[_Job]) -> float:
         began = time.monotonic()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -100,7 +109,7 @@ class SqliteDatabase:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._abandon(group, error)
-        self._observe_commit(time.monotonic() - began)
+        return time.monotonic() - began
 
     def _run_one(self, job: _Job) -> None:
         self._connection.execute("SAVEPOINT job")
@@ -109,7 +118,8 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             if not self._connection.in_transaction:  # a full disk rolls the whole group back by itself
                 raise
-            job.error = error if isinstance(error, sqlite3.IntegrityError) else _unavailable(error)
+            is_own_fault = isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
+            job.error = error if is_own_fault else _unavailable(error)
         except Exception as error:  # noqa: BLE001  # it belongs to whoever asked, and to nobody else in the group
             job.error = error
         if job.error is not None:
@@ -143,21 +153,22 @@ class SqliteDatabase:
                 for job in group:
                     job.error = _unavailable(second)
 
+    def _release(self, group: list[_Job], seconds: float) -> None:
+        for job in group:
+            if job.future.cancelled():
+                continue
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.result)
+        self._observe_commit(seconds)
+
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
-    wrapped = StoreUnavailable(f"{type(error).__name__}: {error.sqlite_errorname or 'unknown'}")
+    # errors of the module itself, not of SQLite, have no code
+    wrapped = StoreUnavailable(f"{type(error).__name__}: {getattr(error, 'sqlite_errorname', 'no code')}")
     wrapped.__cause__ = error
     return wrapped
-
-
-def _release(group: list[_Job]) -> None:
-    for job in group:
-        if job.future.cancelled():
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
 
 
 @functools.lru_cache(maxsize=512)
@@ -165,17 +176,26 @@ def _in_dialect(text: str) -> str:
     return _PARAMETER.sub(r"?\1", text)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
-        if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise StoreUnavailable("the database file is damaged; restore it from a backup, it was left as it is")
+        path.touch(mode=0o600)  # it holds what people wrote to each other; the WAL inherits this
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=busy_seconds)
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"cannot open the database: {error}") from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise StoreUnavailable("the database file is damaged; restore it from a backup, it was left as it is")

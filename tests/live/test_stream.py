@@ -14,10 +14,10 @@ from smsbridge.clock import system_clock
 from smsbridge.core.pacing import Backoff
 from smsbridge.metrics import Metrics
 from smsbridge.sim.client import Client
-from smsbridge.sim.prosody import Prosody
 from smsbridge.xmpp import component as component_module
 from smsbridge.xmpp.component import Component, StreamSettings
 from tests.fakes.handover import FakeHandOver
+from tests.fakes.waiting import until
 
 SENDER = "+15559870002@sms.example.com"
 WINDOW = 50
@@ -83,12 +83,6 @@ def impatient(monkeypatch):
     monkeypatch.setattr(component_module, "CONFIG_FAULT_BACKOFF", Backoff(first=0.05, factor=1, cap=0.05, jitter=0))
 
 
-async def until(holds, seconds=20):
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
 def events(logs):
     return [entry["event"] for entry in logs]
 
@@ -141,7 +135,7 @@ async def test_kills_in_the_middle_of_a_backlog_lose_nothing_and_repeat_at_most_
             await until(lambda so_far=kill * 100: len(handover.handed) >= so_far)
             await fresh_prosody.kill()
             await fresh_prosody.restart()
-        await until(lambda: handover.is_empty)
+        await until(lambda: handover.is_empty, 60)
     assert handover.handed == everything
     seen = Counter(await archived_ids(fresh_prosody, jid))
     assert sorted(seen) == everything
@@ -263,8 +257,3 @@ async def test_closing_leaves_nothing_in_flight(fresh_prosody, client, handover)
         await until(lambda: len(handover.handed) >= 20)
     assert handover.in_state("handing") == []
     assert await texts(client, len(handover.handed)) == handover.handed
-
-
-async def test_prosody_keeps_its_ports_apart(fresh_prosody, prosody):
-    assert isinstance(prosody, Prosody)
-    assert fresh_prosody.component_port != prosody.component_port

@@ -22,9 +22,7 @@ RECEIPT_WANTED = (
     b"<message type='chat' id='m1' from='user@example.com/phone' to='+15559870002@sms.example.com'>"
     b"<body>hello</body><request xmlns='urn:xmpp:receipts'/></message>"
 )
-TIME = (
-    b"<iq type='get' id='t1' from='user@example.com/phone' to='sms.example.com'><time xmlns='urn:xmpp:time'/></iq>"
-)
+TIME = b"<iq type='get' id='t1' from='user@example.com/phone' to='sms.example.com'><time xmlns='urn:xmpp:time'/></iq>"
 
 
 @pytest.fixture

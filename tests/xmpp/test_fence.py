@@ -10,12 +10,16 @@ def make_fence(**changes):
     return Fence(**settings | changes)
 
 
+def parsed(xml):
+    return ET.fromstring(xml)  # noqa: S314 - our own octets
+
+
 def id_of(xml):
-    return ET.fromstring(xml).get("id")
+    return parsed(xml).get("id")
 
 
 def test_a_fence_is_a_ping_from_us_to_the_server():
-    element = ET.fromstring(make_fence().seal(["a"], 0.0))
+    element = parsed(make_fence().seal(["a"], 0.0))
     assert element.tag == "iq"
     assert (element.get("type"), element.get("from"), element.get("to")) == ("get", "sms.example.com", "example.com")
     assert element[0].tag == "{urn:xmpp:ping}ping"
@@ -78,7 +82,7 @@ def test_a_first_ping_without_answer_falls_back_to_a_message_to_ourselves():
     fence = make_fence()
     fence.seal(["a"], 0.0)
     assert fence.fall_back(10.0)
-    element = ET.fromstring(fence.seal((), 10.0))
+    element = parsed(fence.seal((), 10.0))
     assert (element.tag, element.get("type")) == ("message", "headline")
     assert element.get("from") == element.get("to") == "sms.example.com"
     assert fence.due_at() == 20.0
@@ -118,4 +122,4 @@ def test_what_did_not_work_on_one_stream_is_not_used_on_the_next():
 
 def test_a_jid_with_quotes_stays_an_attribute():
     fence = make_fence(jid="a'b\"&.example.com")
-    assert ET.fromstring(fence.seal((), 0.0)).get("from") == "a'b\"&.example.com"
+    assert parsed(fence.seal((), 0.0)).get("from") == "a'b\"&.example.com"

@@ -13,6 +13,7 @@ from smsbridge.xmpp.handing import TIRED_ATTEMPTS, Handing
 from smsbridge.xmpp.suspicion import Death
 from smsbridge.xmpp.wire import Unrenderable
 from tests.fakes.handover import FakeHandOver
+from tests.fakes.waiting import until
 
 
 def render(delivery):
@@ -47,7 +48,7 @@ class Bench:
         self.pumping = asyncio.create_task(self.handing.pump())
 
     def write(self, octets):
-        elements = list(ET.fromstring(b"<stream>" + octets + b"</stream>"))
+        elements = list(ET.fromstring(b"<stream>" + octets + b"</stream>"))  # noqa: S314 - our own octets
         ids = [element.get("id") for element in elements]
         self.writes.append(SimpleNamespace(octets=octets, ids=ids[:-1], fence=ids[-1]))
 
@@ -72,18 +73,13 @@ class Bench:
         await self.stop_pump()
         self.settling.cancel()
 
-    async def until(self, holds):
-        async with asyncio.timeout(2):
-            while not holds():
-                await asyncio.sleep(0)
-
     async def settled(self):
         """Let everything run that can run now."""
         for _ in range(100):
             await asyncio.sleep(0)
 
     async def written(self, count):
-        await self.until(lambda: len(self.writes) >= count)
+        await until(lambda: len(self.writes) >= count)
         await self.settled()
         assert len(self.writes) == count
         return [write.ids for write in self.writes]
@@ -116,14 +112,14 @@ async def test_nothing_is_handed_before_the_pong(bench, handover):
     await bench.written(1)
     assert handover.handed == []
     bench.pong()
-    await bench.until(lambda: handover.handed == ["a"])
+    await until(lambda: handover.handed == ["a"])
 
 
 async def test_the_bytes_are_fixed_before_they_are_written(bench, handover):
     fixed = []
     bench.handing._write = lambda _octets: fixed.append(handover.rows["a"].xml)
     handover.put("a")
-    await bench.until(lambda: fixed)
+    await until(lambda: fixed)
     assert fixed == [render(handover.rows["a"])]
 
 
@@ -144,7 +140,7 @@ async def test_a_delivery_in_flight_is_not_claimed_again(bench, handover):
 
 async def test_a_new_delivery_wakes_the_pump(bench, handover):
     bench.handing._idle = 3600.0
-    await bench.until(lambda: len(handover.besides) > 1)
+    await until(lambda: len(handover.besides) > 1)
     handover.put("a")
     assert await bench.written(1) == [["a"]]
 
@@ -166,7 +162,7 @@ async def test_what_was_proved_is_settled_though_the_stream_is_gone_and_does_not
     handover.failures_to_come = 1
     bench.pong()
     await bench.die(Death.CUT)
-    await bench.until(lambda: handover.handed == ["a", "b"])
+    await until(lambda: handover.handed == ["a", "b"])
     await bench.settled()
     assert bench.writes == []
 
@@ -202,7 +198,7 @@ async def test_a_settle_that_fails_is_repeated(bench, handover):
     await bench.written(1)
     handover.failures_to_come = 2
     bench.pong()
-    await bench.until(lambda: handover.handed == ["a"])
+    await until(lambda: handover.handed == ["a"])
 
 
 async def test_after_a_fault_the_suspects_go_in_halves_alone(bench, handover):
@@ -221,7 +217,7 @@ async def test_the_guilty_one_is_quarantined_and_everything_else_is_handed_in_or
     handover.put(*names(8))
     handed = []
     for _ in range(40):
-        await bench.until(lambda: bench.writes or handover.is_empty)
+        await until(lambda: bench.writes or handover.is_empty)
         if handover.is_empty:
             break
         if any("d005" in write.ids for write in bench.writes):
@@ -241,10 +237,10 @@ async def test_a_suspect_that_is_no_longer_ours_to_send_holds_nobody_up(bench, h
     handover.put("a", "b")
     await bench.written(1)
     await bench.die(Death.FAULT)
-    await bench.until(lambda: bench.writes)
+    await until(lambda: bench.writes)
     await bench.die(Death.FAULT)
     await handover.quarantine("a", "by somebody else")
-    await bench.until(lambda: ["b"] in [write.ids for write in bench.writes])
+    await until(lambda: ["b"] in [write.ids for write in bench.writes])
 
 
 async def test_a_delivery_tried_too_often_goes_alone(bench, handover):

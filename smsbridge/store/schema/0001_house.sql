@@ -132,6 +132,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_waiting ON delivery (domain, id) WHERE state IN ('waiting', 'handing');
 CREATE INDEX delivery_stanza ON delivery (stanza_id);
 CREATE INDEX delivery_message ON delivery (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX delivery_inbox ON delivery (inbox_id) WHERE inbox_id IS NOT NULL;
 
 -- Attachments of inbound messages.
 CREATE TABLE media (

@@ -1,0 +1,32 @@
+-- smsbridge in Prosody's configuration: put this file into /etc/prosody/conf.d/, which Debian's configuration includes.
+-- Tested with Prosody 0.12 by tests/live/test_contrib_prosody.py. Run 0.12.6 or 13.0.5 at least: earlier ones can be
+-- made to use up all memory by anybody who can connect.
+
+Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subdomain of your host
+  component_secret = "change-me-please"       -- xmpp.secret; make one with: openssl rand -hex 24
+  -- A connection that died without a word must not keep the bridge out after a restart. The default is "kick_new".
+  component_conflict_resolve = "kick_old"
+
+-- What belongs elsewhere, into the global section of prosody.cfg.lua:
+--
+--   modules_enabled = { …; "mam"; "offline"; "smacks" }
+--
+-- "mam" is required. The bridge counts a text as handed over when Prosody has handled it, and for a user who is online
+-- it is only the archive that keeps it if Prosody is killed before the user's client has it.
+--
+--   default_archive_policy = true             -- the default: everything is archived, not for contacts in rosters only
+--   archive_expires_after = "1y"
+--   storage_archive_item_limit = 100000       -- messages per user; "internal" storage drops the oldest from 10000 on
+--
+-- A component's stream is not encrypted, and whoever has the secret speaks for every number. Leave the port where it
+-- is by default, on this machine alone:
+--
+--   component_ports = { 5347 }
+--   component_interfaces = { "127.0.0.1", "::1" }
+--
+-- No privileges are asked for by this version. Should a later one offer to put contacts into rosters by itself
+-- (XEP-0356, mod_privilege of prosody-modules), this is how a host would allow it:
+--
+--   VirtualHost "example.com"
+--     modules_enabled = { "privilege" }
+--     privileged_entities = { ["sms.example.com"] = { roster = "both" } }

@@ -1,0 +1,10 @@
+"""Waiting for what nobody tells us about: another process, or the inside of an object."""
+
+import asyncio
+
+
+async def until(holds, seconds=10):
+    """Return when `holds()` is true; `TimeoutError` if that takes too long."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)

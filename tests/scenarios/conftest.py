@@ -1,0 +1,66 @@
+"""The set of the plays: a stage for each module, players who leave with their test, a telephone for each test.
+
+A module says what its stage is by a `stage_config` of its own. All of a module's tests share one event loop, because
+the bridge on the stage lives in it.
+"""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from smsbridge.sim.client import Client
+from smsbridge.sim.stage import LOOPBACK, Stage, StageConfig, password_of
+
+Login = Callable[..., Awaitable[Client]]
+
+_telephones = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def stage_config() -> StageConfig:
+    """Alice with one number."""
+    return StageConfig()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(stage_config: StageConfig) -> AsyncIterator[Stage]:
+    """Carrier, Prosody and bridge, for all tests of the module."""
+    async with Stage(stage_config) as built:
+        yield built
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def login(stage: Stage) -> AsyncIterator[Login]:
+    """`await login("alice")`; everybody is logged out with the test."""
+    async with AsyncExitStack() as sessions:
+
+        async def enter(name: str, *, domain: str = stage.prosody.domain, **options: object) -> Client:
+            client = await Client.login(
+                f"{name}@{domain}", password_of(name), LOOPBACK, stage.prosody.c2s_port, **options
+            )
+            return await sessions.enter_async_context(client)
+
+        yield enter
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """For what is to be said to the bridge's web side by hand."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        yield session
+
+
+@pytest.fixture
+def telephone() -> Callable[[], str]:
+    """`telephone()` is a number that nobody else has."""
+    return lambda: f"+1555987{next(_telephones):04}"
+
+
+@pytest.fixture
+def peer(telephone: Callable[[], str]) -> str:
+    """The other party of this test."""
+    return telephone()

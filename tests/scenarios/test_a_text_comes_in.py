@@ -1,0 +1,258 @@
+"""A friend's text comes in: whole, once, in order, to everybody whose number it is, and safe before we say `ok`."""
+
+import json
+import unicodedata
+from dataclasses import replace
+
+import pytest
+
+from smsbridge.sim.account import DidSettings
+from smsbridge.sim.ledger import Attachment, Kind
+from smsbridge.sim.push import callback_url, webhook_body
+from smsbridge.sim.stage import DID, LOOPBACK, QUERY_KEY, StageConfig
+
+from .cues import bodies_from, curtain, from_, locked, sample
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CLASSIC, SHARED, NOBODYS = "+15551230002", "+15551230003", "+15551230009"
+PICTURE = Attachment(content_type="image/png", content=b"\x89PNG pretended")
+TEMPLATE = "&from={FROM}&to={TO}&message={MESSAGE}&id={ID}&date={TIMESTAMP}&media={MEDIA}"
+
+
+@pytest.fixture(scope="module")
+def stage_config():
+    return StageConfig(
+        owners={"alice": (DID, CLASSIC), "bob": (SHARED,), "ann": (SHARED,)},
+        strangers=("carol",),
+        extra_yaml="admins: [carol@example.com]\n",
+    )
+
+
+async def test_an_owner_who_is_online_sees_it_at_once(stage, login, peer):
+    alice = await login("alice")
+    push = await stage.carrier.text_in(peer, DID, "Dinner at 7? – Ann")
+    text = await alice.next(from_(stage.contact(peer)))
+    assert (text.kind, text.body, text.recipient) == ("chat", "Dinner at 7? – Ann", alice.bare_jid)
+    assert text.origin_id == text.stanza_id
+    assert text.delayed_at is None
+    assert text.markable
+    attempt = await push.answered
+    assert (attempt.status, attempt.body) == (200, "ok")
+
+
+async def test_both_owners_of_a_shared_number_see_it_and_the_one_who_was_away_learns_when_it_came(stage, login, peer):
+    ann = await login("ann")
+    push = await stage.carrier.text_in(peer, SHARED, "Is anybody there?")
+    assert (await ann.next(from_(stage.contact(peer)))).body == "Is anybody there?"
+    # Bob is the first owner: what Ann has seen was handed over for him before her
+    bob = await login("bob")
+    late = await bob.next(from_(stage.contact(peer)))
+    assert late.body == "Is anybody there?"
+    assert abs((late.delayed_at - push.row.at).total_seconds()) < 5
+    await bob.ping()
+    assert bodies_from(bob, stage.contact(peer)) == ["Is anybody there?"]
+
+
+def pictographs():
+    """Every pictograph that this Python knows, by the blocks that hold them."""
+    blocks = (
+        (0x203C, 0x203C), (0x2049, 0x2049), (0x2122, 0x2122), (0x2139, 0x2139), (0x2190, 0x21FF), (0x2300, 0x23FF),
+        (0x24C2, 0x24C2), (0x25A0, 0x27BF), (0x2900, 0x297F), (0x2B00, 0x2BFF), (0x3030, 0x303D), (0x3297, 0x3299),
+        (0x1F000, 0x1F0FF), (0x1F100, 0x1F1FF), (0x1F200, 0x1F2FF), (0x1F300, 0x1F5FF), (0x1F600, 0x1F64F),
+        (0x1F680, 0x1F6FF), (0x1F700, 0x1F7FF), (0x1F800, 0x1F8FF), (0x1F900, 0x1F9FF), (0x1FA00, 0x1FAFF),
+    )  # fmt: skip
+    signs = (chr(code) for first, last in blocks for code in range(first, last + 1))
+    return "".join(sign for sign in signs if unicodedata.category(sign) != "Cn")
+
+
+def flags():
+    letters = [chr(code) for code in range(0x1F1E6, 0x1F200)]
+    return " ".join(first + second for first in letters for second in letters)
+
+
+SEQUENCES = (
+    "👋🏻👋🏼👋🏽👋🏾👋🏿 👩🏽‍🚀 👨‍👩‍👧‍👦 🏳️‍🌈 🏴‍☠️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿 1️⃣#️⃣*️⃣ ❤️‍🔥 ☝︎☝️ 🫱🏼‍🫲🏿"
+)
+WHOLE = {
+    "pictographs, first": pictographs()[:1000],
+    "pictographs, rest": pictographs()[1000:],
+    "flags": flags(),
+    "sequences": SEQUENCES,
+    "right to left": "שלום (hello) עולם 123 — مرحبا بالعالم \u202bembedded\u202c \u2067isolated\u2069 \u200f!",
+    "combining": "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘ e\u0301 é ह\u093f न\u094dद\u0940 한글 각 ก\u0e33 \u0e40\u0e2a\u0e37\u0e2d",
+    "markup": "<b>&amp;</b> ]]> \"quotes\" 'single' &#0; <!-- --> </body></message></stream:stream>",
+    "blanks": "  two before,\ttab,\u00a0no-break,\u200bzero-width, two after  ",
+    "noncharacters of other planes": "\U0001fffe \U0010ffff \ue000 \U000f0000",
+}
+
+
+@pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE)
+async def test_every_sign_arrives_as_it_was_written(stage, login, peer, text):
+    alice = await login("alice")
+    await stage.carrier.text_in(peer, DID, text)
+    assert (await alice.next(from_(stage.contact(peer)))).body == text
+
+
+async def test_there_are_enough_pictographs_to_mean_all_of_them():
+    assert len(pictographs()) > 2500
+    assert {"😀", "🍝", "🫠", "☎", "❤", "🇨", "⌚", "🀄", "🅰"} <= set(pictographs())
+
+
+async def test_line_ends_of_every_kind_arrive_as_line_ends(stage, login, peer):
+    alice = await login("alice")
+    await stage.carrier.text_in(peer, DID, "one\r\ntwo\rthree\nfour")
+    assert (await alice.next(from_(stage.contact(peer)))).body == "one\ntwo\nthree\nfour"
+
+
+FORBIDDEN = {
+    "NUL": "\0",
+    "controls": "".join(chr(code) for code in range(0x20) if chr(code) not in "\t\n\r"),
+    "noncharacters": "\ufffe\uffff",
+    "half a surrogate pair, the high one": "\ud83d",
+    "half a surrogate pair, the low one": "\ude00",
+    "the halves in the wrong order": "\ude00\ud83d",
+}
+
+
+@pytest.mark.parametrize("signs", FORBIDDEN.values(), ids=FORBIDDEN)
+async def test_a_sign_that_xml_forbids_is_replaced_and_costs_nobody_the_stream(stage, login, peer, signs):
+    alice = await login("alice")
+    streams = sample(stage, "streams_opened_total")
+    await stage.carrier.text_in(peer, DID, f"before{signs}after")
+    assert (await alice.next(from_(stage.contact(peer)))).body == "before" + "\ufffd" * len(signs) + "after"
+    assert len(await curtain(stage, alice, peer, DID)) == 1
+    assert sample(stage, "streams_opened_total") == streams
+
+
+async def test_a_short_code_keeps_its_own_name(stage, login):
+    alice = await login("alice")
+    await stage.carrier.text_in("29283", DID, "Your code is 123456")
+    assert (await alice.next(from_(stage.contact("29283")))).body == "Your code is 123456"
+
+
+async def test_a_sender_with_a_name_is_shown_by_it(stage, login):
+    alice = await login("alice")
+    await stage.carrier.text_in("Amazon Pay", DID, "Your parcel is on its way")
+    text = await alice.next(from_(stage.contact("amazon\\20pay")))
+    assert (text.body, text.nick) == ("Your parcel is on its way", "Amazon Pay")
+
+
+async def test_a_webhook_that_is_repeated_is_thanked_again_and_shown_once(stage, login, http, peer):
+    alice = await login("alice")
+    push = await stage.carrier.text_in(peer, DID, "only once")
+    await push.answered
+    for _ in range(3):
+        async with http.post(stage.webhook_url, json=webhook_body(push.row, DidSettings(did=DID))) as answer:
+            assert (answer.status, await answer.text()) == (200, "ok")
+    assert await curtain(stage, alice, peer, DID) == ["only once"]
+
+
+async def test_the_same_words_twice_are_two_texts(stage, login, peer):
+    alice = await login("alice")
+    for _ in range(2):
+        await (await stage.carrier.text_in(peer, DID, "ok")).answered
+    assert await curtain(stage, alice, peer, DID) == ["ok", "ok"]
+
+
+async def test_the_classic_callback_comes_again_until_it_reads_ok_and_is_shown_once(stage, login, http, peer):
+    classic = use_callback(stage)
+    alice = await login("alice")
+    with locked(stage.database):
+        push = await stage.carrier.text_in(peer, CLASSIC, "Dinner? 🍝 & wine")
+        await stage.carrier.ledger.until(lambda: bool(push.attempts))
+    assert (await push.answered).body == "ok"
+    assert push.attempts[0].status == 503
+    for _ in range(3):
+        async with http.get(callback_url(push.row, classic)) as answer:
+            assert (answer.status, await answer.text()) == (200, "ok")
+    assert await curtain(stage, alice, peer, CLASSIC) == ["Dinner? 🍝 & wine"]
+
+
+async def test_a_text_that_comes_through_both_doors_is_shown_once(stage, login, peer):
+    use_callback(stage, webhook_enabled=True)
+    alice = await login("alice")
+    push = await stage.carrier.text_in(peer, CLASSIC, "two doors")
+    await push.answered
+    assert [attempt.body for attempt in push.attempts] == ["ok", "ok"]
+    assert await curtain(stage, alice, peer, CLASSIC) == ["two doors"]
+
+
+def use_callback(stage, *, webhook_enabled=False):
+    number = CLASSIC.removeprefix("+1")
+    url = f"http://{LOOPBACK}:{stage.service.web.public_port}/voipms?key={QUERY_KEY}{TEMPLATE}"
+    stage.carrier.account.dids[number] = replace(
+        stage.carrier.account.dids[number],
+        webhook_enabled=webhook_enabled,
+        sms_url_callback_enabled=True,
+        sms_url_callback=url,
+        sms_url_callback_retry=True,
+    )
+    return stage.carrier.account.dids[number]
+
+
+async def test_no_ok_is_said_for_what_could_not_be_stored_and_the_repeat_is_shown(stage, login, peer):
+    alice = await login("alice")
+    with locked(stage.database):
+        push = await stage.carrier.text_in(peer, DID, "hold on to me")
+        await stage.carrier.ledger.until(lambda: bool(push.attempts))
+    assert (push.attempts[0].status, push.attempts[0].body) == (503, "")
+    assert (await push.answered).body == "ok"
+    assert await curtain(stage, alice, peer, DID) == ["hold on to me"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/voipms?key=not-the-query-key", b"{}", 403),
+        ("/voipms", b"{}", 403),
+        (f"/voipms?key={QUERY_KEY}&key={QUERY_KEY}", b"{}", 403),
+        (f"/voipms?key={QUERY_KEY}", b"{", 400),
+        (f"/voipms?key={QUERY_KEY}", b'{"data": {"payload": {"text": "no numbers"}}}', 400),
+        (f"/elsewhere?key={QUERY_KEY}", b"{}", 404),
+        ("/", b"", 404),
+    ],
+)
+async def test_what_is_no_text_of_the_carrier_is_turned_away_without_a_word(stage, http, path, body, status):
+    url = f"http://{LOOPBACK}:{stage.service.web.public_port}{path}"
+    async with http.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
+        assert (answer.status, await answer.read()) == (status, b"")
+
+
+async def test_an_event_that_is_no_text_is_thanked_and_shown_to_nobody(stage, login, http, peer):
+    alice = await login("alice")
+    report = json.dumps({"data": {"event_type": "message.finalized", "payload": {"id": "1"}}})
+    async with http.post(stage.webhook_url, data=report) as answer:
+        assert (answer.status, await answer.text()) == (200, "ok")
+    assert await curtain(stage, alice, peer, DID) == []
+
+
+async def test_a_text_for_a_number_that_nobody_has_goes_to_the_administrator(stage, login, peer):
+    carol = await login("carol")
+    number = NOBODYS.removeprefix("+1")
+    stage.carrier.account.dids[number] = DidSettings(did=number, webhook=stage.webhook_url, webhook_enabled=True)
+    push = await stage.carrier.text_in(peer, NOBODYS, "who has this number?")
+    assert (await push.answered).body == "ok"
+    notice = await carol.next(from_(stage.prosody.component_jid))
+    assert "who has this number?" in notice.body
+    assert NOBODYS in notice.body
+    assert peer in notice.body
+
+
+async def test_a_picture_comes_as_a_link_that_clients_show(stage, login, http, peer):
+    alice = await login("alice")
+    push = await stage.carrier.text_in(peer, DID, "look!", kind=Kind.MMS, media=[PICTURE])
+    assert (await alice.next(from_(stage.contact(peer)))).body == "look!"
+    shown = await alice.next(from_(stage.contact(peer)))
+    assert shown.oob_url == shown.body == push.row.media[0].url
+    async with http.get(shown.oob_url) as answer:
+        assert await answer.read() == PICTURE.content
+
+
+async def test_a_text_that_comes_while_the_server_is_dead_is_shown_when_it_lives_again(stage, login, peer):
+    await stage.prosody.kill()
+    push = await stage.carrier.text_in(peer, DID, "are you there?")
+    assert (await push.answered).body == "ok"
+    await stage.prosody.restart()
+    alice = await login("alice")
+    assert await curtain(stage, alice, peer, DID) == ["are you there?"]

@@ -1,7 +1,7 @@
 """The composition root: build everything with plain constructors, run it under one task group, stop it in order.
 
-Stopping: the stream first, so that what users write bounces visibly instead of vanishing in a buffer; then the
-callbacks; then the calls in flight are finished and settled; the store last.
+Stopping: nothing more is claimed; the stream goes first, so that what users write bounces visibly instead of vanishing
+in a buffer; then the callbacks; the calls in flight are finished and settled; the store last.
 """
 
 import asyncio
@@ -165,20 +165,21 @@ async def _run(
         others = [
             group.create_task(Reconciler(desk, bells.reconciler).run()),
             group.create_task(Janitor(desk).run()),
-            group.create_task(_renew(desk, lease, stop)),
+            group.create_task(_renew(desk, lease)),
             group.create_task(_feed_watchdog()),
             *(group.create_task(_check(provider, pacers[name])) for name, provider in providers.items()),
         ]
         _log.info(Event.SERVICE_STARTED, public_port=web.public_port, internal_port=web.internal_port)
-        notify("READY=1")
         on_start(Service(book=book, metrics=desk.metrics, web=web, component=component, dispatchers=dispatchers))
+        notify("READY=1")
         await stop.wait()
         _log.info(Event.SERVICE_STOPPING)
         notify("STOPPING=1")
+        dispatchers.drain()  # the calls in flight may take a minute: let them run meanwhile
+        await handlers.drain()
         await component.close()
         await handlers.drain()
         await web.stop()
-        dispatchers.drain()
         await dispatching
         for task in (streaming, *others):
             task.cancel()
@@ -298,7 +299,8 @@ async def _take_lease(database: Database, clock: Clock, name: str, holder: str) 
     return lease
 
 
-async def _renew(desk: Desk, lease: Lease, stop: asyncio.Event) -> None:
+async def _renew(desk: Desk, lease: Lease) -> None:
+    """Raises `AlreadyRunning` when somebody else has it: then nothing more may be sent from here, at once."""
     while True:
         await asyncio.sleep(RENEW_SECONDS)
         try:
@@ -309,8 +311,7 @@ async def _renew(desk: Desk, lease: Lease, stop: asyncio.Event) -> None:
             continue
         if held is None or held.epoch != lease.epoch:
             _log.error(Event.LEASE_LOST)
-            stop.set()
-            return
+            raise AlreadyRunning(f"another smsbridge speaks for {lease.name} now")
 
 
 async def _feed_watchdog() -> None:

@@ -1,4 +1,8 @@
-"""Claim, pace, send, settle: one loop for each provider that sends, one task for each part in flight."""
+"""Pace, claim, send, settle: one loop for each provider that sends, one task for each part in flight.
+
+The pace comes before the claim: what is claimed is sent at once, so a kill leaves as little as can be in doubt. While
+an account or a line is on hold, one part at a time probes whether the fault is gone.
+"""
 
 import asyncio
 import random
@@ -9,7 +13,7 @@ from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.settling import settle
-from smsbridge.core.errors import Indeterminate, Outcome, StoreUnavailable
+from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartState
 from smsbridge.log import Event, Log
@@ -44,74 +48,77 @@ class Dispatcher:
         """Until `drain`; returns when nothing of ours is in flight any more."""
         async with asyncio.TaskGroup() as group:
             while not self._is_draining:
-                await self._pacer.enter()
-                part = await self._claim()
-                if part is None:
-                    self._pacer.leave()
-                    await self._idle()
-                else:
-                    group.create_task(self._send(part))
+                try:
+                    await self._look(group)
+                except StoreUnavailable as error:
+                    _log.error(Event.STORE_FAILED, error=str(error))
+                    await self._bell.wait(AFTER_STORE_FAULT)
 
     def drain(self) -> None:
         """Claim nothing more; what is in flight is finished and settled."""
         self._is_draining = True
         self._bell.ring()
 
-    async def _claim(self) -> Part | None:
-        if self._is_draining:
-            return None
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        """Start on the next part, or wait until there may be one."""
+        await self._pacer.enter()
+        part, is_probe = None, False
         try:
-            return await self._desk.database.run(self._next)
-        except StoreUnavailable as error:
-            _log.error(Event.STORE_FAILED, error=str(error))
-            return None
+            if not self._is_draining:
+                part, is_probe = await self._desk.database.run(self._next)
+        finally:
+            if part is None:
+                self._pacer.leave(is_unused=True)
+        if part is None:
+            await self._idle()
+        else:
+            group.create_task(self._send(part, is_probe))
 
-    def _next(self) -> Transaction[Part | None]:
+    def _next(self) -> Transaction[tuple[Part | None, bool]]:
+        """The next part, and whether it is a probe."""
         desk = self._desk
         part = yield from outbox.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE)
-        if part is None:
-            part = yield from outbox.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE, is_probe=True)
-        return part
+        if part is not None:
+            return part, False
+        return (yield from outbox.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE, is_probe=True)), True
 
     async def _idle(self) -> None:
         """Until something rings, or the next part is due."""
-        if self._is_draining:
-            return
-        try:
-            due = await self._desk.database.run(outbox.next_due, self._desk.now(), self._name)
-        except StoreUnavailable:
-            await asyncio.sleep(AFTER_STORE_FAULT)
-            return
+        due = await self._desk.database.run(outbox.next_due, self._desk.now(), self._name)
         seconds = LOOK_AGAIN if due is None else (due - self._desk.now()).total_seconds()
         await self._bell.wait(min(LOOK_AGAIN, max(0.0, seconds)))
 
-    async def _send(self, part: Part) -> None:
+    async def _send(self, part: Part, is_probe: bool) -> None:
         try:
             outcome = await self._attempt(part)
-            await self._settle(part, outcome)
+            await self._settle(part, outcome, is_probe)
         finally:
             self._pacer.leave()
 
     async def _attempt(self, part: Part) -> ProviderMessageId | Outcome:
         with self._desk.metrics.send_seconds.labels(self._name).time():
             try:
-                return await self._sends.send(part)
-            except Outcome as outcome:
+                async with asyncio.timeout(LEASE.total_seconds()):
+                    provider_id = await self._sends.send(part)
+            except (Rejected, Deferred, Indeterminate) as outcome:
                 return outcome
+            except TimeoutError:
+                return Indeterminate("timeout")
             except Exception as error:  # noqa: BLE001  # a bug in a provider: whether the part left is unknown
                 _log.crash(Event.SEND_CRASHED, error, part=part.id)
                 return Indeterminate("crash")
+        return provider_id if isinstance(provider_id, str) else Indeterminate("no_id")
 
-    async def _settle(self, part: Part, outcome: ProviderMessageId | Outcome) -> None:
-        """Try until the store takes it, or the claim has run out and the part is `unknown` anyway."""
+    async def _settle(self, part: Part, outcome: ProviderMessageId | Outcome, is_probe: bool) -> None:
+        """Try until the store takes it: what is known now, nobody can find out later. Draining ends with the lease."""
         deadline = self._desk.clock.monotonic() + LEASE.total_seconds()
         while True:
             try:
-                state = await settle(self._desk, part, outcome, self._roll)
+                state = await settle(self._desk, part, outcome, self._roll, is_probe=is_probe)
                 break
             except StoreUnavailable as error:
                 _log.error(Event.STORE_FAILED, error=str(error), part=part.id)
-                if self._desk.clock.monotonic() > deadline:
+                if self._is_draining and self._desk.clock.monotonic() > deadline:
                     return
                 await asyncio.sleep(AFTER_STORE_FAULT)
         if state is PartState.UNKNOWN:

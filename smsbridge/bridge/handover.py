@@ -3,12 +3,16 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from smsbridge.bridge import telling
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
-from smsbridge.core.message import Delivery, DeliveryId
+from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind
 from smsbridge.core.state import DeliveryState
 from smsbridge.log import Event, Log
 from smsbridge.store import deliveries
+from smsbridge.store.database import Transaction
+
+_FROM_PHONES = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
 
 _log = Log("handover")
 
@@ -27,6 +31,7 @@ class HandOver:
     def __init__(self, desk: Desk, bell: Bell) -> None:
         self._desk = desk
         self._bell = bell
+        self._alarmed: set[tuple[str, str]] = set()  # (recipient, condition): one alarm a cause
 
     async def claim(self, limit: int, besides: Collection[DeliveryId]) -> list[Delivery]:
         """The next deliveries of our domain, oldest first, without those in flight.
@@ -55,14 +60,23 @@ class HandOver:
 
     async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
         """An error came back for one of ours, from its recipient. False: not ours, to be ignored."""
-        kind = await self._desk.database.run(
-            deliveries.bounce, self._desk.ids, self._desk.now(), stanza_id, from_bare_jid, condition
-        )
+        kind = await self._desk.database.run(self._bounce, stanza_id, from_bare_jid, condition)
         if kind is None:
             return False
+        if kind in _FROM_PHONES:
+            self._alarmed.add((from_bare_jid, condition))
+            self._desk.wake_stream()
         _log.warning(Event.DELIVERY_BOUNCED, kind=kind, condition=condition)
         self._desk.metrics.deliveries.labels(kind, DeliveryState.BOUNCED).inc()
         return True
+
+    def _bounce(self, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
+        desk = self._desk
+        kind = yield from deliveries.bounce(desk.ids, desk.now(), stanza_id, bare, condition)
+        if kind in _FROM_PHONES and (bare, condition) not in self._alarmed:
+            body = f"A text for {bare} came back from the XMPP server ({condition}). It is kept, and not tried again."
+            yield from telling.tell_admins(desk, body, "bounce", stanza_id)
+        return kind
 
     def wake(self) -> None:
         """There may be something to claim."""

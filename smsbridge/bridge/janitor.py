@@ -44,9 +44,10 @@ class Janitor:
 
     async def expire(self) -> None:
         """Give up on parts that no carrier took within a day."""
-        for part in await self._desk.database.run(self._expire):
-            _log.warning(Event.PART_EXPIRED, part=part.id)
-        self._desk.wake_stream()
+        while gone := await self._desk.database.run(self._expire):
+            for part in gone:
+                _log.warning(Event.PART_EXPIRED, part=part.id)
+            self._desk.wake_stream()
 
     async def tell_waiting(self) -> None:
         """A word to those whose texts a hold keeps."""

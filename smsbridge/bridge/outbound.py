@@ -33,23 +33,26 @@ class Outbound:
 
     async def accept(self, message: OutboundMessage) -> None:
         """Committed when it returns. Raises `Refused` (nothing was taken) or `StoreUnavailable` (nobody knows)."""
-        is_new = await self._desk.database.run(self._accept, message)
-        if is_new:
+        accepted = await self._desk.database.run(self._accept, message)
+        if accepted is not None:
+            message_id, parts, provider = accepted
             self._desk.metrics.outbound_accepted.inc()
             self._desk.wake_senders()
+            _log.info(Event.TEXT_ACCEPTED, message=message_id, parts=parts, provider=provider)
         else:
             self._desk.metrics.outbound_repeated.inc()
             self._desk.wake_stream()
             _log.info(Event.TEXT_REPEATED)
 
-    def _accept(self, message: OutboundMessage) -> Transaction[bool]:
+    def _accept(self, message: OutboundMessage) -> Transaction[tuple[MessageId, int, ProviderName] | None]:
+        """The message, how many parts it has and who takes them; None for the repeat of a stanza."""
         desk, rules = self._desk, self._desk.rules()
         key = outbox.key_of(message.owner, message.addressed, message.stanza_id, message.text, message.media)
         first = yield from outbox.known(key)
         if first is not None:
             yield from deliveries.tell_again(first)
-            return False
-        localpart = message.addressed.rpartition("@")[0]
+            return None
+        localpart = message.addressed.partition("/")[0].rpartition("@")[0]
         bound = yield from self._bound(message.owner, localpart)
         admission = gate.judge(
             owner=message.owner,
@@ -77,8 +80,7 @@ class Outbound:
             accepted_at=desk.now(),
         )
         yield from outbox.accept(desk.ids, desk.now(), stored, key, pieces, line.provider, admission.peer)
-        _log.info(Event.TEXT_ACCEPTED, message=stored.id, parts=len(pieces), provider=line.provider)
-        return True
+        return stored.id, len(pieces), line.provider
 
     def _bound(self, owner: str, localpart: str) -> Transaction[Did | None]:
         try:

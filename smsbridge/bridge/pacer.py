@@ -17,11 +17,16 @@ class Pacer:
         self._bucket = TokenBucket(
             rate=capabilities.calls_per_second, burst=max(1, round(capabilities.calls_per_second))
         )
+        self._interval = 1 / capabilities.calls_per_second
+        self._spare_until = float("-inf")
         self._clock = clock
 
     async def enter(self) -> None:
         """Take a slot and wait for a token; `leave` gives the slot back."""
         await self._slots.acquire()
+        if self._clock.monotonic() < self._spare_until:
+            self._spare_until = float("-inf")
+            return
         try:
             while (seconds := self._bucket.take(self._clock.monotonic())) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(seconds)  # the bucket says how long; there is no event
@@ -29,8 +34,11 @@ class Pacer:
             self._slots.release()
             raise
 
-    def leave(self) -> None:
+    def leave(self, *, is_unused: bool = False) -> None:
+        """Give the slot back; `is_unused`: no call was made, and the next to enter may have the token."""
         self._slots.release()
+        if is_unused:  # after one interval the bucket has made up for the token by itself
+            self._spare_until = self._clock.monotonic() + self._interval
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:

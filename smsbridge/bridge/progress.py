@@ -1,9 +1,12 @@
 """Is the bridge getting on with it? Counts for the gauges, ages for readiness."""
 
+from collections import Counter
+
 from smsbridge.bridge.desk import Desk
 from smsbridge.clock import to_ms
 from smsbridge.core.state import BLOCKING, LIVE, DeliveryState
 from smsbridge.store import backlog as backlog_of
+from smsbridge.store import holds
 from smsbridge.store.backlog import Backlog
 
 _TABLES = {
@@ -22,9 +25,13 @@ class Progress:
         """What is not finished; raises `StoreUnavailable`."""
         now = self._desk.now()
         found = await self._desk.database.run(backlog_of.backlog, to_ms(now))
+        on_hold = Counter((row.provider, row.hold) for row in await self._desk.database.run(holds.current))
         for table, states in _TABLES.items():
             for state in states:
                 self._desk.metrics.backlog.labels(table, state).set(found.states.get((table, state), 0))
         for table, oldest in (("delivery", found.oldest_delivery), ("outbox", found.oldest_part)):
             self._desk.metrics.oldest_seconds.labels(table).set((now - oldest).total_seconds() if oldest else 0)
+        self._desk.metrics.holds.clear()
+        for (provider, hold), count in on_hold.items():
+            self._desk.metrics.holds.labels(provider, hold).set(count)
         return found

@@ -39,17 +39,23 @@ class Reconciler:
         """One round: dead claims become unknown, unknown parts are looked into. Raises `StoreUnavailable`."""
         for part in await self._desk.database.run(self._find_dead):
             _log.warning(Event.PART_UNKNOWN, part=part.id, attempt=part.attempt, code="claimant_died")
-        for part in await self._desk.database.run(self._give_up):
-            _log.warning(Event.PART_UNSURE, part=part.id, attempt=part.attempt)
-        self._desk.wake_stream()
-        self._desk.wake_senders()
+        while unsure := await self._desk.database.run(self._give_up):
+            for part in unsure:
+                _log.warning(Event.PART_UNSURE, part=part.id, attempt=part.attempt)
+            self._desk.wake_stream()
+            self._desk.wake_senders()
 
-    def _find_dead(self) -> Transaction[tuple[Part, ...]]:
+    def _find_dead(self) -> Transaction[list[Part]]:
         desk = self._desk
         dead = yield from outbox.abandoned(desk.now(), desk.holder)
-        for part in dead:
-            yield from settling.lose_track(desk, part, "reconciler", "claimant_died")
-        return dead
+        # A claim of our own whose lease ran out as well: nobody may be sending it (its commit seemed to have failed).
+        ours = yield from outbox.abandoned(desk.now(), "")
+        lost = []
+        for part in (*dead, *ours):
+            moved = yield from settling.lose_track(desk, part, "reconciler", "claimant_died")
+            if moved is not None:
+                lost.append(part)
+        return lost
 
     def _give_up(self) -> Transaction[list[Part]]:
         desk = self._desk

@@ -1,11 +1,12 @@
 """Record what became of an attempt, and tell the sender, in one commit.
 
-    accepted        sent; whatever held the account is over
+    accepted        sent; if it was a probe, whatever held the account or the line is over
     Rejected        failed
     Deferred        queued again, later; or held, with all others of the account or the line
     Indeterminate   unknown: looked into, never repeated blindly
 
-An answer that comes after its attempt was given up is evidence, and is applied as such.
+An answer that comes after its attempt was given up is evidence, and is applied as such. Only a probe says anything
+about a hold: any other part that is answered while one is on was claimed before it.
 """
 
 from collections.abc import Callable
@@ -47,10 +48,10 @@ class Settled:
 
 
 async def settle(
-    desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: Callable[[], float]
+    desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: Callable[[], float], *, is_probe: bool = False
 ) -> PartState | None:
     """Commit the outcome of `part.attempt`; raises `StoreUnavailable`. The new state, None if it was too late."""
-    settled = await desk.database.run(_settle, desk, part, outcome, roll())
+    settled = await desk.database.run(_settle, desk, part, outcome, roll(), is_probe)
     desk.wake_stream()
     desk.wake_senders()  # the conversation is free for its next part
     label = "accepted" if isinstance(outcome, str) else type(outcome).__name__.lower()
@@ -77,13 +78,17 @@ def lose_track(desk: Desk, part: Part, who: str, code: str) -> Transaction[PartS
     ))  # fmt: skip
 
 
-def _settle(desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: float) -> Transaction[Settled]:
+def _settle(
+    desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: float, is_probe: bool
+) -> Transaction[Settled]:
+    lifted: tuple[Hold, ...] = ()
     match outcome:
         case str():
             state = yield from outbox.move(
                 desk.ids, desk.now(), "dispatcher", part.id, PartEvent.ACCEPT, attempt=part.attempt, provider_id=outcome
             )  # fmt: skip
-            lifted = yield from holds.lift(desk.ids, desk.now(), part.provider, part.did)
+            if is_probe:
+                lifted = yield from holds.lift(desk.ids, desk.now(), part.provider, part.did)
             settled = Settled(state=state, lifted=lifted)
         case Rejected():
             state = yield from outbox.move(
@@ -94,7 +99,7 @@ def _settle(desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: 
         case Deferred(hold=None):
             settled = yield from _defer(desk, part, outcome, roll)
         case Deferred():
-            settled = yield from _hold(desk, part, outcome, roll)
+            settled = yield from _hold(desk, part, outcome, roll, is_probe)
         case Indeterminate():
             state = yield from lose_track(desk, part, "dispatcher", outcome.code)
             settled = Settled(state=state)
@@ -109,7 +114,7 @@ def _defer(desk: Desk, part: Part, outcome: Deferred, roll: float) -> Transactio
     counts = outcome.reason is not Reason.THROTTLED  # being asked to slow down is no failed attempt
     parts = yield from outbox.parts_of(part.message_id)
     tries = next(status.tries for status in parts if status.id == part.id)
-    wait = max(outcome.after or timedelta(0), timedelta(seconds=SEND_BACKOFF.delay(tries, roll)))
+    wait = max(outcome.after or timedelta(0), timedelta(seconds=SEND_BACKOFF.delay(max(1, tries), roll)))
     state = yield from outbox.move(
         desk.ids, desk.now(), "dispatcher", part.id, PartEvent.DEFER, attempt=part.attempt, due_at=desk.now() + wait,
         counts=counts, reason=outcome.reason, code=outcome.code, words=outcome.words,
@@ -117,7 +122,7 @@ def _defer(desk: Desk, part: Part, outcome: Deferred, roll: float) -> Transactio
     return Settled(state=state)
 
 
-def _hold(desk: Desk, part: Part, outcome: Deferred, roll: float) -> Transaction[Settled]:
+def _hold(desk: Desk, part: Part, outcome: Deferred, roll: float, is_probe: bool) -> Transaction[Settled]:
     hold = outcome.hold or Hold.ACCOUNT
     state = yield from outbox.move(
         desk.ids, desk.now(), "dispatcher", part.id, PartEvent.HOLD, attempt=part.attempt, counts=False, hold=hold,
@@ -130,11 +135,13 @@ def _hold(desk: Desk, part: Part, outcome: Deferred, roll: float) -> Transaction
         provider=part.provider, did=did, hold=hold, reason=outcome.reason, code=outcome.code, words=outcome.words,
         since=desk.now(), probes=0,
     )  # fmt: skip
-    before = {(known.provider, known.did): known.probes for known in (yield from holds.current())}
-    probes = before.get((row.provider, row.did), 0) + 1
-    wait = max(MIN_PROBE, outcome.after or timedelta(0), timedelta(seconds=SEND_BACKOFF.delay(probes + 2, roll)))
-    yield from holds.put_on(desk.ids, desk.now(), row, wait)
-    is_new = (row.provider, row.did) not in before
+    current = yield from holds.current()
+    known = next((other for other in current if (other.provider, other.did) == (row.provider, row.did)), None)
+    if known is None or is_probe:
+        probes = known.probes + 1 if known else 0
+        wait = max(MIN_PROBE, timedelta(seconds=SEND_BACKOFF.delay(probes + 3, roll)), outcome.after or timedelta(0))
+        yield from holds.put_on(desk.ids, desk.now(), row, wait)
+    is_new = known is None or (is_probe and known.code != outcome.code)
     if is_new:
         words = outcome.words or desk.words(outcome.reason)
         about = f"line {did}" if did else f"account {part.provider}"

@@ -23,6 +23,7 @@ from smsbridge.store.outbox import PartStatus, StoredMessage
 PROMPT = timedelta(seconds=60)
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
+FOUND = "Your last text that was in doubt has been sent after all."
 
 
 def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
@@ -78,7 +79,11 @@ def _cancel_later(desk: Desk, parts: tuple[PartStatus, ...]) -> Transaction[None
 
 
 def _tell_receipt(desk: Desk, message: StoredMessage) -> Transaction[None]:
-    if not (yield from outbox.set_told(message.id, RECEIPT)) or not (message.wants_receipt and message.stanza_id):
+    if not (yield from outbox.set_told(message.id, RECEIPT)):
+        return
+    if not (message.wants_receipt and message.stanza_id):
+        if message.told == UNSURE:
+            yield from _notice(desk, message, FOUND, "found")
         return
     draft = Draft(
         domain=desk.domain,
@@ -100,7 +105,7 @@ def _tell_trouble(
     part = next(part for part in parts if part.state in _TROUBLED)
     reason = Reason(part.reason or Reason.BUG)
     body = _explain(desk, part, reason, tally)
-    had_tick = message.told == RECEIPT
+    had_tick = message.told == RECEIPT and message.wants_receipt
     if message.stanza_id:
         draft = Draft(
             domain=desk.domain,

@@ -60,15 +60,13 @@ def judge(
     lines = directory.lines_of(owner)
     if not lines:
         raise Refused(Reason.NOT_OWNER)
+    owned = {line.did: line for line in lines}
     address = parse_localpart(localpart)
-    if address.did is not None and not directory.is_owner(owner, address.did):
+    if address.did is not None and address.did not in owned:
         raise Refused(Reason.NOT_OWNER)
     if address.is_group:
         raise Refused(Reason.GROUP_UNSUPPORTED)
-    did = address.did or (bound if bound and directory.is_owner(owner, bound) else lines[0].did)
-    line = directory.line_of(did)
-    if line is None:
-        raise Refused(Reason.NOT_OWNER)
+    line = owned.get(address.did or bound or lines[0].did, lines[0])  # a bound line may have been taken away
     peer = address.peers[0]
     _judge_destination(peer, line, directory, policy)
     return Admission(line=line, peer=peer)

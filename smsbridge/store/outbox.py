@@ -277,7 +277,8 @@ def next_due(now: datetime, provider: ProviderName) -> Transaction[datetime | No
     """When the next part becomes due (one on hold: is probed). What is due already waits for its conversation."""
     rows = yield sql(
         "SELECT min(CASE WHEN probe_at > due_at THEN probe_at ELSE due_at END) AS due FROM (SELECT p.due_at,"
-        f" {_PROBE_AT} AS probe_at FROM outbox p WHERE p.provider = $1 AND p.state IN ('queued', 'held')) AS waiting"
+        " (SELECT max(h.probe_at) FROM hold h WHERE h.provider = p.provider AND h.did IN ('', p.did)) AS probe_at"
+        " FROM outbox p WHERE p.provider = $1 AND p.state IN ('queued', 'held')) AS waiting"
         " WHERE due_at > $2 OR probe_at > $2",
         *(provider, to_ms(now)),
     )

@@ -25,8 +25,9 @@ def forget(now: datetime, spans: Spans) -> Transaction[None]:
     """
     bodies, troubled = to_ms(now - spans.bodies), to_ms(now - spans.troubled_bodies)
     yield sql(
-        "UPDATE delivery SET body = '', xml = NULL, media_url = '' WHERE (body <> '' OR xml IS NOT NULL) AND"
-        " ((handed_at < $1 AND state = 'handed') OR (created_at < $2 AND state IN ('quarantined', 'bounced')))",
+        "UPDATE delivery SET body = '', xml = NULL, media_url = ''"
+        " WHERE (body <> '' OR media_url <> '' OR xml IS NOT NULL) AND ((state = 'handed' AND handed_at < $1)"
+        " OR (state IN ('quarantined', 'bounced') AND created_at < $2))",
         *(bodies, troubled),
     )
     yield sql(

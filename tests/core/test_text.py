@@ -16,9 +16,7 @@ BLOCK = 0x4000
 
 def is_xml_char(code):
     """XML 1.0, 2.2, production 2."""
-    return (
-        code in {0x9, 0xA, 0xD} or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
-    )
+    return code in {0x9, 0xA, 0xD} or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
 
 
 def parsed(text):

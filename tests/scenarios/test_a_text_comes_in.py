@@ -71,9 +71,7 @@ def flags():
     return " ".join(first + second for first in letters for second in letters)
 
 
-SEQUENCES = (
-    "👋🏻👋🏼👋🏽👋🏾👋🏿 👩🏽‍🚀 👨‍👩‍👧‍👦 🏳️‍🌈 🏴‍☠️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿 1️⃣#️⃣*️⃣ ❤️‍🔥 ☝︎☝️ 🫱🏼‍🫲🏿"
-)
+SEQUENCES = "👋🏻👋🏼👋🏽👋🏾👋🏿 👩🏽‍🚀 👨‍👩‍👧‍👦 🏳️‍🌈 🏴‍☠️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿 1️⃣#️⃣*️⃣ ❤️‍🔥 ☝︎☝️ 🫱🏼‍🫲🏿"
 WHOLE = {
     "pictographs, first": pictographs()[:1000],
     "pictographs, rest": pictographs()[1000:],

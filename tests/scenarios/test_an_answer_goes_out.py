@@ -56,7 +56,7 @@ async def test_a_new_conversation_is_sent_from_the_first_number(stage, login, pe
 
 async def test_the_tick_comes_only_after_the_carrier_has_said_yes(stage, login, peer):
     alice, contact, gate = await login("alice"), stage.contact(peer), asyncio.Event()
-    stage.carrier.config.faults.arm(Fault(when=Moment.AFTER_ACCEPT, gate=gate))
+    stage.carrier.config.faults.arm(Fault(when=Moment.AFTER_ACCEPT, method="sendSMS", gate=gate))
     written = await alice.send_text(contact, "are you in?")
     await stage.carrier.ledger.until(lambda: bool(sent_to(stage, peer)))
     await alice.ping(contact)

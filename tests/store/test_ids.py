@@ -1,0 +1,77 @@
+"""Ids that sort by their making, and stanza ids that never change."""
+
+import threading
+import uuid
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smsbridge.store.ids import STANZAS, Ids, stanza_id
+
+NOW = 1_772_366_400_000
+
+
+def test_an_id_is_a_uuid_of_version_7_with_its_time_in_front():
+    fresh = uuid.UUID(Ids(lambda: NOW).new())
+    assert (fresh.version, fresh.variant) == (7, uuid.RFC_4122)
+    assert fresh.int >> 80 == NOW
+
+
+def test_all_random_bits_are_used():
+    assert uuid.UUID(Ids(lambda: NOW, lambda n: b"\xff" * n).new()).int & ((1 << 80) - 1) == (
+        0x7FFF << 64 | 0xBFFF_FFFF_FFFF_FFFF
+    )
+
+
+@given(st.lists(st.integers(min_value=0, max_value=2 * NOW), min_size=2, max_size=50))
+def test_ids_only_ever_grow_whatever_the_clock_does(times):
+    clock = iter(times)
+    ids = Ids(lambda: next(clock))
+    made = [ids.new() for _ in times]
+    assert made == sorted(set(made))
+    assert all((uuid.UUID(one).version, uuid.UUID(one).variant) == (7, uuid.RFC_4122) for one in made)
+
+
+@given(st.sampled_from([b"\x00", b"\xff", b"\x7f"]), st.integers(2, 20))
+def test_ids_of_one_instant_grow_even_when_the_random_bits_run_over(byte, count):
+    ids = Ids(lambda: NOW, lambda n: byte * n)
+    made = [ids.new() for _ in range(count)]
+    assert made == sorted(set(made))
+    assert all((uuid.UUID(one).version, uuid.UUID(one).variant) == (7, uuid.RFC_4122) for one in made)
+
+
+def test_a_carry_goes_through_the_middle_into_the_time():
+    ids = Ids(lambda: NOW, lambda n: b"\xff" * n)
+    first, second = uuid.UUID(ids.new()).int, uuid.UUID(ids.new()).int
+    assert (first >> 80, second >> 80) == (NOW, NOW + 1)
+
+
+def test_a_clock_set_back_does_not_bring_ids_before_those_stored():
+    stored = Ids(lambda: NOW).new()
+    ids = Ids(lambda: NOW - 86_400_000)
+    ids.start_after("")
+    assert ids.new() < stored
+    ids.start_after(stored)
+    assert stored < ids.new() < ids.new()
+    ids.start_after("00000000-0000-7000-8000-000000000000")
+    assert ids.new() > stored
+
+
+def test_threads_never_get_the_same_id():
+    ids, made = Ids(lambda: NOW), [[] for _ in range(4)]
+    threads = [threading.Thread(target=lambda own=own: own.extend(ids.new() for _ in range(500))) for own in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert all(own == sorted(own) for own in made)
+    assert len({one for own in made for one in own}) == 2000
+
+
+def test_a_stanza_id_never_changes():
+    assert str(STANZAS) == "0b0d3c5e-2f5e-5d8a-9c0f-6a4f4d1c7e21"
+    assert (
+        stanza_id("voipms\x1fsms\x1f+15551230001\x1f1234", "john@example.com", "0")
+        == "1709ba77-5a76-515b-b96e-bf4a60e17c64"
+    )
+    assert stanza_id("a", "b") != stanza_id("ab") != stanza_id("b", "a")

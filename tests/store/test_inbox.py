@@ -1,0 +1,216 @@
+"""Inbound messages: taken once, whatever a carrier repeats."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from smsbridge.core.address import Did, Peer
+from smsbridge.core.message import InboundMessage, Kind, Media, ProviderMessageId, ProviderName, Source
+from smsbridge.store import history, inbox, retention
+from smsbridge.store.inbox import Verdict
+
+DID, PEER, VOIPMS = Did("+15551230001"), Peer("+15559870002"), ProviderName("voipms")
+PICTURE, SOUND = Media(url="https://media.example.com/1.jpg", mime="image/jpeg", size=9), Media(url="https://x/2")
+FRESH, REPEATED, CONFLICTING = Verdict.FRESH, Verdict.REPEATED, Verdict.CONFLICTING
+
+
+def text(body: str = "hello", id: str | None = "100", kind: Kind = Kind.SMS, **more: object) -> InboundMessage:  # noqa: A002
+    message = InboundMessage(
+        provider=VOIPMS,
+        source=Source.WEBHOOK,
+        kind=kind,
+        did=DID,
+        peer=PEER,
+        provider_id=ProviderMessageId(id) if id else None,
+        text=body,
+    )
+    return replace(message, **more)
+
+
+@pytest.fixture
+def take(house):
+    async def taking(message: InboundMessage) -> inbox.Taken:
+        return await house.do(inbox.take, message)
+
+    return taking
+
+
+class TestOnce:
+    async def test_a_message_is_kept_as_it_came(self, house, take):
+        sent_at = datetime(2026, 3, 1, 11, 59, 58, 123000, tzinfo=UTC)
+        taken = await take(text("héllo", label="Bank", others=(Peer("+15559870003"),), sent_at=sent_at))
+        assert taken.verdict is FRESH
+        (row,) = await house.rows("SELECT * FROM inbox")
+        assert (row["id"], row["text"], row["label"], row["provider_id"]) == (taken.id, "héllo", "Bank", "100")
+        assert (row["others"], row["sent_at"]) == ('["+15559870003"]', 1772366398123)
+        (step,) = await house.run(history.of_subject, taken.id)
+        assert (step.subject, step.state, step.provider_id, step.code) == ("inbox", "taken", "100", "webhook")
+
+    async def test_a_repeat_is_the_same_message(self, house, take):
+        first = await take(text())
+        house.clock.move(days=100)
+        again = await take(text(source=Source.POLL))
+        assert (again.verdict, again.id, again.key) == (REPEATED, first.id, first.key)
+        assert await house.count("inbox") == await house.count("inbox_key") == 1
+
+    async def test_fifty_copies_at_once_are_one_message(self, house, take):
+        taken = await asyncio.gather(*(take(text()) for _ in range(50)))
+        assert sorted(one.verdict for one in taken) == [FRESH, *[REPEATED] * 49]
+        assert len({(one.id, one.key) for one in taken}) == 1
+        assert await house.count("inbox") == 1
+
+    async def test_an_sms_and_an_mms_with_the_same_id_are_two(self, take):
+        assert (await take(text())).verdict is FRESH
+        assert (await take(text(kind=Kind.MMS))).verdict is FRESH
+
+    @pytest.mark.parametrize("other", [{"did": Did("+15551230002")}, {"provider": ProviderName("other")}])
+    async def test_ids_are_counted_for_each_line_and_provider(self, take, other):
+        assert (await take(text())).verdict is FRESH
+        assert (await take(text(**other))).verdict is FRESH
+
+    async def test_a_lone_surrogate_is_stored_as_something_that_can_be(self, house, take):
+        taken = await take(text("a\ud800b"))
+        assert (await house.rows("SELECT text FROM inbox"))[0]["text"] == "a?b"
+        assert (await take(text("a\ud800b"))).id == taken.id
+
+
+class TestConflict:
+    async def test_an_id_used_twice_loses_no_text(self, house, take):
+        first = await take(text("one"))
+        second = await take(text("two"))
+        assert second.verdict is CONFLICTING
+        assert second.id != first.id
+        assert second.key != first.key
+        assert [row["text"] for row in await house.rows("SELECT text FROM inbox ORDER BY id")] == ["one", "two"]
+
+    async def test_the_repeat_of_either_is_a_repeat(self, house, take):
+        first, second = await take(text("one")), await take(text("two"))
+        for known, body in ((first, "one"), (second, "two"), (second, "two")):
+            again = await take(text(body))
+            assert (again.verdict, again.id, again.key) == (REPEATED, known.id, known.key)
+        assert (await take(text("three"))).verdict is CONFLICTING
+        assert await house.count("inbox") == 3
+
+
+class TestMedia:
+    async def test_media_that_come_later_are_added_once(self, house, take):
+        first = await take(text(kind=Kind.MMS))
+        assert first.media == ()
+        second = await take(text(kind=Kind.MMS, media=(PICTURE,)))
+        assert (second.verdict, second.id) == (REPEATED, first.id)
+        assert [item for _, item in second.media] == [PICTURE]
+        third = await take(text(kind=Kind.MMS, media=(PICTURE, SOUND)))
+        assert [item for _, item in third.media] == [SOUND]
+        assert (await take(text(kind=Kind.MMS, media=(SOUND, PICTURE)))).media == ()
+        rows = await house.rows("SELECT * FROM media ORDER BY n")
+        assert [(row["url"], row["n"], row["state"], row["size"]) for row in rows] == [
+            (PICTURE.url, 1, "wanted", 9),
+            (SOUND.url, 2, "wanted", None),
+        ]
+        assert rows[0]["id"] == second.media[0][0]
+
+    async def test_the_same_picture_twice_in_one_message_is_one(self, take):
+        assert len((await take(text(media=(PICTURE, PICTURE)))).media) == 1
+
+    async def test_a_repeat_after_the_row_is_forgotten_brings_nothing_back(self, house, take):
+        first = await take(text(kind=Kind.MMS, media=(PICTURE,)))
+        await house.run(_publish_all)
+        house.clock.move(days=120)
+        await house.run(retention.forget, house.now, retention.Spans())
+        assert await house.count("inbox") == await house.count("media") == 0
+        again = await take(text(kind=Kind.MMS, media=(PICTURE,)))
+        assert (again.verdict, again.id, again.media) == (REPEATED, first.id, ())
+
+
+def _publish_all():
+    from smsbridge.store.database import sql
+
+    yield sql("UPDATE media SET state = 'published'")
+
+
+class TestUntold:
+    @pytest.mark.parametrize("kinds", [(Kind.UNTOLD, Kind.SMS), (Kind.SMS, Kind.UNTOLD), (Kind.MMS, Kind.UNTOLD)])
+    async def test_the_same_text_through_both_doors_is_one(self, house, take, kinds):
+        first = await take(text(kind=kinds[0]))
+        house.clock.move(seconds=110)
+        second = await take(text(kind=kinds[1]))
+        assert (second.verdict, second.id) == (REPEATED, first.id)
+        (row,) = await house.rows("SELECT kind FROM inbox")
+        assert row["kind"] == next(kind for kind in kinds if kind is not Kind.UNTOLD)
+        for kind in kinds:
+            assert (await take(text(kind=kind))).verdict is REPEATED
+        assert await house.count("inbox_key") == 2
+
+    async def test_an_id_that_comes_later_is_kept(self, house, take):
+        first = await take(text(kind=Kind.UNTOLD, id=None))
+        assert (await take(text(kind=Kind.SMS, id="7"))).id == first.id
+        assert (await house.rows("SELECT provider_id FROM inbox"))[0]["provider_id"] == "7"
+
+    async def test_an_id_that_is_known_is_not_lost_to_a_door_without(self, house, take):
+        first = await take(text(kind=Kind.UNTOLD, id="7"))
+        assert (await take(text(kind=Kind.SMS, id=None))).id == first.id
+        assert (await house.rows("SELECT provider_id FROM inbox"))[0]["provider_id"] == "7"
+
+    async def test_media_of_the_other_door_are_added(self, take):
+        await take(text(kind=Kind.UNTOLD))
+        assert len((await take(text(kind=Kind.MMS, media=(PICTURE,)))).media) == 1
+
+    async def test_two_doors_are_merged_once_only(self, house, take):
+        await take(text(kind=Kind.UNTOLD, id=None, sent_at=house.now))
+        assert (await take(text(kind=Kind.SMS, id="1"))).verdict is REPEATED
+        assert (await take(text(kind=Kind.SMS, id="2"))).verdict is FRESH
+        assert (await take(text(kind=Kind.MMS, id="3"))).verdict is FRESH
+        assert await house.count("inbox") == 3
+
+    async def test_two_equal_texts_through_two_doors_are_two(self, house, take):
+        for kind in (Kind.UNTOLD, Kind.SMS):
+            for number in ("1", "2"):
+                await take(text("ok", kind=kind, id=number))
+        assert await house.count("inbox") == 2
+
+    async def test_after_two_minutes_it_is_another_text(self, house, take):
+        await take(text(kind=Kind.UNTOLD))
+        house.clock.move(seconds=121)
+        assert (await take(text(kind=Kind.SMS))).verdict is FRESH
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"provider_id": ProviderMessageId("101")},
+            {"peer": Peer("+15559870003")},
+            {"text": "hello!"},
+            {"did": Did("+15551230002")},
+            {"provider": ProviderName("other")},
+            {"kind": Kind.UNTOLD, "provider_id": None},
+        ],
+    )
+    async def test_what_differs_is_not_merged(self, take, other):
+        await take(text(kind=Kind.UNTOLD))
+        assert (await take(replace(text(kind=Kind.SMS), **other))).verdict is FRESH
+
+    async def test_two_kinds_that_are_told_are_not_merged(self, take):
+        await take(text(kind=Kind.SMS, id=None))
+        assert (await take(text(kind=Kind.MMS, id=None))).verdict is FRESH
+
+
+class TestWithoutIds:
+    async def test_the_phones_timestamp_and_the_text_tell_repeats(self, house, take):
+        first = await take(text(id=None, sent_at=house.now))
+        again = await take(text(id=None, sent_at=house.now))
+        assert (again.verdict, again.id) == (REPEATED, first.id)
+
+    async def test_another_instant_text_or_sender_is_another_message(self, house, take):
+        await take(text(id=None, sent_at=house.now))
+        for other in (
+            text(id=None, sent_at=house.clock.move(seconds=1)),
+            text("other", id=None, sent_at=house.now),
+            text(id=None, sent_at=house.now, peer=Peer("+15559870003")),
+            text(id=None),
+        ):
+            assert (await take(other)).verdict is FRESH
+
+    async def test_without_a_timestamp_equal_texts_are_one(self, take):
+        await take(text(id=None))
+        assert (await take(text(id=None))).verdict is REPEATED

@@ -117,12 +117,12 @@ def test_a_small_configuration_holds_without_a_word(write):
 
 
 def _example(tmp_path):
-    """The example with its secrets moved to where the test may write."""
-    (tmp_path / "secret").write_text(f"{SECRET}\n")
-    (tmp_path / "secret").chmod(0o600)
-    text = re.sub(r"/etc/smsbridge/[a-z.]+", str(tmp_path / "secret"), EXAMPLE.read_text())
+    """The example, untouched, with the files beside it that it names."""
+    for name in re.findall(r"_file: (\S+)", EXAMPLE.read_text()):
+        (tmp_path / name).write_text(f"{SECRET}\n")
+        (tmp_path / name).chmod(0o600)
     path = tmp_path / "config.yaml"
-    path.write_text(text)
+    path.write_text(EXAMPLE.read_text())
     return path
 
 
@@ -235,14 +235,12 @@ def test_a_missing_environment_variable_is_named_and_nothing_else_said_of_it(tol
     ]
 
 
-def test_a_bare_name_is_a_systemd_credential(write, told, tmp_path, monkeypatch):
+def test_a_bare_name_is_a_systemd_credential_or_a_file_beside_the_configuration(write, told, tmp_path, monkeypatch):
     text = changed("secret_file: ./secret", "secret_file: component")
-    assert told(text) == [
-        (
-            "config.yaml:3: xmpp.secret_file: a name without a slash is a systemd credential, "
-            "and there is no $CREDENTIALS_DIRECTORY: write a path, such as ./name"
-        )
-    ]
+    assert told(text) == ["config.yaml:3: xmpp.secret_file: the file cannot be read: no such file or directory"]
+    (tmp_path / "component").write_text("from-beside")
+    (tmp_path / "component").chmod(0o600)
+    assert load(write(text), KINDS).config.xmpp.secret.get_secret_value() == "from-beside"
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "component").write_text("from-systemd")

@@ -56,9 +56,9 @@ def test_the_example_of_a_configuration_fits_the_unit():
     example = (ROOT / "config.example.yaml").read_text()
     database = yaml.safe_load(example)["store"]["url"].removeprefix("sqlite:///")
     assert Path(database).parent == Path("/var/lib") / assigned("StateDirectory")[0]
-    offered = dict(credential.split(":") for credential in assigned("#LoadCredential"))
-    assert sorted(offered.values()) == sorted(re.findall(r"_file: (\S+)", example))
-    assert all(path.endswith(f"/{name}") for name, path in offered.items())
+    offered = dict(credential.split(":") for credential in assigned("LoadCredential"))
+    assert sorted(offered) == sorted(re.findall(r"_file: (\S+)", example))
+    assert all(path == f"/etc/smsbridge/{name}" for name, path in offered.items())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 The key is (provider, kind, did, the carrier's id). A callback that does not tell its kind is stored as `?` and
 merged with the row of the same did, peer and text that tells it, within two minutes, once. The same key with
-another text is a message of its own (and an alarm): a text is never dropped because an id was used twice.
+another text is a message of its own (and an alarm): a text is never dropped because an id was used twice. Without an
+id the sender's timestamp and the text take its place; without either, equal texts are one for two minutes only.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ class Taken:
 
 def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]:
     """Record a message, or find that it is recorded already."""
-    key, text_hash = _key(message), _hash(message.text)
+    key, text_hash = _key(now, message), _hash(message.text)
     rows = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
     verdict = Verdict.FRESH
     if rows and rows[0]["text_hash"] != text_hash:
@@ -57,10 +58,10 @@ def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]
     return Taken(id=fresh, key=key, verdict=verdict, media=media)
 
 
-def _key(message: InboundMessage) -> str:
+def _key(now: datetime, message: InboundMessage) -> str:
     if message.provider_id:
         return f"{message.provider}\x1f{message.kind}\x1f{message.did}\x1f{message.provider_id}"
-    at = str(to_ms(message.sent_at)) if message.sent_at else ""
+    at = str(to_ms(message.sent_at)) if message.sent_at else f"about {now.timestamp() // MERGE_WINDOW.total_seconds()}"
     return "\x1f".join((message.provider, message.kind, message.did, "no id", message.peer, at, _hash(message.text)))
 
 

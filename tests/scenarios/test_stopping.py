@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import sqlite3
+from contextlib import closing
 
 import aiohttp
 import pytest
@@ -68,6 +70,23 @@ async def test_the_stream_goes_first_and_the_call_in_flight_is_finished_and_sett
         bridge.signal(signal.SIGTERM)
         assert await bridge.ended() == 0
     assert [row.message for row in stage.carrier.handset(peer)] == ["in flight"]
+
+
+async def test_a_text_typed_in_the_moment_of_stopping_is_either_kept_or_returned(stage, peer):
+    alice, contact = await stage.client("alice"), stage.contact(peer)
+    async with await run(stage) as bridge:
+        typed = {await alice.send_text(contact, f"text {n}") for n in range(40)}
+        bridge.signal(signal.SIGTERM)
+        while not any(stanza.error for stanza in alice.received):
+            typed.add(await alice.send_text(contact, f"text {len(typed)}"))
+            await alice.ping()
+        assert await bridge.ended() == 0
+    await alice.ping()
+    returned = {stanza.stanza_id for stanza in alice.received if stanza.error}
+    with closing(sqlite3.connect(stage.database)) as reader:
+        kept = {row[0] for row in reader.execute("SELECT stanza_id FROM message")}
+    assert returned | kept == typed
+    assert returned & kept == set()
 
 
 async def test_what_waited_when_it_stopped_goes_on_when_it_starts(stage, peer):

@@ -153,7 +153,10 @@ WORDLESS = {
     "a word in a room": ("groupchat", "<body>hi all</body>"),
     "a reaction": (
         "chat",
-        "<body>👍</body><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reactions:0'/>",
+        (
+            "<body>👍</body><reactions xmlns='urn:xmpp:reactions:0' id='x'><reaction>👍</reaction></reactions>"
+            "<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reactions:0'/>"
+        ),
     ),
 }
 

@@ -211,6 +211,10 @@ class TestWithoutIds:
         ):
             assert (await take(other)).verdict is FRESH
 
-    async def test_without_a_timestamp_equal_texts_are_one(self, take):
-        await take(text(id=None))
-        assert (await take(text(id=None))).verdict is REPEATED
+    async def test_without_a_timestamp_equal_texts_are_one_for_two_minutes_only(self, house, take):
+        first = await take(text("ok", id=None))
+        assert (await take(text("ok", id=None))).verdict is REPEATED
+        house.clock.move(minutes=2)
+        second = await take(text("ok", id=None))
+        assert second.verdict is FRESH
+        assert second.key != first.key

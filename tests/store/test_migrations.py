@@ -18,7 +18,7 @@ FOREIGN = {
     "blobs": r"\bBLOB\b|\bBYTEA\b",
     "triggers": r"\bTRIGGER\b",
     "JSON operators": r"->|\bJSONB?\b|json_\w+\s*\(|jsonb_\w+\s*\(",
-    "SQLite's own": r"\bINSERT OR\b|\bREPLACE INTO\b|\bGLOB\b|\bPRAGMA\b|\bROWID\b|strftime|julianday|datetime\(|\bIFNULL\b",
+    "SQLite's own": r"\bINSERT OR\b|\bREPLACE INTO\b|\bGLOB\b|\bPRAGMA\b|\bROWID\b|strftime|julianday|\bIFNULL\b",
     "PostgreSQL's own": r"::|\bILIKE\b|\bANY\s*\(|\bNOW\(\)|\bDISTINCT ON\b|\bUNNEST\b|\bTIMESTAMPTZ?\b",
     "other places for parameters": r"\?|:[a-z]\w*|@\w+|%s",
 }
@@ -123,7 +123,7 @@ async def test_the_due_and_live_parts_are_found_by_their_indexes(house):
     def plan(text):
         return [row["detail"] for row in (yield sql(f"EXPLAIN QUERY PLAN {text}"))]
 
-    live = "SELECT 1 FROM outbox e WHERE e.did = '' AND e.peer = '' AND e.state IN ('queued', 'held', 'sending', 'unknown')"
+    live = "SELECT 1 FROM outbox WHERE did = '' AND peer = '' AND state IN ('queued', 'held', 'sending', 'unknown')"
     of_inbox = "SELECT 1 FROM delivery d WHERE d.inbox_id = ''"
     assert "outbox_live" in str(await house.run(plan, live))
     assert "delivery_inbox" in str(await house.run(plan, of_inbox))

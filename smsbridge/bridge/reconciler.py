@@ -50,12 +50,10 @@ class Reconciler:
         dead = yield from outbox.abandoned(desk.now(), desk.holder)
         # A claim of our own whose lease ran out as well: nobody may be sending it (its commit seemed to have failed).
         ours = yield from outbox.abandoned(desk.now(), "")
-        lost = []
-        for part in (*dead, *ours):
-            moved = yield from settling.lose_track(desk, part, "reconciler", "claimant_died")
-            if moved is not None:
-                lost.append(part)
-        return lost
+        lost = {part.id: part for part in (*dead, *ours)}
+        for part in lost.values():
+            yield from settling.lose_track(desk, part, "reconciler", "claimant_died")
+        return list(lost.values())
 
     def _give_up(self) -> Transaction[list[Part]]:
         desk = self._desk

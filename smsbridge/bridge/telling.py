@@ -23,7 +23,7 @@ from smsbridge.store.outbox import PartStatus, StoredMessage
 PROMPT = timedelta(seconds=60)
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
-FOUND = "Your last text that was in doubt has been sent after all."
+FOUND = "The text that may not have been sent has left after all."
 
 
 def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:

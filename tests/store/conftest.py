@@ -152,6 +152,17 @@ def house(database: SqliteDatabase, clock: SetClock, ids: Ids) -> House:
 
 
 @pytest.fixture
+def house_of() -> Callable[[SqliteDatabase], House]:
+    """For those who open their own store: a house with a clock of its own."""
+
+    def building(database: SqliteDatabase) -> House:
+        clock = SetClock()
+        return House(database=database, clock=clock, ids=Ids(lambda: to_ms(clock.now)))
+
+    return building
+
+
+@pytest.fixture
 def gather() -> Callable[[SqliteDatabase], AbstractAsyncContextManager[None]]:
     """`async with gather(store):` what is asked for inside lands in one group, and runs at its end."""
 

@@ -1,0 +1,305 @@
+"""What owners write: taken with all its parts, or refused without a trace."""
+
+import asyncio
+
+import pytest
+
+from smsbridge.bridge.outbound import MAX_PARTS, plan
+from smsbridge.core.errors import Reason, Refused, Rejected, StoreUnavailable
+from smsbridge.core.line import Line
+from smsbridge.core.message import Kind, Media
+from smsbridge.core.segments import Limit, LimitUnit
+from smsbridge.providers.contract import Capabilities
+
+from .house import ANN, CARRIER, DOMAIN, FRIEND, JOHN, OTHERS, OWN, PEER, SHARED, inbound, outbound, rules, with_line
+
+TEXTER = Capabilities(sms=(Limit(units=160, unit=LimitUnit.UTF8_BYTES),))
+LINE = Line(did=OWN, provider=CARRIER, owners=(JOHN,))
+
+
+def pictures(count):
+    return tuple(f"https://upload.example.com/{n}.jpg" for n in range(1, count + 1))
+
+
+def media(count):
+    return tuple(Media(url=url) for url in pictures(count))
+
+
+async def parts(house):
+    return await house.rows("SELECT * FROM outbox ORDER BY id")
+
+
+async def test_an_accepted_text_is_a_message_with_a_part_that_is_due(house, ticks):
+    await house.outbound.accept(outbound("hello"))
+    (part,) = await parts(house)
+    assert (part["did"], part["peer"], part["kind"], part["text"]) == (OWN, PEER, "sms", "hello")
+    assert (part["state"], part["n"], part["of_n"], part["attempt"], part["tries"]) == ("queued", 1, 1, 0, 0)
+    (message,) = await house.rows("SELECT * FROM message")
+    assert (message["owner"], message["sender"], message["addressed"]) == (JOHN, f"{JOHN}/phone", f"{PEER}@{DOMAIN}")
+    assert (message["stanza_id"], message["wants_receipt"], message["told"]) == ("s1", 1, "")
+    assert house.metrics.outbound_accepted._value.get() == 1
+    assert house.senders_bell._bell._event.is_set()
+    assert await house.told() == []
+
+
+async def test_the_resource_that_was_written_to_does_not_change_the_number(house):
+    message = outbound("hello", to=f"{PEER}%{SHARED}")
+    await house.outbound.accept(
+        type(message)(
+            owner=JOHN,
+            sender=message.sender,
+            addressed=f"{message.addressed}/it@home",
+            stanza_id="s1",
+            text="hello",
+        )
+    )
+    (part,) = await parts(house)
+    assert (part["did"], part["peer"]) == (SHARED, PEER)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("message", "reason"),
+        [
+            (outbound(owner="stranger@example.com"), Reason.NOT_OWNER),
+            (outbound(to="not\\20a:number", owner="stranger@example.com"), Reason.NOT_OWNER),
+            (outbound(to=f"{PEER}%{OWN}", owner=ANN), Reason.NOT_OWNER),
+            (outbound(to="+1"), Reason.BAD_ADDRESS),
+            (outbound(to="5559870002"), Reason.MOVED_ADDRESS),
+            (outbound(to="amazon"), Reason.NOT_ANSWERABLE),
+            (outbound(to="29283"), Reason.NOT_ANSWERABLE),
+            (outbound(to="911"), Reason.DESTINATION_REFUSED),
+            (outbound(to="+447700900123"), Reason.DESTINATION_REFUSED),
+            (outbound(to=f"{PEER},{FRIEND}"), Reason.GROUP_UNSUPPORTED),
+            (outbound(to=SHARED), Reason.OWN_NUMBER),
+            (outbound(""), Reason.EMPTY),
+            (outbound(" \n "), Reason.EMPTY),
+            (outbound("x" * 2000 * (MAX_PARTS + 1)), Reason.TOO_LONG),
+        ],
+    )
+    async def test_what_is_refused_leaves_no_row(self, house, message, reason):
+        with pytest.raises(Refused) as refused:
+            await house.outbound.accept(message)
+        assert refused.value.reason is reason
+        assert await house.is_empty()
+        assert house.metrics.outbound_accepted._value.get() == 0
+
+    async def test_the_bare_domain_takes_no_texts(self, house):
+        message = outbound()
+        with pytest.raises(Refused) as refused:
+            await house.outbound.accept(
+                type(message)(owner=JOHN, sender=message.sender, addressed=DOMAIN, stanza_id="s1", text="hello")
+            )
+        assert refused.value.reason is Reason.BAD_ADDRESS
+        assert await house.is_empty()
+
+    async def test_a_picture_over_a_line_without_mms_leaves_no_row(self, house):
+        house.rules = with_line(OWN, can_mms=False)
+        with pytest.raises(Refused) as refused:
+            await house.outbound.accept(outbound("look", media=pictures(1)))
+        assert refused.value.reason is Reason.MEDIA_REFUSED
+        assert await house.is_empty()
+
+    async def test_a_refused_text_may_be_sent_again_when_it_is_allowed(self, house):
+        house.rules = with_line(OWN, can_mms=False)
+        with pytest.raises(Refused):
+            await house.outbound.accept(outbound("look", media=pictures(1)))
+        house.rules = rules()
+        await house.outbound.accept(outbound("look", media=pictures(1)))
+        assert len(await parts(house)) == 1
+
+
+class TestRepeats:
+    async def test_a_repeated_stanza_is_the_same_text(self, house):
+        await house.outbound.accept(outbound("hello"))
+        await house.outbound.accept(outbound("hello"))
+        assert len(await parts(house)) == 1
+        assert house.metrics.outbound_accepted._value.get() == 1
+        assert house.metrics.outbound_repeated._value.get() == 1
+
+    async def test_it_may_come_from_another_resource(self, house):
+        await house.outbound.accept(outbound("hello"))
+        await house.outbound.accept(outbound("hello", resource="desk"))
+        assert len(await parts(house)) == 1
+
+    async def test_two_copies_at_once_are_one_text(self, house):
+        await asyncio.gather(*(house.outbound.accept(outbound("hello")) for _ in range(10)))
+        assert len(await parts(house)) == 1
+
+    async def test_its_receipt_is_told_again_as_it_was(self, house):
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        (first,) = await house.hand_all()
+        await house.outbound.accept(outbound("hello"))
+        assert house.stream_bell._event.is_set()
+        (again,) = await house.hand_all()
+        assert (again.stanza_id, again.xml, again.about) == (first.stanza_id, first.stanza_id.encode(), "s1")
+        assert len(house.provider.calls) == 1
+
+    async def test_its_error_is_told_again_as_it_was(self, house):
+        house.provider.script(PEER, Rejected(Reason.INVALID_DESTINATION, "invalid_dst"))
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        (first,) = await house.hand_all()
+        await house.outbound.accept(outbound("hello"))
+        (again,) = await house.hand_all()
+        assert (again.stanza_id, again.reason) == (first.stanza_id, "invalid_destination")
+        assert len(house.provider.calls) == 1
+
+    async def test_a_repeat_after_the_line_was_lost_is_still_answered_as_the_first(self, house):
+        await house.outbound.accept(outbound("hello"))
+        house.rules = rules(LINE.__class__(did=OWN, provider=CARRIER, owners=(ANN,)))
+        await house.outbound.accept(outbound("hello"))
+        assert len(await parts(house)) == 1
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"text": "another text"},
+            {"id": "s2"},
+            {"to": f"{PEER}%{OWN}"},
+            {"media": pictures(1)},
+        ],
+    )
+    async def test_whatever_differs_makes_a_text_of_its_own(self, house, other):
+        await house.outbound.accept(outbound())
+        await house.outbound.accept(outbound(**other))
+        assert len(await parts(house)) == 2
+
+    async def test_a_stanza_without_id_is_never_taken_for_a_repeat(self, house):
+        await house.outbound.accept(outbound("ok", id=""))
+        await house.outbound.accept(outbound("ok", id=""))
+        assert len(await parts(house)) == 2
+
+    async def test_another_owner_may_use_the_same_id(self, house):
+        await house.outbound.accept(outbound("ok", to=f"{PEER}%{SHARED}"))
+        await house.outbound.accept(outbound("ok", to=f"{PEER}%{SHARED}", owner=ANN))
+        assert len(await parts(house)) == 2
+
+
+class TestPlan:
+    """Into what a message is cut: (kind, length of the text, number of media)."""
+
+    def shape(self, text, count=0, line=LINE, capabilities=None):
+        pieces = plan(text, media(count), line, capabilities or self.capabilities)
+        return [(kind, len(piece), len(attached)) for kind, piece, attached in pieces]
+
+    @pytest.fixture(autouse=True)
+    def _capabilities(self, house):
+        self.capabilities = house.provider.capabilities
+
+    def test_what_fits_is_one_sms(self):
+        assert self.shape("x" * 160) == [(Kind.SMS, 160, 0)]
+
+    def test_what_does_not_fit_is_one_mms_without_media(self):
+        assert self.shape("x" * 161) == [(Kind.MMS, 161, 0)]
+
+    def test_a_line_without_mms_sends_sms_parts(self):
+        line = Line(did=OWN, provider=CARRIER, owners=(JOHN,), can_mms=False)
+        assert self.shape("x" * 321, line=line) == [(Kind.SMS, 160, 0), (Kind.SMS, 160, 0), (Kind.SMS, 1, 0)]
+
+    def test_a_carrier_without_mms_gets_sms_parts(self):
+        assert self.shape("x" * 161, capabilities=TEXTER) == [(Kind.SMS, 160, 0), (Kind.SMS, 1, 0)]
+
+    def test_a_very_long_text_is_several_mms(self):
+        assert self.shape("x" * 2001) == [(Kind.MMS, 2000, 0), (Kind.MMS, 1, 0)]
+
+    def test_four_media_are_two_mms_and_the_text_goes_with_the_first(self):
+        assert self.shape("look", 4) == [(Kind.MMS, 4, 3), (Kind.MMS, 0, 1)]
+
+    def test_media_need_no_text(self):
+        assert self.shape("", 1) == [(Kind.MMS, 0, 1)]
+
+    def test_more_text_than_media_goes_on_without_media(self):
+        assert self.shape("x" * 2001, 1) == [(Kind.MMS, 2000, 1), (Kind.MMS, 1, 0)]
+
+    def test_the_order_of_media_is_kept(self):
+        pieces = plan("", media(4), LINE, self.capabilities)
+        assert [item.url for _, _, group in pieces for item in group] == list(pictures(4))
+
+    def test_as_many_parts_as_are_allowed_are_taken(self):
+        assert len(self.shape("x" * 2000 * MAX_PARTS)) == MAX_PARTS
+
+    def test_one_more_is_refused_in_words_that_count(self):
+        with pytest.raises(Refused) as refused:
+            self.shape("x" * 2000 * MAX_PARTS + "x")
+        assert refused.value.reason is Reason.TOO_LONG
+        assert f"{MAX_PARTS + 1} messages" in refused.value.words
+
+    def test_a_carrier_of_texts_alone_takes_no_media(self):
+        with pytest.raises(Refused) as refused:
+            self.shape("look", 1, capabilities=TEXTER)
+        assert refused.value.reason is Reason.MEDIA_REFUSED
+
+
+async def test_a_message_of_several_parts_is_stored_in_order(house):
+    await house.outbound.accept(outbound("look", media=pictures(4)))
+    assert [(row["n"], row["of_n"], row["kind"], row["text"]) for row in await parts(house)] == [
+        (1, 2, "mms", "look"),
+        (2, 2, "mms", ""),
+    ]
+
+
+class TestBinding:
+    async def line_of(self, house, **about):
+        await house.outbound.accept(outbound(**about))
+        return (await parts(house))[-1]["did"]
+
+    async def test_a_new_conversation_takes_the_owners_first_line(self, house):
+        assert await self.line_of(house) == OWN
+        assert await self.line_of(house, owner=ANN) == SHARED
+
+    async def test_a_bound_conversation_goes_over_its_line(self, house):
+        await house.take(inbound("hello", did=SHARED))
+        assert await self.line_of(house) == SHARED
+
+    async def test_a_named_line_is_taken_and_the_binding_stays(self, house):
+        await house.take(inbound("hello", did=SHARED))
+        assert await self.line_of(house, to=f"{PEER}%{OWN}") == OWN
+        assert await self.line_of(house, id="s2") == SHARED
+
+    async def test_a_conversation_whose_line_was_lost_is_bound_anew(self, house):
+        await house.take(inbound("hello", did=SHARED))
+        house.rules = with_line(SHARED, owners=(ANN,))
+        assert await self.line_of(house) == OWN
+        house.rules = rules()
+        assert await self.line_of(house, id="s2") == OWN
+
+    async def test_each_peer_is_bound_by_itself(self, house):
+        await house.take(inbound("hello", did=SHARED))
+        assert await self.line_of(house, to=FRIEND) == OWN
+
+    async def test_a_line_at_another_provider_is_sent_from_there(self, house):
+        house.outbound._capabilities = lambda: {"elsewhere": TEXTER}
+        assert await self.line_of(house, to=f"{PEER}%{OTHERS}") == OTHERS
+        assert (await parts(house))[-1]["provider"] == "elsewhere"
+
+
+class TestFaultsOfTheStore:
+    async def test_a_store_that_cannot_is_told_to_the_sender(self, house):
+        house.store.refuse(1)
+        with pytest.raises(StoreUnavailable):
+            await house.outbound.accept(outbound())
+        assert await house.is_empty()
+        assert house.metrics.outbound_accepted._value.get() == 0
+
+    async def test_nothing_is_half_written_whatever_statement_fails(self, house):
+        failures = 0
+        for statement in range(1, 100):
+            house.store.break_at(statement)
+            try:
+                await house.outbound.accept(outbound("look", media=pictures(4)))
+            except StoreUnavailable:
+                failures += 1
+                assert await house.is_empty()
+            else:
+                break
+        assert failures > 8
+        assert len(await parts(house)) == 2
+
+    async def test_a_commit_that_seemed_to_fail_is_found_by_the_repeat(self, house):
+        house.store.lose_answers(1)
+        with pytest.raises(StoreUnavailable):
+            await house.outbound.accept(outbound())
+        await house.outbound.accept(outbound())
+        assert len(await parts(house)) == 1

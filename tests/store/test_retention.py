@@ -1,0 +1,230 @@
+"""What is forgotten and when; and that nothing which still waits ever is."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from smsbridge.core.address import Did, Peer
+from smsbridge.core.errors import Hold
+from smsbridge.core.message import (
+    DeliveryId,
+    DeliveryKind,
+    InboundMessage,
+    Kind,
+    Media,
+    MessageId,
+    ProviderMessageId,
+    ProviderName,
+    Source,
+)
+from smsbridge.core.state import PartEvent as V
+from smsbridge.store import deliveries, inbox, media, outbox, retention
+from smsbridge.store.deliveries import Draft
+from smsbridge.store.inbox import Verdict
+
+SECRET = "what they wrote to each other"
+MESSAGE = InboundMessage(
+    provider=ProviderName("voipms"),
+    source=Source.WEBHOOK,
+    kind=Kind.MMS,
+    did=Did("+15551230001"),
+    peer=Peer("+15559870002"),
+    provider_id=ProviderMessageId("1"),
+    text=SECRET,
+)
+PICTURE = Media(url="https://media.example.com/1.jpg")
+WAYS = {
+    "queued": [],
+    "sending": ["claim"],
+    "held": ["claim", V.HOLD],
+    "unknown": ["claim", V.LOSE_TRACK],
+    "unsure": ["claim", V.LOSE_TRACK, V.GIVE_UP],
+    "sent": ["claim", V.ACCEPT],
+    "delivered": ["claim", V.ACCEPT, V.CONFIRM],
+    "failed": ["claim", V.REJECT],
+    "cancelled": [V.CANCEL],
+    "expired": [V.EXPIRE],
+}
+LIVE = ("queued", "sending", "held", "unknown")
+ENDED_WELL, TROUBLED = ("sent", "delivered", "cancelled"), ("unsure", "failed", "expired")
+
+
+@pytest.fixture
+def forget(house):
+    async def forgetting(spans: retention.Spans | None = None, **later: float) -> None:
+        house.clock.move(**later)
+        await house.run(retention.forget, house.now, spans or retention.Spans())
+
+    return forgetting
+
+
+async def part_in(house, state: str, peer: str = "+15559870002") -> MessageId:
+    message = await house.accept(SECRET, peer=Peer(peer), media=(PICTURE,))
+    (part,) = await house.run(outbox.parts_of, message.id)
+    for step in WAYS[state]:
+        if step == "claim":
+            assert (await house.claim()).id == part.id
+        else:
+            assert await house.move(part.id, step, hold=Hold.QUOTA if step is V.HOLD else None) is not None
+    return message.id
+
+
+async def delivery_in(house, state: str, **changes: object) -> DeliveryId:
+    draft = Draft(domain="d", kind=DeliveryKind.TEXT, to_jid="john@example.com", sender="", stanza_id="s", body=SECRET)
+    delivery_id = await house.do(deliveries.add, replace(draft, **changes))
+    if state != "waiting":
+        await house.do(deliveries.fix, [(delivery_id, SECRET.encode())])
+    if state in {"handed", "bounced"}:
+        await house.do(deliveries.hand, [delivery_id])
+    if state == "bounced":
+        await house.do(deliveries.bounce, changes.get("stanza_id", "s"), "john@example.com", "gone")
+    if state == "quarantined":
+        await house.do(deliveries.quarantine, delivery_id, "poison")
+    (row,) = await house.rows("SELECT state FROM delivery WHERE id = $1", delivery_id)
+    assert row["state"] == state
+    return delivery_id
+
+
+async def is_kept(house, table: str) -> bool:
+    return SECRET in str(await house.rows(f"SELECT * FROM {table}"))  # noqa: S608
+
+
+class TestWhatWaits:
+    @pytest.mark.parametrize("state", LIVE)
+    async def test_a_part_that_is_not_finished_is_never_forgotten(self, house, forget, state):
+        message_id = await part_in(house, state)
+        before = await house.rows("SELECT * FROM outbox")
+        await forget(days=1000)
+        assert await house.rows("SELECT * FROM outbox") == before
+        assert (await house.run(outbox.message_by_id, message_id)).id == message_id
+
+    @pytest.mark.parametrize("state", ["waiting", "handing"])
+    async def test_a_delivery_that_was_not_handed_is_never_forgotten(self, house, forget, state):
+        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        await house.do(media.publish, taken.media[0][0], PICTURE.url)
+        await delivery_in(house, state, inbox_id=taken.id)
+        before = [await house.rows(f"SELECT * FROM {table}") for table in ("delivery", "inbox", "media")]  # noqa: S608
+        await forget(days=1000)
+        assert [await house.rows(f"SELECT * FROM {table}") for table in ("delivery", "inbox", "media")] == before  # noqa: S608
+
+    async def test_media_that_are_still_wanted_are_never_forgotten_nor_is_their_text(self, house, forget):
+        await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        await forget(days=1000)
+        assert await house.count("media") == await house.count("inbox") == 1
+
+    async def test_a_sibling_that_waits_keeps_the_whole_message(self, house, forget):
+        message = await house.accept("1", "2")
+        await house.move(await house.claim(), V.ACCEPT)
+        await forget(days=1000)
+        assert len(await house.run(outbox.parts_of, message.id)) == 2
+
+    async def test_an_answer_that_waits_keeps_its_message(self, house, forget):
+        message_id = await part_in(house, "sent")
+        await delivery_in(house, "waiting", kind=DeliveryKind.RECEIPT, message_id=message_id)
+        await forget(days=1000)
+        assert (await house.run(outbox.message_by_id, message_id)).id == message_id
+        assert await house.count("outbox") == 1
+
+
+class TestBodies:
+    @pytest.mark.parametrize("state", ENDED_WELL)
+    async def test_the_text_of_a_part_that_ended_well_goes_after_a_week(self, house, forget, state):
+        await part_in(house, state)
+        await forget(days=7)
+        assert await is_kept(house, "outbox")
+        await forget(milliseconds=1)
+        (row,) = await house.rows("SELECT * FROM outbox")
+        assert (row["text"], row["media"], row["state"]) == (None, "[]", state)
+
+    @pytest.mark.parametrize("state", TROUBLED)
+    async def test_the_text_of_a_troubled_part_goes_after_a_month(self, house, forget, state):
+        await part_in(house, state)
+        await forget(days=30)
+        assert await is_kept(house, "outbox")
+        await forget(milliseconds=1)
+        assert not await is_kept(house, "outbox")
+        assert await house.run(outbox.in_state, state, 1)
+
+    async def test_the_week_of_a_delivery_begins_when_it_was_handed(self, house, forget):
+        delivery_id = await delivery_in(house, "handing", media_url=PICTURE.url)
+        house.clock.move(days=8)
+        await house.do(deliveries.hand, [delivery_id])
+        await forget()
+        assert await is_kept(house, "delivery")
+        await forget(days=7, milliseconds=1)
+        (row,) = await house.rows("SELECT * FROM delivery")
+        assert (row["body"], row["xml"], row["media_url"], row["state"]) == ("", None, "", "handed")
+
+    @pytest.mark.parametrize("state", ["quarantined", "bounced"])
+    async def test_what_did_not_reach_its_reader_is_kept_for_a_month(self, house, forget, state):
+        taken = await house.do(inbox.take, MESSAGE)
+        await delivery_in(house, state, inbox_id=taken.id)
+        await forget(days=30)
+        assert await is_kept(house, "delivery")
+        assert await is_kept(house, "inbox")
+        await forget(milliseconds=1)
+        assert not await is_kept(house, "delivery")
+        assert not await is_kept(house, "inbox")
+
+    async def test_an_inbound_text_goes_when_all_its_readers_have_it(self, house, forget):
+        taken = await house.do(inbox.take, MESSAGE)
+        await delivery_in(house, "handed", inbox_id=taken.id)
+        second = await delivery_in(house, "handing", inbox_id=taken.id)
+        await forget(days=8)
+        assert await is_kept(house, "inbox")
+        await house.do(deliveries.hand, [second])
+        await forget()
+        assert not await is_kept(house, "inbox")
+        assert await house.count("inbox") == 1
+
+
+class TestRows:
+    @pytest.mark.parametrize("state", ENDED_WELL + TROUBLED)
+    async def test_after_three_months_nothing_is_left_of_what_ended(self, house, forget, state):
+        message_id = await part_in(house, state)
+        await delivery_in(house, "handed", kind=DeliveryKind.RECEIPT, message_id=message_id)
+        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        await house.do(media.publish, taken.media[0][0], PICTURE.url)
+        for number, end in enumerate(("handed", "quarantined", "bounced")):
+            await delivery_in(house, end, inbox_id=taken.id, stanza_id=f"s{number}")
+        await forget(days=90)
+        assert await house.count("message") == await house.count("inbox") == 1
+        assert await house.count("history") > 0
+        await forget(milliseconds=1)
+        for table in ("message", "outbox", "delivery", "inbox", "media", "history"):
+            assert await house.count(table) == 0, table
+
+    async def test_keys_outlive_the_rows(self, house, forget):
+        await house.do(inbox.take, MESSAGE)
+        await house.accept(key="k")
+        await house.move(await house.claim(), V.ACCEPT)
+        await forget(days=7)
+        assert await house.run(outbox.known, "k")
+        await forget(milliseconds=1)
+        assert await house.run(outbox.known, "k") is None
+        await forget(days=173 - 0.001)
+        assert await house.count("inbox") == 0
+        assert (await house.do(inbox.take, MESSAGE)).verdict is Verdict.REPEATED
+        await forget(days=1)
+        assert (await house.do(inbox.take, MESSAGE)).verdict is Verdict.FRESH
+
+    async def test_nothing_is_forgotten_early_and_to_forget_twice_is_to_forget_once(self, house, forget):
+        for number, state in enumerate(WAYS):
+            await part_in(house, state, f"+1555987010{number}")
+        await forget(days=6)
+        assert len([row for row in await house.rows("SELECT text FROM outbox") if row["text"]]) == len(WAYS)
+        await forget(days=2)
+        once = await house.rows("SELECT * FROM outbox ORDER BY id")
+        await forget()
+        assert await house.rows("SELECT * FROM outbox ORDER BY id") == once
+        assert {row["state"] for row in once if row["text"]} == {*LIVE, *TROUBLED}
+
+    async def test_the_spans_are_the_operators(self, house, forget):
+        await part_in(house, "sent")
+        day = timedelta(days=1)
+        spans = retention.Spans(bodies=day, troubled_bodies=day, rows=2 * day, inbox_keys=day, outbox_keys=day)
+        await forget(spans, days=1.5)
+        assert not await is_kept(house, "outbox")
+        await forget(spans, days=1)
+        assert await house.count("outbox") == 0

@@ -58,13 +58,27 @@ class Janitor:
         desk = self._desk
         gone = []
         for part in (yield from outbox.expired(desk.now() - PART_LIFE, AT_ONCE)):
+            reason, code, words = yield from self._obstacle(part)
             moved = yield from outbox.move(
-                desk.ids, desk.now(), "janitor", part.id, PartEvent.EXPIRE, reason=Reason.EXPIRED, code="expired"
+                desk.ids, desk.now(), "janitor", part.id, PartEvent.EXPIRE, reason=reason, code=code, words=words
             )
             if moved is not None:
                 yield from telling.tell(desk, part.id)
                 gone.append(part)
         return gone
+
+    def _obstacle(self, part: Part) -> Transaction[tuple[Reason, str, str]]:
+        """What kept a part from leaving: the hold it is behind, else what its last try met, else time alone."""
+        for hold in (yield from holds.current()):
+            if hold.provider == part.provider and hold.did in {holds.WHOLE_ACCOUNT, part.did}:
+                return self._too_late(Reason(hold.reason), hold.code, hold.words)
+        for status in (yield from outbox.parts_of(part.message_id)):
+            if status.id == part.id and status.reason:
+                return self._too_late(Reason(status.reason), status.code, status.words)
+        return Reason.EXPIRED, "expired", ""
+
+    def _too_late(self, reason: Reason, code: str, words: str) -> tuple[Reason, str, str]:
+        return reason, code, f"This text could not be sent within a day. {words or self._desk.words(reason)}"
 
     def _tell_waiting(self) -> Transaction[None]:
         for message_id, hold in (yield from holds.waiting_untold(self._desk.now(), PATIENCE)):

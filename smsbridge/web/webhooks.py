@@ -159,7 +159,7 @@ class Webhooks:
                 if over <= 1:  # then silence, lest a flood fills the journal
                     _log.warning(Logged.CALLBACK_REFUSED, **told)
             case StoreUnavailable():
-                _log.error(Logged.CALLBACK_FAILED, why="store_unavailable", error=str(error), **told)
+                _log.error(Logged.CALLBACK_FAILED, why="store_unavailable", **told)
             case _:
                 _log.crash(Logged.CALLBACK_FAILED, error, **told)
         return self._answer(claimed, Answer(status=status))

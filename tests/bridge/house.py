@@ -116,8 +116,9 @@ class Ticks:
 class Breakable:
     """A real store that fails when the test says so; `of` names the only work that it happens to."""
 
-    def __init__(self, database):
+    def __init__(self, database, on_fault):
         self._database = database
+        self._on_fault = on_fault
         self.refused = 0
         self.unanswered = 0
         self._of = ""
@@ -139,6 +140,7 @@ class Breakable:
         is_meant = not self._of or work.__name__ == self._of
         if is_meant and self.refused:
             self.refused -= 1
+            self._on_fault()
             raise StoreUnavailable("the test says so")
         if is_meant and self._statement:
             broken, self._statement = self._statement, 0
@@ -190,7 +192,7 @@ class House:
     def __init__(self, database, ticks, life):
         self.ticks, self.rules, self.metrics = ticks, rules(), Metrics()
         self.changed = asyncio.Event()
-        self.store = Breakable(database)
+        self.store = Breakable(database, self.changed.set)
         self.stream_bell = Bell()
         self.senders_bell = WatchedBell(self.changed.set)
         self.reconciler_bell = Bell()

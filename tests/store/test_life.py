@@ -109,7 +109,7 @@ class Player:
         self.before[table] = after
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, min_size=5, max_size=50))
 def test_only_steps_of_the_tables_are_ever_taken(house_of, script):
     async def story() -> None:

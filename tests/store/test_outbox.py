@@ -400,3 +400,34 @@ class TestUnderHold:
         assert await house.claim() is None
         assert await house.do(holds.lift, VOIPMS, OTHER_DID) == (Hold.ACCOUNT,)
         assert (await house.claim()).id == part.id
+
+
+class TestBesideAnotherNode:
+    """A transaction does no I/O, so what another node does in its middle is played by hand."""
+
+    async def play(self, house, transaction, spoilt: str) -> tuple[object, list[str]]:
+        """Run it for real, but let the statement that begins with `spoilt` change nothing."""
+        said = []
+
+        def between():
+            rows = None
+            while True:
+                try:
+                    statement = transaction.send(rows)
+                except StopIteration as end:
+                    return end.value
+                said.append(statement.text.partition(" ")[0])
+                rows = [] if statement.text.startswith(spoilt) else (yield statement)
+
+        return await house.run(between), said
+
+    async def test_a_part_that_another_took_first_is_not_ours(self, house):
+        await house.accept()
+        claim = outbox.claim(house.ids, house.now, VOIPMS, "b/1", house.lease)
+        assert await self.play(house, claim, "UPDATE outbox") == (None, ["SELECT", "UPDATE"])
+
+    async def test_a_part_that_another_moved_first_is_not_moved_again(self, house):
+        await house.accept()
+        part = await house.claim()
+        move = outbox.move(house.ids, house.now, "test", part.id, V.ACCEPT, attempt=1)
+        assert await self.play(house, move, "UPDATE outbox") == (None, ["SELECT", "UPDATE"])

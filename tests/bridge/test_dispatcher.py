@@ -1,0 +1,407 @@
+"""Claim, send, settle: in order, one at a time for each conversation, never twice."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from smsbridge.bridge import dispatcher
+from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.dispatcher import LEASE, Dispatcher, Dispatchers
+from smsbridge.bridge.pacer import Pacer
+from smsbridge.bridge.settling import settle
+from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Reason, Rejected
+from tests.fakes.provider import ScriptedProvider
+
+from .house import CARRIER, FRIEND, PATIENCE, PEER, THIRD, inbound
+
+DOWN = Deferred(Reason.PROVIDER_DOWN, "down")
+BUSY = Deferred(Reason.THROTTLED, "busy")
+
+
+async def due(house):
+    """In how many seconds the only part is due."""
+    (row,) = await house.rows("SELECT due_at FROM outbox")
+    return row["due_at"] / 1000 - house.ticks.now.timestamp()
+
+
+async def tries(house):
+    (row,) = await house.rows("SELECT attempt, tries FROM outbox")
+    return row["attempt"], row["tries"]
+
+
+async def test_a_text_is_sent_with_what_the_carrier_needs(house):
+    await house.accept("hello")
+    await house.dispatch()
+    (part,) = house.provider.calls
+    assert (part.did, part.peer, part.text, part.n, part.of, part.attempt) == ("+15551230001", PEER, "hello", 1, 1, 1)
+    assert await house.states() == ["sent"]
+    (row,) = await house.rows("SELECT provider_id FROM outbox")
+    assert row["provider_id"] == "pid-1"
+    assert house.metrics.part_outcomes.labels(CARRIER, "accepted")._value.get() == 1
+
+
+async def test_it_is_sending_in_the_store_before_the_carrier_hears_of_it(house):
+    seen = []
+
+    class Looking:
+        async def send(self, part):
+            seen.extend(await house.rows("SELECT state, attempt, claimed_by, fingerprint <> '' AS f FROM outbox"))
+            return "pid"
+
+    house.dispatcher._sends = Looking()
+    await house.accept("hello")
+    async with house.dispatching():
+        await house.quiet()
+    assert seen == [{"state": "sending", "attempt": 1, "claimed_by": house.desk.holder, "f": 1}]
+
+
+async def test_texts_that_come_while_it_waits_are_sent_at_once(house):
+    async with house.dispatching():
+        await house.quiet()
+        await house.accept("one", "two")
+        await house.quiet()
+    assert house.provider.texts == ["one", "two"]
+
+
+class TestConversations:
+    async def test_one_part_of_a_conversation_is_in_flight_and_others_go_on(self, house):
+        house.provider.shut(PEER)
+        await house.accept("one", "two")
+        await house.accept("three", to=FRIEND)
+        async with house.dispatching():
+            await house.called(2)
+            assert house.provider.texts == ["one", "three"]
+            house.provider.open(PEER)
+            await house.called(3)
+        assert house.provider.texts == ["one", "three", "two"]
+
+    async def test_a_part_that_waits_holds_those_after_it_back(self, house):
+        house.provider.script(PEER, DOWN)
+        await house.accept("one", "two")
+        await house.accept("three", to=FRIEND)
+        async with house.dispatching():
+            await house.quiet()
+            assert house.provider.texts == ["one", "three"]
+            await house.later(seconds=6)
+        assert house.provider.texts == ["one", "three", "one", "two"]
+
+    async def test_an_unknown_part_blocks_its_conversation_until_it_is_given_up(self, house):
+        house.provider.script(PEER, Indeterminate("timeout"))
+        await house.accept("one", "two")
+        async with house.dispatching():
+            await house.quiet()
+            assert await house.states() == ["unknown", "queued"]
+            assert house.reconciler_bell._event.is_set()
+            await house.reconciler.look()
+            await house.quiet()
+        assert await house.states() == ["unsure", "sent"]
+        assert house.provider.texts == ["one", "two"]
+
+    async def test_no_more_are_in_flight_than_the_carrier_allows(self, house):
+        peers = [f"+1555987100{n}" for n in range(8)]
+        for peer in peers:
+            house.provider.shut(peer)
+            await house.accept("hello", to=peer)
+        async with house.dispatching():
+            await house.called(4)
+            for peer in peers:
+                house.provider.open(peer)
+            await house.called(8)
+        assert house.provider.most_in_flight == 4
+        assert len(set(part.peer for part in house.provider.calls)) == 8
+
+    async def test_the_same_number_over_another_line_is_another_conversation(self, house):
+        house.provider.shut(PEER)
+        await house.accept("one")
+        await house.accept("two", to=f"{PEER}%+15551230002")
+        async with house.dispatching():
+            await house.called(2)
+            house.provider.open(PEER)
+
+
+class TestBackOff:
+    async def test_the_wait_grows_with_each_try(self, house):
+        house.provider.script(PEER, *[DOWN] * 12)
+        await house.accept("hello")
+        waits = []
+        async with house.dispatching():
+            await house.quiet()
+            for _ in range(11):
+                waits.append(await due(house))
+                await house.later(seconds=waits[-1])
+        assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900]
+        assert await tries(house) == (12, 12)
+
+    async def test_it_is_not_tried_before_it_is_due(self, house):
+        house.provider.script(PEER, DOWN)
+        await house.accept("hello")
+        async with house.dispatching():
+            await house.quiet()
+            await house.later(seconds=4.9)
+            assert len(house.provider.calls) == 1
+            await house.later(seconds=0.1)
+        assert await house.states() == ["sent"]
+
+    async def test_the_carrier_may_ask_for_a_longer_wait(self, house):
+        house.provider.script(PEER, Deferred(Reason.PROVIDER_DOWN, "down", after=timedelta(minutes=5)))
+        await house.accept("hello")
+        await house.dispatch()
+        assert await due(house) == 300
+
+    async def test_being_throttled_is_no_try(self, house):
+        house.provider.script(PEER, BUSY, BUSY, BUSY, DOWN)
+        await house.accept("hello")
+        waits = []
+        async with house.dispatching():
+            await house.quiet()
+            for _ in range(4):
+                waits.append(await due(house))
+                await house.later(seconds=waits[-1])
+        assert waits == [5, 5, 5, 5]
+        assert await tries(house) == (5, 2)
+
+    async def test_the_sender_hears_nothing_while_it_is_tried(self, house):
+        house.provider.script(PEER, DOWN)
+        await house.accept("hello")
+        await house.dispatch()
+        assert await house.told() == []
+
+    async def test_it_waits_for_the_clock_by_itself(self, house, ticks):
+        """The bell's own time is up when the next part is due: nobody has to ring."""
+        house.provider.script(PEER, Deferred(Reason.THROTTLED, "busy"))
+        await house.accept("hello")
+        async with house.dispatching():
+            await house.quiet()
+            await house.later(seconds=4.999)  # it looked, and found a millisecond to wait
+            ticks.advance(timedelta(milliseconds=1))
+            await house.called(2)
+
+
+class TestCrashes:
+    @pytest.mark.parametrize(
+        "bug", [RuntimeError("a text and +15559870002"), Outcome(Reason.BUG, "bare"), TimeoutError(), None, 17]
+    )
+    async def test_a_provider_that_breaks_its_contract_leaves_the_part_unknown(self, house, bug):
+        house.provider.script(PEER, bug)
+        await house.accept("one")
+        await house.accept("two", to=FRIEND)
+        await house.dispatch()
+        assert await house.states() == ["unknown", "sent"]
+
+    async def test_a_call_that_never_ends_is_given_up(self, house, monkeypatch):
+        monkeypatch.setattr(dispatcher, "LEASE", timedelta(milliseconds=1))
+        house.provider.shut(PEER)
+        await house.accept("one")
+        await house.dispatch()
+        assert await house.states() == ["unknown"]
+        (row,) = await house.rows("SELECT code FROM outbox")
+        assert row["code"] == "timeout"
+
+    async def test_what_no_outcome_is_cannot_be_settled(self, house):
+        await house.accept("hello")
+        house.provider.shut(PEER)
+        async with house.dispatching():
+            await house.called(1)
+            with pytest.raises(TypeError):
+                await settle(house.desk, house.provider.calls[0], Outcome(Reason.BUG, "bare"), lambda: 0.0)
+            house.provider.open(PEER)
+
+
+class TestLateAnswers:
+    @pytest.mark.parametrize(
+        ("outcome", "state"),
+        [
+            ("pid-9", "sent"),
+            (Rejected(Reason.INVALID_DESTINATION, "invalid_dst"), "failed"),
+            (DOWN, "unsure"),
+            (Indeterminate("timeout"), "unsure"),
+        ],
+    )
+    async def test_an_answer_after_the_part_was_given_up_is_evidence(self, house, ticks, outcome, state):
+        house.provider.script(PEER, outcome)
+        house.provider.shut(PEER)
+        await house.accept("one", "two")
+        async with house.dispatching():
+            await house.called(1)
+            ticks.advance(LEASE + timedelta(seconds=1))
+            await house.reconciler.look()
+            await house.called(2)  # the conversation goes on
+            house.provider.open(PEER)
+        assert await house.states() == [state, "sent"]
+        assert len(house.provider.calls) == 2
+
+    async def test_an_answer_to_an_older_attempt_changes_nothing(self, house):
+        house.provider.script(PEER, DOWN)
+        await house.accept("one")
+        async with house.dispatching():
+            await house.quiet()
+            await house.later(seconds=5)
+        first = house.provider.calls[0]
+        assert await settle(house.desk, first, Rejected(Reason.BUG, "late"), lambda: 0.0) is None
+        assert await house.states() == ["sent"]
+
+    async def test_a_repeated_answer_changes_nothing(self, house):
+        house.provider.script(PEER, BUSY)
+        await house.accept("one")
+        await house.dispatch()
+        assert await settle(house.desk, house.provider.calls[0], BUSY, lambda: 0.0) is None
+        assert await tries(house) == (1, 0)
+
+
+@pytest.mark.usefixtures("impatient")
+class TestFaultsOfTheStore:
+    @pytest.mark.parametrize("outcome", ["pid-1", Rejected(Reason.BUG, "no"), BUSY, DOWN, Indeterminate("timeout")])
+    @pytest.mark.parametrize("fault", ["refuse", "lose_answers"])
+    async def test_settling_is_tried_until_it_is_done(self, house, outcome, fault):
+        expected = {"pid-1": "sent", BUSY: "queued", DOWN: "queued"}.get(outcome) or (
+            "failed" if isinstance(outcome, Rejected) else "unknown"
+        )
+        house.provider.script(PEER, outcome)
+        await house.accept("hello")
+        getattr(house.store, fault)(3, of="_settle")
+        await house.dispatch()
+        assert await house.states() == [expected]
+        assert len(house.provider.calls) == 1
+        assert len(await house.told()) == (expected in {"sent", "failed"})
+
+    async def test_an_outage_longer_than_the_lease_loses_no_answer(self, house, ticks):
+        house.provider.shut(PEER)
+        await house.accept("hello")
+        async with house.dispatching():
+            await house.called(1)
+            house.store.refuse(5, of="_settle")
+            ticks.advance(2 * LEASE)
+            house.provider.open(PEER)
+            await house.quiet()
+        assert await house.states() == ["sent"]
+
+    async def test_while_draining_an_outage_is_borne_for_the_length_of_a_lease(self, house, ticks):
+        house.provider.shut(PEER)
+        await house.accept("hello")
+        house.start()
+        await house.called(1)
+        house.store.refuse(10**9, of="_settle")
+        house.dispatcher.drain()
+        house.provider.open(PEER)
+
+        async def is_trying():
+            return house.store.refused < 10**9
+
+        await house.until(is_trying)
+        ticks.advance(LEASE + timedelta(seconds=1))
+        await house.drain()
+        assert await house.states() == ["sending"]
+
+    async def test_a_claim_that_fails_is_tried_again(self, house):
+        await house.accept("hello")
+        house.store.refuse(3, of="_next")
+        await house.dispatch()
+        assert await house.states() == ["sent"]
+
+    async def test_a_look_ahead_that_fails_is_tried_again(self, house):
+        house.store.refuse(3, of="next_due")
+        async with house.dispatching():
+            await house.quiet()
+            await house.accept("hello")
+            await house.quiet()
+        assert await house.states() == ["sent"]
+
+    async def test_a_claim_that_was_committed_after_all_is_found_when_its_lease_is_over(self, house, ticks):
+        await house.accept("one", "two")
+        house.store.lose_answers(1, of="_next")
+        async with house.dispatching():
+
+            async def is_lost():
+                return house.senders_bell.is_awaited and (await house.states())[0] == "sending"
+
+            await house.until(is_lost)
+            ticks.advance(LEASE + timedelta(seconds=1))
+            await house.reconciler.look()
+            await house.quiet()
+        assert await house.states() == ["unsure", "sent"]
+        assert house.provider.texts == ["two"]
+
+
+class TestDraining:
+    async def test_what_is_in_flight_is_finished_and_nothing_more_is_claimed(self, house):
+        house.provider.shut(PEER)
+        await house.accept("one", "two")
+        house.start()
+        await house.called(1)
+        house.dispatcher.drain()
+        await house.accept("three", to=FRIEND)
+        house.provider.open(PEER)
+        await house.drain()
+        assert house.provider.texts == ["one"]
+        assert await house.states() == ["sent", "queued", "queued"]
+        assert [kind for kind, *_ in await house.told()] == ["receipt"]
+
+    async def test_it_ends_at_once_when_there_is_nothing_to_do(self, house):
+        async with house.dispatching():
+            await house.quiet()
+
+    async def test_drained_before_it_began_it_claims_nothing(self, house):
+        await house.accept("one")
+        house.dispatcher.drain()
+        house.start()
+        await house.drain()
+        assert house.provider.calls == []
+
+    async def test_drained_while_every_slot_is_taken_it_claims_nothing_more(self, house):
+        peers = [f"+1555987100{n}" for n in range(5)]
+        for peer in peers:
+            house.provider.shut(peer)
+            await house.accept("hello", to=peer)
+        house.start()
+        await house.called(4)
+        house.dispatcher.drain()
+        for peer in peers:
+            house.provider.open(peer)
+        await house.drain()
+        assert len(house.provider.calls) == 4
+
+
+async def test_several_providers_work_side_by_side(house):
+    """Each takes its own parts; waking and draining reach them all."""
+    other = ScriptedProvider("elsewhere", on_call=house.changed.set)
+    bells = {provider.name: Bell() for provider in (house.provider, other)}
+    house.outbound._capabilities = lambda: {name: other.capabilities for name in bells}
+    both = Dispatchers({
+        provider.name: (
+            Dispatcher(
+                house.desk,
+                provider,
+                provider,
+                Pacer(provider.capabilities, house.desk.clock),
+                bells[provider.name],
+                on_unknown=lambda: None,
+            ),
+            bells[provider.name],
+        )
+        for provider in (house.provider, other)
+    })  # fmt: skip
+    running = asyncio.create_task(both.run())
+    await house.accept("here", to=THIRD)
+    await house.accept("there", to=f"{THIRD}%+15551230003")
+    both.wake()
+
+    async def are_sent():
+        return await house.states() == ["sent", "sent"]
+
+    await house.until(are_sent)
+    both.drain()
+    async with asyncio.timeout(PATIENCE):
+        await running
+    assert (house.provider.texts, other.texts) == (["here"], ["there"])
+
+
+async def test_texts_that_come_in_do_not_disturb_those_that_go_out(house):
+    house.provider.shut(PEER)
+    await house.accept("hello")
+    async with house.dispatching():
+        await house.called(1)
+        await house.take(inbound("hello to you"))
+        house.provider.open(PEER)
+        await house.quiet()
+    assert [kind for kind, *_ in await house.told()] == ["text", "receipt"]

@@ -96,6 +96,7 @@ async def _serve(path: Path, loaded: Loaded) -> None:
     def started(service: Service) -> None:
         loop.add_signal_handler(signal.SIGHUP, _reload, path, service.book)
 
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what comes before there is anything to reload is no end
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await serve(loaded.config, discover_kinds(), stop, started)

@@ -166,7 +166,7 @@ class SqliteDatabase:
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
     # errors of the module itself, not of SQLite, have no code
-    wrapped = StoreUnavailable(f"{type(error).__name__}: {error.sqlite_errorname}")
+    wrapped = StoreUnavailable(f"{type(error).__name__}: {getattr(error, 'sqlite_errorname', 'no code')}")
     wrapped.__cause__ = error
     return wrapped
 

@@ -325,7 +325,16 @@ class House:
         """No text and no delivery was taken in."""
         counts = [
             (await self.rows(f"SELECT count(*) AS n FROM {table}"))[0]["n"]  # noqa: S608
-            for table in ("message", "outbox", "outbox_key", "binding", "conversation", "inbox", "inbox_key", "delivery")
+            for table in (
+                "message",
+                "outbox",
+                "outbox_key",
+                "binding",
+                "conversation",
+                "inbox",
+                "inbox_key",
+                "delivery",
+            )
         ]
         return not any(counts)
 

@@ -366,7 +366,7 @@ async def test_several_providers_work_side_by_side(house):
     """Each takes its own parts; waking and draining reach them all."""
     other = ScriptedProvider("elsewhere", on_call=house.changed.set)
     bells = {provider.name: Bell() for provider in (house.provider, other)}
-    house.outbound._capabilities = lambda: {name: other.capabilities for name in bells}
+    house.outbound._capabilities = lambda: dict.fromkeys(bells, other.capabilities)
     both = Dispatchers({
         provider.name: (
             Dispatcher(

@@ -120,9 +120,7 @@ class TestErrors:
         house.provider.script(PEER, "a", NO)
         await send(house, THREE)
         assert await house.states() == ["sent", "failed", "cancelled"]
-        assert await house.told() == [
-            error("Part 2 of 3: This number takes no texts. 1 of 3 parts had been sent.")
-        ]
+        assert await house.told() == [error("Part 2 of 3: This number takes no texts. 1 of 3 parts had been sent.")]
         assert len(house.provider.calls) == 2
 
     async def test_if_nothing_had_left_it_says_so(self, house):
@@ -189,9 +187,7 @@ class TestDoubt:
         await send(house, THREE)
         await house.reconciler.look()
         assert await house.states() == ["sent", "unsure", "cancelled"]
-        assert await house.told() == [
-            error("Part 2 of 3: because of unsure. 1 of 3 parts were sent for certain.")
-        ]
+        assert await house.told() == [error("Part 2 of 3: because of unsure. 1 of 3 parts were sent for certain.")]
 
     async def late_answer(self, house, outcome, *texts, **about):
         """The carrier's answer comes when the part was given up already."""
@@ -212,9 +208,7 @@ class TestDoubt:
 
     async def test_unsure_then_found_is_said_to_those_without_ticks(self, house):
         await self.late_answer(house, "a", receipt=False)
-        assert (await house.told())[2:] == [
-            line_of_chat("The text that may not have been sent has left after all.")
-        ]
+        assert (await house.told())[2:] == [line_of_chat("The text that may not have been sent has left after all.")]
 
     async def test_unsure_then_refused_is_told(self, house):
         await self.late_answer(house, NO)

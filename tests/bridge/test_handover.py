@@ -1,0 +1,185 @@
+"""Deliveries on their way to the server: claimed in order, fixed before they are written, settled by the pong."""
+
+import pytest
+
+from smsbridge.bridge.handover import Rendered
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.message import Kind
+
+from .house import ADMIN, ANN, DOMAIN, JOHN, PATIENCE, PEER, SHARED, inbound, outbound
+
+
+async def states(house):
+    return [row["state"] for row in await house.rows("SELECT state FROM delivery ORDER BY id")]
+
+
+async def fixed(house, *xml):
+    rows = await house.handover.claim(10, ())
+    await house.handover.fix([Rendered(id=row.id, xml=octets) for row, octets in zip(rows, xml, strict=True)])
+    return rows
+
+
+class TestClaiming:
+    async def test_deliveries_come_in_the_order_of_their_commit(self, house):
+        for n in range(5):
+            await house.take(inbound(f"{n}", id=f"{n}"))
+        assert [row.body for row in await house.handover.claim(3, ())] == ["0", "1", "2"]
+
+    async def test_those_in_flight_are_left_out_and_do_not_use_up_the_limit(self, house):
+        for n in range(5):
+            await house.take(inbound(f"{n}", id=f"{n}"))
+        first = await house.handover.claim(2, ())
+        rest = await house.handover.claim(2, {row.id for row in first})
+        assert [row.body for row in rest] == ["2", "3"]
+
+    async def test_nothing_waiting_is_an_empty_claim(self, house):
+        assert await house.handover.claim(10, ()) == []
+
+    async def test_another_domains_deliveries_are_not_ours(self, house, reopen):
+        await house.take(inbound())
+        await house.rows("UPDATE delivery SET domain = 'other.example.com'")
+        assert await house.handover.claim(10, ()) == []
+
+
+class TestFixing:
+    async def test_what_was_fixed_goes_again_unchanged_after_the_stream_died(self, house, reopen):
+        await house.take(inbound())
+        await fixed(house, b"<message id='1'/>")
+        heir = await reopen()
+        (row,) = await heir.handover.claim(10, ())
+        assert (row.xml, row.attempt) == (b"<message id='1'/>", 1)
+
+    async def test_other_bytes_for_the_same_delivery_are_not_taken(self, house):
+        await house.take(inbound())
+        await fixed(house, b"first")
+        await fixed(house, b"second")
+        (row,) = await house.handover.claim(10, ())
+        assert (row.xml, row.attempt) == (b"first", 2)
+
+    async def test_it_is_not_handed_before_the_pong(self, house):
+        await house.take(inbound())
+        await fixed(house, b"x")
+        assert await states(house) == ["handing"]
+
+
+class TestHanding:
+    async def test_the_pong_ends_a_delivery(self, house):
+        await house.take(inbound())
+        (row,) = await fixed(house, b"x")
+        await house.handover.hand([row.id])
+        assert await states(house) == ["handed"]
+        assert await house.handover.claim(10, ()) == []
+        assert house.metrics.deliveries.labels("text", "handed")._value.get() == 1
+
+    async def test_a_second_pong_counts_nothing(self, house):
+        await house.take(inbound())
+        (row,) = await fixed(house, b"x")
+        await house.handover.hand([row.id])
+        await house.handover.hand([row.id])
+        assert house.metrics.deliveries.labels("text", "handed")._value.get() == 1
+
+    async def test_what_was_never_fixed_cannot_be_handed(self, house):
+        await house.take(inbound())
+        (row,) = await house.handover.claim(10, ())
+        await house.handover.hand([row.id])
+        assert await states(house) == ["waiting"]
+
+
+class TestQuarantine:
+    async def test_a_delivery_set_aside_does_not_come_again(self, house):
+        await house.take(inbound("poison"), inbound("next", id="2"))
+        poison, _ = await house.handover.claim(10, ())
+        await house.handover.quarantine(poison.id, "the server closes the stream")
+        assert [row.body for row in await house.handover.claim(10, ())] == ["next"]
+        assert await states(house) == ["quarantined", "waiting"]
+        assert house.metrics.deliveries.labels("", "quarantined")._value.get() == 1
+
+    async def test_what_is_handed_is_not_set_aside_any_more(self, house):
+        await house.take(inbound())
+        (row,) = await house.hand_all()
+        await house.handover.quarantine(row.id, "too late")
+        assert await states(house) == ["handed"]
+
+
+class TestBounces:
+    async def handed(self, house, *events):
+        await house.take(*(events or (inbound("a secret"),)))
+        return (await house.hand_all())[0]
+
+    async def test_an_error_from_the_recipient_is_taken_and_the_admins_are_told_without_the_text(self, house):
+        row = await self.handed(house)
+        assert await house.handover.bounce(row.stanza_id, JOHN, "service-unavailable")
+        assert await states(house) == ["bounced", "waiting"]
+        ((kind, to, sender, body),) = await house.told("notice")
+        assert (kind, to, sender) == ("notice", ADMIN, "")
+        assert JOHN in body
+        assert "service-unavailable" in body
+        assert "a secret" not in body
+        assert house.metrics.deliveries.labels("text", "bounced")._value.get() == 1
+
+    @pytest.mark.parametrize("liar", [ANN, "john@evil.example.com", "j_hn@example.com", "john%"])
+    async def test_an_error_from_anybody_else_is_ignored(self, house, liar):
+        row = await self.handed(house)
+        assert not await house.handover.bounce(row.stanza_id, liar, "service-unavailable")
+        assert await states(house) == ["handed"]
+        assert await house.told("notice") == []
+
+    async def test_an_error_for_no_stanza_of_ours_is_ignored(self, house):
+        assert not await house.handover.bounce("unknown", JOHN, "service-unavailable")
+
+    async def test_one_cause_is_told_once_and_another_again(self, house):
+        await house.take(inbound("look", kind=Kind.MMS, media=("https://media.example.com/1.jpg",)))
+        for row, condition in zip(await house.hand_all(), ("gone", "gone"), strict=True):
+            assert await house.handover.bounce(row.stanza_id, JOHN, condition)
+        assert len(await house.told("notice")) == 1
+        row = await self.handed(house, inbound("more", id="2"))
+        assert await house.handover.bounce(row.stanza_id, JOHN, "service-unavailable")
+        assert len(await house.told("notice")) == 2
+
+    async def test_each_recipient_is_a_cause_of_its_own(self, house):
+        await house.take(inbound("hello", did=SHARED))
+        for row in await house.hand_all():
+            assert await house.handover.bounce(row.stanza_id, row.to_jid, "gone")
+        assert len(await house.told("notice")) == 2
+
+    async def test_the_bounce_of_a_notice_makes_no_other(self, house):
+        row = await self.handed(house, inbound(did="+15551239999"))
+        assert await house.handover.bounce(row.stanza_id, ADMIN, "gone")
+        assert len(await house.told()) == 1
+
+    async def test_a_receipt_to_a_full_jid_bounces_from_its_account(self, house):
+        await house.outbound.accept(outbound())
+        await house.dispatch()
+        (row,) = await house.hand_all()
+        assert row.to_jid == f"{JOHN}/phone"
+        assert await house.handover.bounce(row.stanza_id, JOHN, "recipient-unavailable")
+        assert len(await house.told()) == 1
+
+
+async def test_a_store_that_cannot_is_heard_by_whoever_asks(house):
+    await house.take(inbound())
+    (row,) = await house.handover.claim(10, ())
+    for act in (
+        lambda: house.handover.claim(10, ()),
+        lambda: house.handover.fix([Rendered(id=row.id, xml=b"x")]),
+        lambda: house.handover.hand([row.id]),
+        lambda: house.handover.quarantine(row.id, "why"),
+        lambda: house.handover.bounce(row.stanza_id, JOHN, "gone"),
+        house.progress.backlog,
+    ):
+        house.store.refuse(1)
+        with pytest.raises(StoreUnavailable):
+            await act()
+    assert await states(house) == ["waiting"]
+
+
+async def test_who_waits_is_woken(house):
+    house.handover.wake()
+    await house.handover.wait(PATIENCE * 10)
+
+
+async def test_a_delivery_of_an_error_answers_the_stanza_from_where_it_was_addressed(house):
+    await house.outbound.accept(outbound("hello"))
+    await house.dispatch()
+    (row,) = await house.handover.claim(10, ())
+    assert (row.domain, row.sender, row.about) == (DOMAIN, f"{PEER}@{DOMAIN}", "s1")

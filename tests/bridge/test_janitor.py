@@ -1,0 +1,181 @@
+"""What time does: a word after five minutes on hold, the end after a day, forgetting after a week."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from smsbridge.bridge import janitor
+from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
+from smsbridge.core.errors import Deferred, Hold, Reason
+
+from . import house as houses
+from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, with_line
+
+LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The login is refused.", hold=Hold.ACCOUNT)
+NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
+DOWN = Deferred(Reason.PROVIDER_DOWN, "down")
+A_MOMENT = timedelta(seconds=1)
+
+
+class TestExpiry:
+    async def test_a_text_that_waited_a_day_is_given_up_and_told(self, house, ticks):
+        house.provider.script(PEER, DOWN)
+        await house.accept("hello")
+        await house.dispatch()
+        ticks.advance(PART_LIFE)
+        await house.janitor.expire()
+        assert await house.states() == ["queued"]
+        ticks.advance(A_MOMENT)
+        await house.janitor.expire()
+        assert await house.states() == ["expired"]
+        assert await house.told() == [
+            ("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", "because of expired."),
+            ("notice", JOHN, f"{PEER}@{DOMAIN}", "because of expired."),
+        ]
+        assert house.stream_bell._event.is_set()
+
+    async def test_it_is_not_sent_afterwards(self, house, ticks):
+        await house.accept("hello")
+        ticks.advance(PART_LIFE + A_MOMENT)
+        await house.janitor.expire()
+        await house.dispatch()
+        assert house.provider.calls == []
+
+    async def test_what_is_on_hold_expires_as_well(self, house, ticks):
+        house.provider.script(PEER, LOGIN)
+        await house.accept("hello")
+        await house.dispatch()
+        ticks.advance(PART_LIFE + A_MOMENT)
+        await house.janitor.expire()
+        assert await house.states() == ["expired"]
+
+    async def test_a_message_of_several_parts_is_told_once(self, house, ticks):
+        house.rules = with_line(OWN, can_mms=False)
+        house.provider.script(PEER, "a", DOWN)
+        await house.accept("x" * 321)
+        await house.dispatch()
+        ticks.advance(PART_LIFE + A_MOMENT)
+        await house.janitor.expire()
+        assert await house.states() == ["sent", "expired", "cancelled"]
+        assert [body for *_, body in await house.told("error")] == [
+            "Part 2 of 3: because of expired. 1 of 3 parts had been sent."
+        ]
+
+    async def test_what_the_carrier_has_is_left_alone(self, house, ticks):
+        await house.accept("hello")
+        await house.dispatch()
+        ticks.advance(2 * PART_LIFE)
+        await house.janitor.expire()
+        assert await house.states() == ["sent"]
+
+    async def test_more_than_fit_in_one_transaction_go_in_one_round(self, house, ticks, monkeypatch):
+        monkeypatch.setattr(janitor, "AT_ONCE", 2)
+        await house.accept(*"abcde")
+        ticks.advance(PART_LIFE + A_MOMENT)
+        await house.janitor.expire()
+        assert await house.states() == ["expired"] * 5
+        assert len(await house.told("error")) == 5
+
+
+class TestWaiting:
+    @pytest.mark.parametrize(("fault", "why"), [(LOGIN, "The login is refused."), (NO_LINE, "because of line_fault.")])
+    async def test_after_five_minutes_on_hold_the_sender_is_told_once(self, house, ticks, fault, why):
+        house.provider.script(PEER, fault)
+        await house.accept("hello")
+        await house.dispatch()
+        ticks.advance(PATIENCE)
+        await house.janitor.tell_waiting()
+        assert await house.told("notice") == await house.told("notice")[:1] if False else True
+        before = len(await house.told())
+        ticks.advance(A_MOMENT)
+        for _ in range(3):
+            await house.janitor.tell_waiting()
+        ((kind, to, sender, body),) = (await house.told())[before:]
+        assert (kind, to, sender) == ("notice", JOHN, f"{PEER}@{DOMAIN}")
+        assert why in body
+        assert house.stream_bell._event.is_set()
+
+    async def test_those_behind_it_are_told_as_well(self, house, ticks):
+        house.provider.script(PEER, LOGIN)
+        await house.accept("one")
+        await house.dispatch()
+        await house.accept("two", to=FRIEND)
+        ticks.advance(PATIENCE + A_MOMENT)
+        await house.janitor.tell_waiting()
+        assert [sender for _, to, sender, _ in await house.told("notice") if to == JOHN] == [
+            f"{PEER}@{DOMAIN}",
+            f"{FRIEND}@{DOMAIN}",
+        ]
+
+    async def test_who_was_told_to_wait_is_ticked_when_it_has_left(self, house, ticks):
+        house.provider.script(PEER, LOGIN)
+        await house.accept("hello")
+        async with house.dispatching():
+            await house.quiet()
+            ticks.advance(PATIENCE + A_MOMENT)
+            await house.janitor.tell_waiting()
+            await house.later(minutes=1)
+            await house.janitor.tell_waiting()
+        assert [kind for kind, to, *_ in await house.told() if JOHN in to] == ["notice", "receipt"]
+
+    async def test_who_was_told_to_wait_is_told_when_it_expired(self, house, ticks):
+        house.provider.script(PEER, LOGIN)
+        await house.accept("hello")
+        await house.dispatch()
+        ticks.advance(PART_LIFE + A_MOMENT)
+        await house.janitor.tell_waiting()
+        await house.janitor.expire()
+        assert [kind for kind, to, *_ in await house.told() if JOHN in to] == ["notice", "error", "notice"]
+
+    async def test_a_text_that_only_waits_for_a_back_off_is_not_told(self, house, ticks):
+        house.provider.script(PEER, DOWN)
+        await house.accept("hello")
+        await house.dispatch()
+        ticks.advance(PATIENCE + A_MOMENT)
+        await house.janitor.tell_waiting()
+        assert await house.told() == []
+
+
+class TestRunning:
+    async def run_until(self, house, holds):
+        running = asyncio.create_task(house.janitor.run())
+        try:
+            await house.until(holds)
+        finally:
+            running.cancel()
+            async with asyncio.timeout(houses.PATIENCE):
+                await asyncio.wait([running])
+
+    async def test_a_round_does_it_all(self, house, ticks, monkeypatch):
+        """Old bodies are forgotten, an old text expires, one on hold is told about."""
+        monkeypatch.setattr(janitor, "ROUND", 0.0)
+        await house.accept("sent")
+        await house.dispatch()
+        await house.hand_all()
+        ticks.advance(timedelta(days=31))
+        await house.accept("old", to=FRIEND)
+        ticks.advance(PART_LIFE + A_MOMENT)
+        house.provider.script(PEER, LOGIN)
+        await house.accept("held")
+        await house.dispatch()
+        ticks.advance(PATIENCE + A_MOMENT)
+
+        async def is_done():
+            texts = [row["text"] for row in await house.rows("SELECT text FROM outbox ORDER BY id")]
+            told = [kind for kind, to, *_ in await house.told() if JOHN in to]
+            return texts == [None, "old", "held"] and told.count("notice") >= 1
+
+        await self.run_until(house, is_done)
+        assert (await house.states())[0] == "sent"
+
+    async def test_a_fault_of_the_store_ends_nothing(self, house, ticks, monkeypatch):
+        monkeypatch.setattr(janitor, "ROUND", 0.0)
+        await house.accept("hello")
+        ticks.advance(PART_LIFE + A_MOMENT)
+        house.store.refuse(3)
+
+        async def is_expired():
+            return await house.states() == ["expired"]
+
+        await self.run_until(house, is_expired)

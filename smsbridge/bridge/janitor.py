@@ -37,9 +37,9 @@ class Janitor:
                 await self.tell_waiting()
                 if rounds % ROUNDS_PER_FORGETTING == 0:
                     await self._desk.database.run(retention.forget, self._desk.now(), self._spans)
+                rounds += 1
             except StoreUnavailable as error:
                 _log.error(Event.STORE_FAILED, error=str(error))
-            rounds += 1
             await asyncio.sleep(ROUND)
 
     async def expire(self) -> None:

@@ -175,7 +175,7 @@ def _alphanumeric(raw: str) -> Peer:
         digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
         return Peer(f"sender-{digest[:8]}") if raw.strip() else ANONYMOUS
     # a name without letters must not read as a number that it is not
-    if (kept[0].isdigit() and not any(map(str.isalpha, kept))):
+    if _e164_of(kept) or (kept[0].isdigit() and not any(map(str.isalpha, kept))):
         kept = f"_{kept}"[:MAX_ALPHANUMERIC].strip(" ")
     return Peer(kept)
 

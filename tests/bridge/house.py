@@ -66,26 +66,26 @@ def with_line(did, **changes):
     return rules(*(replace(line, **changes) if line.did == did else line for line in lines()))
 
 
-def inbound(text="hello", *, did=OWN, peer=PEER, id="1", kind=Kind.SMS, media=(), **others):
+def inbound(text="hello", *, did=OWN, peer=PEER, pid="1", kind=Kind.SMS, media=(), **others):
     return InboundMessage(
         provider=CARRIER,
         source=Source.WEBHOOK,
         kind=kind,
         did=did,
         peer=peer,
-        provider_id=ProviderMessageId(id) if id else None,
+        provider_id=ProviderMessageId(pid) if pid else None,
         text=text,
         media=tuple(Media(url=url) for url in media),
         **others,
     )
 
 
-def outbound(text="hello", *, to=PEER, id="s1", owner=JOHN, resource="phone", receipt=True, media=()):
+def outbound(text="hello", *, to=PEER, sid="s1", owner=JOHN, resource="phone", receipt=True, media=()):
     return OutboundMessage(
         owner=owner,
         sender=f"{owner}/{resource}",
         addressed=f"{to}@{DOMAIN}",
-        stanza_id=id,
+        stanza_id=sid,
         text=text,
         media=tuple(Media(url=url) for url in media),
         wants_receipt=receipt,
@@ -164,7 +164,9 @@ def _break(work, statements, args, kwargs):
         except StopIteration as stop:
             return stop.value  # it has fewer
         rows = yield statement
-    raise sqlite3.OperationalError("disk I/O error")
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR"
+    raise error
 
 
 class WatchedBell:
@@ -245,7 +247,7 @@ class House:
     async def accept(self, *texts, **about):
         """Accept texts, each with a stanza id of its own."""
         for text in texts:
-            await self.outbound.accept(outbound(text, **{"id": f"id of {text}", **about}))
+            await self.outbound.accept(outbound(text, **{"sid": f"id of {text}", **about}))
 
     def start(self):
         self._dispatching = asyncio.create_task(self.dispatcher.run())
@@ -280,7 +282,9 @@ class House:
         """Until nothing is in flight and the dispatcher waits for something to happen."""
 
         async def is_quiet():
-            is_busy = await self.rows("SELECT 1 FROM outbox WHERE state = 'sending'")
+            is_busy = await self.rows(
+                "SELECT 1 FROM outbox WHERE state = 'sending' AND claimed_by = $1", self.desk.holder
+            )
             return self.senders_bell.is_awaited and not is_busy
 
         await self.until(is_quiet)

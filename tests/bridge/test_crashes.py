@@ -36,7 +36,7 @@ class TestOutbound:
     async def test_after_the_claim_before_the_carrier_was_called(self, house, reopen):
         """The store says `sending` and nobody can know that the call was never made."""
         await house.outbound.accept(outbound("hello"))
-        await house.outbound.accept(outbound("next", id="s2"))
+        await house.outbound.accept(outbound("next", sid="s2"))
         await house.store.run(house.dispatcher._next)
         await house.kill()
         heir = await next_life(reopen, house)
@@ -50,7 +50,7 @@ class TestOutbound:
     async def test_after_the_carrier_took_it_before_that_was_settled(self, house, reopen):
         house.provider.shut(PEER)
         await house.outbound.accept(outbound("hello"))
-        await house.outbound.accept(outbound("next", id="s2"))
+        await house.outbound.accept(outbound("next", sid="s2"))
         house.start()
         await house.called(1)
         await house.kill()

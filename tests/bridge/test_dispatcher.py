@@ -109,7 +109,7 @@ class TestConversations:
                 house.provider.open(peer)
             await house.called(8)
         assert house.provider.most_in_flight == 4
-        assert len(set(part.peer for part in house.provider.calls)) == 8
+        assert len({part.peer for part in house.provider.calls}) == 8
 
     async def test_the_same_number_over_another_line_is_another_conversation(self, house):
         house.provider.shut(PEER)

@@ -22,12 +22,12 @@ async def fixed(house, *xml):
 class TestClaiming:
     async def test_deliveries_come_in_the_order_of_their_commit(self, house):
         for n in range(5):
-            await house.take(inbound(f"{n}", id=f"{n}"))
+            await house.take(inbound(f"{n}", pid=f"{n}"))
         assert [row.body for row in await house.handover.claim(3, ())] == ["0", "1", "2"]
 
     async def test_those_in_flight_are_left_out_and_do_not_use_up_the_limit(self, house):
         for n in range(5):
-            await house.take(inbound(f"{n}", id=f"{n}"))
+            await house.take(inbound(f"{n}", pid=f"{n}"))
         first = await house.handover.claim(2, ())
         rest = await house.handover.claim(2, {row.id for row in first})
         assert [row.body for row in rest] == ["2", "3"]
@@ -87,7 +87,7 @@ class TestHanding:
 
 class TestQuarantine:
     async def test_a_delivery_set_aside_does_not_come_again(self, house):
-        await house.take(inbound("poison"), inbound("next", id="2"))
+        await house.take(inbound("poison"), inbound("next", pid="2"))
         poison, _ = await house.handover.claim(10, ())
         await house.handover.quarantine(poison.id, "the server closes the stream")
         assert [row.body for row in await house.handover.claim(10, ())] == ["next"]
@@ -104,7 +104,7 @@ class TestQuarantine:
 class TestBounces:
     async def handed(self, house, *events):
         await house.take(*(events or (inbound("a secret"),)))
-        return (await house.hand_all())[0]
+        return (await house.hand_all())[-1]
 
     async def test_an_error_from_the_recipient_is_taken_and_the_admins_are_told_without_the_text(self, house):
         row = await self.handed(house)
@@ -132,7 +132,7 @@ class TestBounces:
         for row, condition in zip(await house.hand_all(), ("gone", "gone"), strict=True):
             assert await house.handover.bounce(row.stanza_id, JOHN, condition)
         assert len(await house.told("notice")) == 1
-        row = await self.handed(house, inbound("more", id="2"))
+        row = await self.handed(house, inbound("more", pid="2"))
         assert await house.handover.bounce(row.stanza_id, JOHN, "service-unavailable")
         assert len(await house.told("notice")) == 2
 

@@ -122,7 +122,7 @@ async def test_what_cannot_be_encoded_does_not_stop_a_text(house):
 
 async def test_a_sender_with_a_name_keeps_its_spelling_as_a_label(house):
     await house.take(inbound("code 1234", peer="my bank", label="My Bank"))
-    await house.take(inbound("hello", id="2", label="+1 555 987 0002"))
+    await house.take(inbound("hello", pid="2", label="+1 555 987 0002"))
     rows = await house.rows("SELECT sender, label FROM delivery ORDER BY id")
     assert [(row["sender"], row["label"]) for row in rows] == [("my\\20bank", "My Bank"), (PEER, "")]
 
@@ -179,16 +179,16 @@ class TestUnrouted:
 
 class TestAddresses:
     async def test_the_first_text_binds_the_conversation_and_another_line_shows_its_number(self, house):
-        await house.take(inbound("one", did=SHARED, id="1"))
-        await house.take(inbound("two", did=OWN, id="2"))
-        await house.take(inbound("three", did=SHARED, id="3"))
+        await house.take(inbound("one", did=SHARED, pid="1"))
+        await house.take(inbound("two", did=OWN, pid="2"))
+        await house.take(inbound("three", did=SHARED, pid="3"))
         seen = [(body, sender) for _, to, sender, body in await house.told() if to == JOHN]
         assert seen == [("one", PEER), ("two", f"{PEER}%{OWN}"), ("three", PEER)]
 
     async def test_each_owner_and_peer_has_a_binding_of_its_own(self, house):
-        await house.take(inbound("one", did=OWN, id="1"))
-        await house.take(inbound("two", did=SHARED, id="2"))
-        await house.take(inbound("three", did=SHARED, peer=FRIEND, id="3"))
+        await house.take(inbound("one", did=OWN, pid="1"))
+        await house.take(inbound("two", did=SHARED, pid="2"))
+        await house.take(inbound("three", did=SHARED, peer=FRIEND, pid="3"))
         seen = [(to, sender, body) for _, to, sender, body in await house.told()]
         assert seen == [
             (JOHN, PEER, "one"),
@@ -201,8 +201,8 @@ class TestAddresses:
     async def test_with_did_every_text_shows_its_line(self, house):
         house.rules = rules(address_style=AddressStyle.WITH_DID)
         await house.take(inbound("one"))
-        await house.take(inbound("your code", peer="29283", id="2"))
-        await house.take(inbound("your code", peer="my bank", id="3"))
+        await house.take(inbound("your code", peer="29283", pid="2"))
+        await house.take(inbound("your code", peer="my bank", pid="3"))
         assert [sender for _, _, sender, _ in await house.told()] == [
             f"{PEER}%{OWN}",
             f"29283%{OWN}",
@@ -220,17 +220,17 @@ class TestAddresses:
 
 class TestGroupCopies:
     async def test_copies_for_strangers_are_left_out_if_one_is_ours(self, house):
-        copies = [inbound("all of you", did=did, id="g1", kind=Kind.MMS) for did in (NOBODYS, OWN, "+15559990000")]
+        copies = [inbound("all of you", did=did, pid="g1", kind=Kind.MMS) for did in (NOBODYS, OWN, "+15559990000")]
         await house.take(*copies)
         assert await house.told() == [("text", JOHN, PEER, "all of you")]
         assert len(await house.rows("SELECT id FROM inbox")) == 1
 
     async def test_a_copy_for_our_line_at_another_provider_is_left_to_that_one(self, house):
-        await house.take(inbound("all of you", did=OWN, id="g1"), inbound("all of you", did=OTHERS, id="g1"))
+        await house.take(inbound("all of you", did=OWN, pid="g1"), inbound("all of you", did=OTHERS, pid="g1"))
         assert await house.told() == [("text", JOHN, PEER, "all of you")]
 
     async def test_two_lines_of_ours_each_get_their_copy(self, house):
-        await house.take(inbound("both", did=OWN, id="g1"), inbound("both", did=SHARED, id="g1"))
+        await house.take(inbound("both", did=OWN, pid="g1"), inbound("both", did=SHARED, pid="g1"))
         assert [(to, sender) for _, to, sender, _ in await house.told()] == [
             (JOHN, PEER),
             (JOHN, f"{PEER}%{SHARED}"),
@@ -238,19 +238,19 @@ class TestGroupCopies:
         ]
 
     async def test_copies_without_an_id_are_known_by_sender_and_text(self, house):
-        await house.take(inbound("all of you", did=NOBODYS, id=""), inbound("all of you", did=OWN, id=""))
+        await house.take(inbound("all of you", did=NOBODYS, pid=""), inbound("all of you", did=OWN, pid=""))
         assert await house.told() == [("text", JOHN, PEER, "all of you")]
 
     @pytest.mark.parametrize(
         "other",
         [
-            {"id": "", "peer": THIRD},
-            {"id": "", "text": "another text"},
-            {"id": "7", "kind": Kind.MMS},
+            {"pid": "", "peer": THIRD},
+            {"pid": "", "text": "another text"},
+            {"pid": "7", "kind": Kind.MMS},
         ],
     )
     async def test_another_text_to_a_stranger_is_never_taken_for_a_copy(self, house, other):
-        ours = inbound(id=other["id"])
+        ours = inbound(pid=other["pid"])
         await house.take(ours, inbound(**{"text": ours.text, **other, "did": NOBODYS}))
         assert [kind for kind, *_ in await house.told()] == ["text", "notice"]
 
@@ -307,7 +307,7 @@ class TestFaultsOfTheStore:
         assert await house.is_empty()
 
     async def test_nothing_is_half_written_whatever_statement_fails(self, house):
-        events = (inbound("look", did=SHARED, kind=Kind.MMS, media=(PICTURE,)), inbound("hello?", did=NOBODYS, id="2"))
+        events = (inbound("look", did=SHARED, kind=Kind.MMS, media=(PICTURE,)), inbound("hello?", did=NOBODYS, pid="2"))
         failures = 0
         for statement in range(1, 200):
             house.store.break_at(statement)
@@ -332,8 +332,8 @@ class TestFaultsOfTheStore:
 async def test_a_wiped_database_speaks_with_the_same_stanza_ids(house, reopen, ticks):
     events = (
         inbound("look", did=SHARED, kind=Kind.MMS, media=(PICTURE, OTHER_PICTURE)),
-        inbound("no id", id="", sent_at=ticks.now),
-        inbound("hello?", did=NOBODYS, id="3"),
+        inbound("no id", pid="", sent_at=ticks.now),
+        inbound("hello?", did=NOBODYS, pid="3"),
     )
     await house.take(*events)
     wiped = await reopen("wiped.db")

@@ -10,7 +10,7 @@ from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Reason
 
 from . import house as houses
-from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, with_line
+from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, with_line
 
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The login is refused.", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
@@ -20,9 +20,7 @@ A_MOMENT = timedelta(seconds=1)
 
 class TestExpiry:
     async def test_a_text_that_waited_a_day_is_given_up_and_told(self, house, ticks):
-        house.provider.script(PEER, DOWN)
         await house.accept("hello")
-        await house.dispatch()
         ticks.advance(PART_LIFE)
         await house.janitor.expire()
         assert await house.states() == ["queued"]
@@ -42,13 +40,37 @@ class TestExpiry:
         await house.dispatch()
         assert house.provider.calls == []
 
-    async def test_what_is_on_hold_expires_as_well(self, house, ticks):
-        house.provider.script(PEER, LOGIN)
+    @pytest.mark.parametrize(
+        ("fault", "reason", "why"),
+        [
+            (DOWN, "provider_down", "because of provider_down."),
+            (LOGIN, "account_fault", "The login is refused."),
+            (NO_LINE, "line_fault", "because of line_fault."),
+        ],
+    )
+    async def test_the_sender_learns_what_kept_it(self, house, ticks, fault, reason, why):
+        house.provider.script(PEER, fault)
         await house.accept("hello")
         await house.dispatch()
         ticks.advance(PART_LIFE + A_MOMENT)
         await house.janitor.expire()
         assert await house.states() == ["expired"]
+        (row,) = await house.rows("SELECT reason, body FROM delivery WHERE kind = 'error'")
+        assert row == {"reason": reason, "body": f"This text could not be sent within a day. {why}"}
+
+    async def test_what_waited_behind_a_hold_learns_of_it_as_well(self, house, ticks):
+        house.provider.script(PEER, NO_LINE)
+        await house.accept("one")
+        await house.dispatch()
+        await house.accept("two", to=FRIEND)
+        await house.accept("three", to=f"{THIRD}%{SHARED}")
+        ticks.advance(PART_LIFE + A_MOMENT)
+        await house.janitor.expire()
+        assert [row["reason"] for row in await house.rows("SELECT reason FROM delivery WHERE kind = 'error'")] == [
+            "line_fault",
+            "line_fault",
+            "expired",
+        ]
 
     async def test_a_message_of_several_parts_is_told_once(self, house, ticks):
         house.rules = with_line(OWN, can_mms=False)
@@ -58,9 +80,9 @@ class TestExpiry:
         ticks.advance(PART_LIFE + A_MOMENT)
         await house.janitor.expire()
         assert await house.states() == ["sent", "expired", "cancelled"]
-        assert [body for *_, body in await house.told("error")] == [
-            "Part 2 of 3: because of expired. 1 of 3 parts had been sent."
-        ]
+        ((*_, body),) = await house.told("error")
+        assert body.startswith("Part 2 of 3: This text could not be sent within a day.")
+        assert body.endswith("1 of 3 parts had been sent.")
 
     async def test_what_the_carrier_has_is_left_alone(self, house, ticks):
         await house.accept("hello")
@@ -86,7 +108,6 @@ class TestWaiting:
         await house.dispatch()
         ticks.advance(PATIENCE)
         await house.janitor.tell_waiting()
-        assert await house.told("notice") == await house.told("notice")[:1] if False else True
         before = len(await house.told())
         ticks.advance(A_MOMENT)
         for _ in range(3):
@@ -176,6 +197,6 @@ class TestRunning:
         house.store.refuse(3)
 
         async def is_expired():
-            return await house.states() == ["expired"]
+            return await house.states() == ["expired"] and not house.store.refused
 
         await self.run_until(house, is_expired)

@@ -156,7 +156,7 @@ class TestRepeats:
         "other",
         [
             {"text": "another text"},
-            {"id": "s2"},
+            {"sid": "s2"},
             {"to": f"{PEER}%{OWN}"},
             {"media": pictures(1)},
         ],
@@ -167,8 +167,8 @@ class TestRepeats:
         assert len(await parts(house)) == 2
 
     async def test_a_stanza_without_id_is_never_taken_for_a_repeat(self, house):
-        await house.outbound.accept(outbound("ok", id=""))
-        await house.outbound.accept(outbound("ok", id=""))
+        await house.outbound.accept(outbound("ok", sid=""))
+        await house.outbound.accept(outbound("ok", sid=""))
         assert len(await parts(house)) == 2
 
     async def test_another_owner_may_use_the_same_id(self, house):
@@ -256,14 +256,14 @@ class TestBinding:
     async def test_a_named_line_is_taken_and_the_binding_stays(self, house):
         await house.take(inbound("hello", did=SHARED))
         assert await self.line_of(house, to=f"{PEER}%{OWN}") == OWN
-        assert await self.line_of(house, id="s2") == SHARED
+        assert await self.line_of(house, sid="s2") == SHARED
 
     async def test_a_conversation_whose_line_was_lost_is_bound_anew(self, house):
         await house.take(inbound("hello", did=SHARED))
         house.rules = with_line(SHARED, owners=(ANN,))
         assert await self.line_of(house) == OWN
         house.rules = rules()
-        assert await self.line_of(house, id="s2") == OWN
+        assert await self.line_of(house, sid="s2") == OWN
 
     async def test_each_peer_is_bound_by_itself(self, house):
         await house.take(inbound("hello", did=SHARED))

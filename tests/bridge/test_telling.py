@@ -59,7 +59,7 @@ class TestReceipts:
         assert await house.states() == ["sent", "sent", "queued"]
         assert await house.told() == []
 
-    @pytest.mark.parametrize("about", [{"receipt": False}, {"id": ""}])
+    @pytest.mark.parametrize("about", [{"receipt": False}, {"sid": ""}])
     async def test_nobody_is_ticked_who_did_not_ask(self, house, about):
         await send(house, **about)
         assert await house.states() == ["sent"]
@@ -113,7 +113,7 @@ class TestErrors:
 
     async def test_without_a_stanza_id_it_is_a_line_of_chat(self, house):
         house.provider.script(PEER, NO)
-        await send(house, id="")
+        await send(house, sid="")
         assert await house.told() == [line_of_chat("This number takes no texts.")]
 
     async def test_the_first_failed_part_cancels_those_after_it(self, house):

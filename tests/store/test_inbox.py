@@ -164,6 +164,12 @@ class TestUntold:
         assert (await take(text(kind=Kind.MMS, id="3"))).verdict is FRESH
         assert await house.count("inbox") == 3
 
+    async def test_one_that_was_merged_takes_in_no_third(self, house, take):
+        await take(text(kind=Kind.SMS, id="1"))
+        assert (await take(text(kind=Kind.UNTOLD, id=None, sent_at=house.now))).verdict is REPEATED
+        later = house.clock.move(seconds=1)
+        assert (await take(text(kind=Kind.UNTOLD, id=None, sent_at=later))).verdict is FRESH
+
     async def test_two_equal_texts_through_two_doors_are_two(self, house, take):
         for kind in (Kind.UNTOLD, Kind.SMS):
             for number in ("1", "2"):

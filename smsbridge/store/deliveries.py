@@ -110,13 +110,15 @@ def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -
     return DeliveryKind(rows[0]["kind"]) if rows else None
 
 
-def tell_again(message_id: MessageId) -> Transaction[int]:
+def tell_again(ids: Ids, now: datetime, message_id: MessageId) -> Transaction[int]:
     """The client repeated its stanza: the answers that were handed go out once more, as they were."""
     rows = yield sql(
         "UPDATE delivery SET state = 'waiting' WHERE message_id = $1 AND kind IN ('receipt', 'error')"
-        " AND state = 'handed' RETURNING id",
+        " AND state = 'handed' RETURNING id, attempt",
         message_id,
     )
+    for row in rows:
+        yield from _note(ids, now, row["id"], DeliveryState.WAITING, "outbound", attempt=row["attempt"], code="repeated")
     return len(rows)
 
 

@@ -58,7 +58,11 @@ def readable(address: Address) -> str:
 def _readable(peer: Peer) -> str:
     if kind_of(peer) is not PeerKind.E164:
         return peer
-    return phonenumbers.format_number(phonenumbers.parse(peer), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    try:
+        number = phonenumbers.parse(peer)
+    except phonenumbers.NumberParseException:  # a country code that nobody has (yet)
+        return peer
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 async def _get_info(jid: JID | None, node: str | None, _asker: JID | None, _request: Any) -> DiscoInfo:

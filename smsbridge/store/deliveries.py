@@ -118,7 +118,8 @@ def tell_again(ids: Ids, now: datetime, message_id: MessageId) -> Transaction[in
         message_id,
     )
     for row in rows:
-        yield from _note(ids, now, row["id"], DeliveryState.WAITING, "outbound", attempt=row["attempt"], code="repeated")
+        step = _note(ids, now, row["id"], DeliveryState.WAITING, "outbound", attempt=row["attempt"], code="repeated")
+        yield from step
     return len(rows)
 
 

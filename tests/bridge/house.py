@@ -182,7 +182,7 @@ class WatchedBell:
         self._bell.ring()
 
     async def wait(self, seconds):
-        self.is_awaited = not self._bell._event.is_set()
+        self.is_awaited = seconds > 0 and not self._bell._event.is_set()  # 0: a pause after a fault
         self._on_wait()
         await self._bell.wait(seconds)
         self.is_awaited = False

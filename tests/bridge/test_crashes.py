@@ -2,6 +2,8 @@
 
 import pytest
 
+from smsbridge.bridge.handover import Rendered
+from smsbridge.bridge.settling import settle
 from smsbridge.core.errors import Deferred, Hold, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Kind, ReportState
 
@@ -135,8 +137,6 @@ class TestOutbound:
         """Broken at each statement in turn, the transaction leaves nothing behind, and the last life ends it."""
         await house.outbound.accept(outbound("hello"))
         part, _ = await house.store.run(house.dispatcher._next)
-        from smsbridge.bridge.settling import settle
-
         for statement in range(1, 100):
             house.store.break_at(statement, of="_settle")
             try:
@@ -204,7 +204,7 @@ class TestInbound:
     async def test_after_the_bytes_were_fixed_before_the_pong(self, house, reopen):
         await house.take(inbound("hello"))
         before = await house.handover.claim(10, ())
-        await house.handover.fix([_rendered(row) for row in before])
+        await house.handover.fix([Rendered(id=row.id, xml=row.stanza_id.encode()) for row in before])
         await house.kill()
         heir = await reopen()
         (row,) = await heir.hand_all()
@@ -225,9 +225,3 @@ class TestInbound:
         await house.kill()
         heir = await reopen()
         assert [kind for kind, *_ in await heir.told()] == ["receipt", "error", "notice"]
-
-
-def _rendered(row):
-    from smsbridge.bridge.handover import Rendered
-
-    return Rendered(id=row.id, xml=row.stanza_id.encode())

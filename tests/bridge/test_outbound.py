@@ -1,6 +1,7 @@
 """What owners write: taken with all its parts, or refused without a trace."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -44,15 +45,7 @@ async def test_an_accepted_text_is_a_message_with_a_part_that_is_due(house, tick
 
 async def test_the_resource_that_was_written_to_does_not_change_the_number(house):
     message = outbound("hello", to=f"{PEER}%{SHARED}")
-    await house.outbound.accept(
-        type(message)(
-            owner=JOHN,
-            sender=message.sender,
-            addressed=f"{message.addressed}/it@home",
-            stanza_id="s1",
-            text="hello",
-        )
-    )
+    await house.outbound.accept(replace(message, addressed=f"{message.addressed}/it@home"))
     (part,) = await parts(house)
     assert (part["did"], part["peer"]) == (SHARED, PEER)
 
@@ -85,11 +78,8 @@ class TestRefused:
         assert house.metrics.outbound_accepted._value.get() == 0
 
     async def test_the_bare_domain_takes_no_texts(self, house):
-        message = outbound()
         with pytest.raises(Refused) as refused:
-            await house.outbound.accept(
-                type(message)(owner=JOHN, sender=message.sender, addressed=DOMAIN, stanza_id="s1", text="hello")
-            )
+            await house.outbound.accept(replace(outbound(), addressed=DOMAIN))
         assert refused.value.reason is Reason.BAD_ADDRESS
         assert await house.is_empty()
 
@@ -148,7 +138,7 @@ class TestRepeats:
 
     async def test_a_repeat_after_the_line_was_lost_is_still_answered_as_the_first(self, house):
         await house.outbound.accept(outbound("hello"))
-        house.rules = rules(LINE.__class__(did=OWN, provider=CARRIER, owners=(ANN,)))
+        house.rules = with_line(OWN, owners=(ANN,))
         await house.outbound.accept(outbound("hello"))
         assert len(await parts(house)) == 1
 

@@ -53,10 +53,25 @@ class HandOver:
             self._desk.metrics.deliveries.labels(kind, DeliveryState.HANDED).inc()
 
     async def quarantine(self, delivery_id: DeliveryId, why: str) -> None:
-        """Set aside what cannot be handed."""
-        if await self._desk.database.run(deliveries.quarantine, self._desk.ids, self._desk.now(), delivery_id, why):
-            _log.error(Event.DELIVERY_QUARANTINED, delivery=delivery_id, why=why)
-            self._desk.metrics.deliveries.labels("", DeliveryState.QUARANTINED).inc()
+        """Set aside what cannot be handed; whom it was for is told, and so are the admins."""
+        kind = await self._desk.database.run(self._quarantine, delivery_id, why)
+        if kind is not None:
+            _log.error(Event.DELIVERY_QUARANTINED, delivery=delivery_id, kind=kind, why=why)
+            self._desk.metrics.deliveries.labels(kind, DeliveryState.QUARANTINED).inc()
+            self._desk.wake_stream()
+
+    def _quarantine(self, delivery_id: DeliveryId, why: str) -> Transaction[DeliveryKind | None]:
+        desk = self._desk
+        found = yield from deliveries.quarantine(desk.ids, desk.now(), delivery_id, why)
+        if found is None:
+            return None
+        kind, recipient = found
+        if kind in _FROM_PHONES:
+            body = (
+                f"A text came for {recipient} that cannot be shown as a message ({why}). It is kept as {delivery_id}."
+            )
+            yield from telling.tell_admins(desk, body, "quarantine", delivery_id, also=recipient)
+        return kind
 
     async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
         """An error came back for one of ours, from its recipient. False: not ours, to be ignored."""

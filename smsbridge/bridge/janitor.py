@@ -15,7 +15,7 @@ from smsbridge.store.retention import Spans
 
 ROUND = 60.0  # seconds
 ROUNDS_PER_FORGETTING = 60
-PATIENCE = timedelta(minutes=5)  # on hold without a word
+PATIENCE = timedelta(minutes=5)  # not sent, and without a word
 PART_LIFE = timedelta(hours=24)  # after that a text is no longer what its writer meant
 AT_ONCE = 100  # rows in one transaction
 
@@ -33,10 +33,10 @@ class Janitor:
         rounds = 0
         while True:
             try:
-                await self.expire()
-                await self.tell_waiting()
                 if rounds % ROUNDS_PER_FORGETTING == 0:
                     await self._desk.database.run(retention.forget, self._desk.now(), self._spans)
+                await self.expire()
+                await self.tell_waiting()
                 rounds += 1
             except StoreUnavailable as error:
                 _log.error(Event.STORE_FAILED, error=str(error))
@@ -50,15 +50,17 @@ class Janitor:
             self._desk.wake_stream()
 
     async def tell_waiting(self) -> None:
-        """A word to those whose texts a hold keeps."""
-        await self._desk.database.run(self._tell_waiting)
-        self._desk.wake_stream()
+        """A word to those whose texts have not left for a while, and why."""
+        while await self._desk.database.run(self._tell_waiting):
+            self._desk.wake_stream()
 
     def _expire(self) -> Transaction[list[Part]]:
         desk = self._desk
         gone = []
         for part in (yield from outbox.expired(desk.now() - PART_LIFE, AT_ONCE)):
             reason, code, words = yield from self._obstacle(part)
+            if reason is not Reason.EXPIRED:
+                words = f"This text could not be sent within a day. {words}"
             moved = yield from outbox.move(
                 desk.ids, desk.now(), "janitor", part.id, PartEvent.EXPIRE, reason=reason, code=code, words=words
             )
@@ -68,19 +70,22 @@ class Janitor:
         return gone
 
     def _obstacle(self, part: Part) -> Transaction[tuple[Reason, str, str]]:
-        """What kept a part from leaving: the hold it is behind, else what its last try met, else time alone."""
+        """What keeps a part from leaving: the hold it is behind, else what its last try met, else only time."""
         for hold in (yield from holds.current()):
             if hold.provider == part.provider and hold.did in {holds.WHOLE_ACCOUNT, part.did}:
-                return self._too_late(Reason(hold.reason), hold.code, hold.words)
+                return self._worded(Reason(hold.reason), hold.code, hold.words)
         for status in (yield from outbox.parts_of(part.message_id)):
             if status.id == part.id and status.reason:
-                return self._too_late(Reason(status.reason), status.code, status.words)
+                return self._worded(Reason(status.reason), status.code, status.words)
         return Reason.EXPIRED, "expired", ""
 
-    def _too_late(self, reason: Reason, code: str, words: str) -> tuple[Reason, str, str]:
-        return reason, code, f"This text could not be sent within a day. {words or self._desk.words(reason)}"
+    def _worded(self, reason: Reason, code: str, words: str) -> tuple[Reason, str, str]:
+        return reason, code, words or self._desk.words(reason)
 
-    def _tell_waiting(self) -> Transaction[None]:
-        for message_id, hold in (yield from holds.waiting_untold(self._desk.now(), PATIENCE)):
-            message = yield from outbox.message_by_id(message_id)
-            yield from telling.tell_waiting(self._desk, message, hold)
+    def _tell_waiting(self) -> Transaction[int]:
+        waiting = yield from outbox.waiting_untold(self._desk.now() - PATIENCE, AT_ONCE)
+        for part in waiting:
+            _, _, words = yield from self._obstacle(part)
+            message = yield from outbox.message_of(part.id)
+            yield from telling.tell_waiting(self._desk, message, words)
+        return len(waiting)

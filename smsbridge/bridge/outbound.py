@@ -50,7 +50,8 @@ class Outbound:
         key = outbox.key_of(message.owner, message.addressed, message.stanza_id, message.text, message.media)
         first = yield from outbox.known(key)
         if first is not None:
-            yield from deliveries.tell_again(desk.ids, desk.now(), first)
+            yield from deliveries.tell_again(desk.ids, desk.now(), first, message.sender)
+            yield from outbox.move_sender(first, message.sender)
             return None
         localpart = message.addressed.partition("/")[0].rpartition("@")[0]
         bound = yield from self._bound(message.owner, localpart)

@@ -89,6 +89,9 @@ def _settle(
             )  # fmt: skip
             if is_probe:
                 lifted = yield from holds.lift(desk.ids, desk.now(), part.provider, part.did)
+            if lifted:
+                body = f"The account {part.provider} sends again; what waited goes out ({', '.join(lifted)} is over)."
+                yield from telling.tell_admins(desk, body, "lifted", part.id, str(part.attempt))
             settled = Settled(state=state, lifted=lifted)
         case Rejected():
             state = yield from outbox.move(

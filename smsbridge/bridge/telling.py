@@ -15,7 +15,6 @@ from smsbridge.core.state import Fold, PartEvent, PartState, Tally, fold
 from smsbridge.store import deliveries, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.deliveries import Draft
-from smsbridge.store.holds import HoldRow
 from smsbridge.store.ids import stanza_id
 from smsbridge.store.outbox import PartStatus, StoredMessage
 
@@ -23,6 +22,7 @@ from smsbridge.store.outbox import PartStatus, StoredMessage
 PROMPT = timedelta(seconds=60)
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
+QUEUED = "it waits for those before it."
 FOUND = "The text that may not have been sent has left after all."
 
 
@@ -49,17 +49,17 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
     return tally
 
 
-def tell_waiting(desk: Desk, message: StoredMessage, hold: HoldRow) -> Transaction[None]:
-    """A hold keeps this text longer than a person should wait without a word."""
+def tell_waiting(desk: Desk, message: StoredMessage, why: str) -> Transaction[None]:
+    """This text waits longer than a person should without a word."""
     if (yield from outbox.set_told(message.id, WAITING)):
-        why = hold.words or desk.words(Reason(hold.reason))
-        body = f"Your text has not left yet: {why} It is sent when this is mended, or you are told within a day."
+        why = why or QUEUED
+        body = f"Your text has not left yet: {why} It is sent as soon as it can be, or you are told within a day."
         yield from _notice(desk, message, body, WAITING)
 
 
-def tell_admins(desk: Desk, body: str, *names: str) -> Transaction[None]:
-    """A line of chat from the bridge itself to every admin; `names` make its id."""
-    for admin in desk.rules().admins:
+def tell_admins(desk: Desk, body: str, *names: str, also: str = "") -> Transaction[None]:
+    """A line of chat from the bridge itself to every admin (`also`: and to this JID); `names` make its id."""
+    for admin in dict.fromkeys((*desk.rules().admins, also) if also else desk.rules().admins):
         draft = Draft(
             domain=desk.domain,
             kind=DeliveryKind.NOTICE,

@@ -87,15 +87,19 @@ def hand(ids: Ids, now: datetime, delivery_ids: Collection[DeliveryId]) -> Trans
     return tuple(kinds)
 
 
-def quarantine(ids: Ids, now: datetime, delivery_id: DeliveryId, why: str) -> Transaction[bool]:
-    """Set a stanza aside that cannot be handed; it is kept, and never tried again by itself."""
+def quarantine(
+    ids: Ids, now: datetime, delivery_id: DeliveryId, why: str
+) -> Transaction[tuple[DeliveryKind, str] | None]:
+    """Set a stanza aside that cannot be handed; it is kept, and never tried again by itself. Its kind and recipient."""
     rows = yield sql(
-        "UPDATE delivery SET state = 'quarantined' WHERE id = $1 AND state IN ('waiting', 'handing') RETURNING attempt",
+        "UPDATE delivery SET state = 'quarantined' WHERE id = $1 AND state IN ('waiting', 'handing')"
+        " RETURNING kind, to_jid, attempt",
         delivery_id,
     )
     for row in rows:
         yield from _note(ids, now, delivery_id, DeliveryState.QUARANTINED, "xmpp", attempt=row["attempt"], code=why)
-    return bool(rows)
+        return DeliveryKind(row["kind"]), row["to_jid"]
+    return None
 
 
 def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
@@ -110,12 +114,12 @@ def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -
     return DeliveryKind(rows[0]["kind"]) if rows else None
 
 
-def tell_again(ids: Ids, now: datetime, message_id: MessageId) -> Transaction[int]:
-    """The client repeated its stanza: the answers that were handed go out once more, as they were."""
+def tell_again(ids: Ids, now: datetime, message_id: MessageId, to_jid: str) -> Transaction[int]:
+    """The client repeated its stanza: the answers that were handed go out once more, to where it is now."""
     rows = yield sql(
-        "UPDATE delivery SET state = 'waiting' WHERE message_id = $1 AND kind IN ('receipt', 'error')"
-        " AND state = 'handed' RETURNING id, attempt",
-        message_id,
+        "UPDATE delivery SET state = 'waiting', xml = CASE WHEN to_jid = $2 THEN xml ELSE NULL END, to_jid = $2"
+        " WHERE message_id = $1 AND kind IN ('receipt', 'error') AND state = 'handed' RETURNING id, attempt",
+        *(message_id, to_jid),
     )
     for row in rows:
         step = _note(ids, now, row["id"], DeliveryState.WAITING, "outbound", attempt=row["attempt"], code="repeated")

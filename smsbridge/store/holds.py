@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Hold
-from smsbridge.core.message import MessageId, ProviderName
+from smsbridge.core.message import ProviderName
 from smsbridge.store import history
 from smsbridge.store.database import Transaction, sql
 from smsbridge.store.ids import Ids
@@ -92,19 +92,6 @@ def current() -> Transaction[tuple[HoldRow, ...]]:
         )
         for row in rows
     )
-
-
-def waiting_untold(now: datetime, patience: timedelta) -> Transaction[tuple[tuple[MessageId, HoldRow], ...]]:
-    """Messages that a hold has kept longer than a person should wait without a word."""
-    pairs: list[tuple[MessageId, HoldRow]] = []
-    for row in (yield from current()):
-        messages = yield sql(
-            "SELECT DISTINCT m.id FROM message m JOIN outbox p ON p.message_id = m.id WHERE p.provider = $1"
-            " AND ($2 = '' OR p.did = $2) AND p.state IN ('queued', 'held') AND m.told = '' AND m.accepted_at < $3",
-            *(row.provider, row.did, to_ms(now - patience)),
-        )
-        pairs.extend((MessageId(message["id"]), row) for message in messages)
-    return tuple(pairs)
 
 
 def _note(ids: Ids, now: datetime, provider: str, did: str, state: str, code: str) -> Transaction[None]:

@@ -1,9 +1,10 @@
 """Inbound messages: taken once, whatever a carrier repeats.
 
-The key is (provider, kind, did, the carrier's id). A callback that does not tell its kind is stored as `?` and
-merged with the row of the same did, peer and text that tells it, within two minutes, once. The same key with
-another text is a message of its own (and an alarm): a text is never dropped because an id was used twice. Without an
-id the sender's timestamp and the text take its place; without either, equal texts are one for two minutes only.
+The key is (provider, kind, did, the carrier's id). A callback that does not tell its kind is stored as `?` and merged,
+once, with the row of the same did, peer and text that tells it: within two minutes, or within days if the ids agree.
+The same key with another text is a message of its own (and an alarm): a text is never dropped because an id was used
+twice. Without an id the sender's timestamp and the text take its place; without either, equal texts are one for two
+minutes only.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from smsbridge.store.database import Transaction, sql
 from smsbridge.store.ids import Ids
 
 MERGE_WINDOW = timedelta(minutes=2)
+SAME_ID_WINDOW = timedelta(days=7)  # a callback that was refused comes again every half hour
 
 
 class Verdict(StrEnum):
@@ -73,8 +75,10 @@ def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Tran
     """The same message through the other door, where one of the two did not tell its kind."""
     rows = yield sql(
         "SELECT id, kind, provider_id FROM inbox i WHERE provider = $1 AND did = $2 AND peer = $3 AND text_hash = $4"
-        " AND taken_at >= $5 AND (SELECT count(*) FROM inbox_key k WHERE k.inbox_id = i.id) = 1 ORDER BY id",
-        *(message.provider, message.did, message.peer, text_hash, to_ms(now - MERGE_WINDOW)),
+        " AND (taken_at >= $5 OR (taken_at >= $6 AND provider_id = $7))"
+        " AND (SELECT count(*) FROM inbox_key k WHERE k.inbox_id = i.id) = 1 ORDER BY id",
+        *(message.provider, message.did, message.peer, text_hash),
+        *(to_ms(now - MERGE_WINDOW), to_ms(now - SAME_ID_WINDOW), message.provider_id),
     )
     for row in rows:
         is_other_door = (row["kind"] == Kind.UNTOLD) != (message.kind is Kind.UNTOLD)
@@ -121,8 +125,8 @@ def _insert(ids: Ids, now: datetime, message: InboundMessage, text_hash: str) ->
 
 
 def _storable(text: str) -> str:
-    """Lone surrogates cannot be encoded; the sanitiser would replace them anyway."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """What no database takes (lone surrogates, NUL) is replaced; for XML it would have to be, anyway."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 def _add_media(

@@ -238,6 +238,11 @@ def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
     )
 
 
+def move_sender(message_id: MessageId, sender: str) -> Transaction[None]:
+    """The writer's client has come back under another full JID: answers go there."""
+    yield sql("UPDATE message SET sender = $2 WHERE id = $1", message_id, sender)
+
+
 def set_told(message_id: MessageId, told: str) -> Transaction[bool]:
     """Remember what the sender was told; False if that was told already."""
     rows = yield sql("UPDATE message SET told = $2 WHERE id = $1 AND told <> $2 RETURNING id", message_id, told)
@@ -269,6 +274,17 @@ def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]
     rows = yield sql(
         "SELECT * FROM outbox WHERE state IN ('queued', 'held') AND queued_at < $1 ORDER BY id LIMIT $2",
         *(to_ms(queued_before), limit),
+    )
+    return tuple(_part(row, row["attempt"]) for row in rows)
+
+
+def waiting_untold(accepted_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:
+    """The part that each text waits for, of texts that have waited so long and whose writers were told nothing yet."""
+    rows = yield sql(
+        "SELECT p.* FROM outbox p JOIN message m ON m.id = p.message_id WHERE p.state IN ('queued', 'held')"
+        " AND m.told = '' AND m.accepted_at < $1 AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.message_id = m.id"
+        " AND e.n < p.n AND e.state IN ('queued', 'held', 'sending', 'unknown')) ORDER BY p.id LIMIT $2",
+        *(to_ms(accepted_before), limit),
     )
     return tuple(_part(row, row["attempt"]) for row in rows)
 

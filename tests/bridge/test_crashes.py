@@ -121,7 +121,11 @@ class TestOutbound:
             assert heir.provider.calls == []
             await heir.later(seconds=20)
         assert await heir.states() == ["sent"]
-        assert [(kind, to) for kind, to, *_ in await heir.told()] == [("notice", ADMIN), ("receipt", FULL)]
+        assert [(kind, to) for kind, to, *_ in await heir.told()] == [
+            ("notice", ADMIN),
+            ("notice", ADMIN),
+            ("receipt", FULL),
+        ]
 
     async def test_a_stanza_repeated_to_the_next_life_is_the_same_text(self, house, reopen):
         await house.outbound.accept(outbound("hello"))

@@ -90,9 +90,20 @@ class TestQuarantine:
         await house.take(inbound("poison"), inbound("next", pid="2"))
         poison, _ = await house.handover.claim(10, ())
         await house.handover.quarantine(poison.id, "the server closes the stream")
-        assert [row.body for row in await house.handover.claim(10, ())] == ["next"]
-        assert await states(house) == ["quarantined", "waiting"]
-        assert house.metrics.deliveries.labels("", "quarantined")._value.get() == 1
+        following, *notices = await house.handover.claim(10, ())
+        assert following.body == "next"
+        assert [row.to_jid for row in notices] == [ADMIN, JOHN]
+        assert all(row.kind == "notice" and poison.id in row.body and "poison" not in row.body for row in notices)
+        assert (await states(house))[:2] == ["quarantined", "waiting"]
+        assert house.metrics.deliveries.labels("text", "quarantined")._value.get() == 1
+
+    async def test_what_only_we_said_is_set_aside_without_a_word(self, house):
+        await house.take(inbound("poison"))
+        for row in await house.handover.claim(10, ()):
+            await house.handover.quarantine(row.id, "bad")
+        for row in await house.handover.claim(10, ()):
+            await house.handover.quarantine(row.id, "bad as well")
+        assert await house.handover.claim(10, ()) == []
 
     async def test_what_is_handed_is_not_set_aside_any_more(self, house):
         await house.take(inbound())

@@ -155,7 +155,9 @@ class TestAccount:
             assert await probe_in(house) == 20
             await house.later(seconds=20)
         assert await house.states() == ["sent"] * 3
-        assert len(await house.told("notice")) == 1
+        raised, lifted = await house.told("notice")
+        assert "is on hold" in raised[3]
+        assert "sends again" in lifted[3]
 
 
 class TestLine:

@@ -149,13 +149,16 @@ class TestWaiting:
         await house.janitor.expire()
         assert [kind for kind, to, *_ in await house.told() if JOHN in to] == ["notice", "error", "notice"]
 
-    async def test_a_text_that_only_waits_for_a_back_off_is_not_told(self, house, ticks):
+    async def test_who_waits_for_a_carrier_that_is_down_is_told_and_so_is_who_waits_behind(self, house, ticks):
         house.provider.script(PEER, DOWN)
         await house.accept("hello")
         await house.dispatch()
+        await house.accept("and more")
         ticks.advance(PATIENCE + A_MOMENT)
         await house.janitor.tell_waiting()
-        assert await house.told() == []
+        first, second = await house.told("notice")
+        assert "because of provider_down" in first[3]
+        assert "those before it" in second[3]
 
 
 class TestRunning:

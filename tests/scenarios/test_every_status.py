@@ -255,12 +255,16 @@ async def test_a_final_refusal_is_told_at_once(house, status, told):
 
 
 @pytest.mark.parametrize(("status", "told"), DEFERRED.items(), ids=DEFERRED)
-async def test_a_text_that_may_leave_later_is_given_up_after_a_day_and_the_writer_told_why(house, status, told):
+async def test_a_text_that_may_leave_later_is_spoken_of_after_five_minutes_and_given_up_after_a_day(
+    house, status, told
+):
     house.carrier.answer_next("sendSMS", status)
     await house.write("hello")
     await house.send()
-    await house.wait(FIVE_MINUTES)
     assert await house.heard() == []
+    await house.wait(FIVE_MINUTES)
+    [line] = await house.heard()
+    assert (line.kind, line.sender, told.sentence in line.words) == ("chat", f"{PEER}@{DOMAIN}", True)
     await house.wait(A_DAY)
     error, line = await house.heard()
     assert error == error_about("hello", told, error.words)
@@ -276,7 +280,7 @@ async def test_a_text_that_was_put_off_leaves_when_its_time_comes(house, status)
     await house.send()
     await house.wait(6 * FIVE_MINUTES)
     await house.send()
-    [receipt] = await house.heard()
+    [_, receipt] = await house.heard()
     assert (receipt.kind, receipt.sender) == ("chat", f"{PEER}@{DOMAIN}")
     assert [row.message for row in house.carrier.ledger.sent] == ["hello"]
 
@@ -332,7 +336,7 @@ async def test_what_the_other_side_refuses_twice_is_final(house):
     assert await house.heard() == []
     await house.wait(FIVE_MINUTES)
     await house.send()
-    error, line = await house.heard()
+    _, error, line = await house.heard()
     assert error == error_about("hello", DEFERRED["sms_failed"])
     assert line.words == error.words  # the client may be gone by now, and servers drop errors for nobody
 

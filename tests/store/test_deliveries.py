@@ -190,14 +190,21 @@ class TestTellingAgain:
         notice = await handing(kind=DeliveryKind.NOTICE, message_id=message)
         other = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m2"))
         await house.do(deliveries.hand, [receipt, error, notice, other])
-        assert await house.do(deliveries.tell_again, message) == 2
+        assert await house.do(deliveries.tell_again, message, "john@example.com") == 2
         found = await house.run(deliveries.pending, DOMAIN, 10)
         assert [(one.id, one.xml) for one in found] == [(receipt, b"<message/>"), (error, b"<message/>")]
+
+    async def test_a_client_that_came_back_under_another_name_gets_the_answer_there(self, house, handing):
+        receipt = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
+        await house.do(deliveries.hand, [receipt])
+        assert await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com/new") == 1
+        (again,) = await house.run(deliveries.pending, DOMAIN, 10)
+        assert (again.id, again.to_jid, again.xml) == (receipt, "john@example.com/new", None)
 
     async def test_answers_that_still_wait_are_not_doubled(self, house, add, handing):
         await add(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
         await handing(kind=DeliveryKind.ERROR, message_id=MessageId("m1"))
-        assert await house.do(deliveries.tell_again, MessageId("m1")) == 0
+        assert await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com") == 0
         assert len(await house.run(deliveries.pending, DOMAIN, 10)) == 2
 
 

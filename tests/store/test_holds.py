@@ -1,7 +1,5 @@
 """What makes an account or a line wait, and what ends it."""
 
-from datetime import timedelta
-
 import pytest
 
 from smsbridge.core.address import Did, Peer
@@ -105,37 +103,3 @@ class TestAnOperatorsWord:
         assert [row.hold for row in await house.run(holds.current)] == [Hold.LOCKDOWN]
         assert await house.hold(Hold.PAUSE) == 2
         assert [row.hold for row in await house.run(holds.current)] == [Hold.PAUSE]
-
-
-class TestPatience:
-    async def untold(self, house) -> set[str]:
-        pairs = await house.run(holds.waiting_untold, house.now, timedelta(minutes=5))
-        assert all(row.hold in Hold for _, row in pairs)
-        return {message_id for message_id, _ in pairs}
-
-    async def test_after_a_while_those_who_wait_are_told(self, house):
-        await house.accept("sent", peer=OTHER_PEER)
-        await house.move(await house.claim(), V.ACCEPT)
-        held = await hold_a_part(house, Hold.ACCOUNT)
-        queued = await house.accept("1", "2", did=OTHER_DID)
-        await house.accept("another carrier's", provider=PHONE)
-        await house.accept("told already", told="waiting")
-        await house.hold(Hold.ACCOUNT)
-        house.clock.move(minutes=5)
-        assert await self.untold(house) == set()
-        house.clock.move(milliseconds=1)
-        assert await self.untold(house) == {held.id, queued.id}
-        await house.run(outbox.set_told, held.id, "waiting")
-        assert await self.untold(house) == {queued.id}
-
-    async def test_a_held_line_keeps_its_own_texts_only(self, house):
-        mine = await house.accept()
-        await house.accept(did=OTHER_DID)
-        await house.hold(Hold.LINE, did=DID)
-        house.clock.move(minutes=6)
-        assert await self.untold(house) == {mine.id}
-
-    async def test_without_a_hold_nobody_is_told(self, house):
-        await house.accept()
-        house.clock.move(hours=6)
-        assert await self.untold(house) == set()

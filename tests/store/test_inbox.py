@@ -176,10 +176,15 @@ class TestUntold:
                 await take(text("ok", kind=kind, id=number))
         assert await house.count("inbox") == 2
 
-    async def test_after_two_minutes_it_is_another_text(self, house, take):
-        await take(text(kind=Kind.UNTOLD))
+    async def test_after_two_minutes_it_is_another_text_unless_the_ids_agree(self, house, take):
+        await take(text(kind=Kind.UNTOLD, provider_id=None))
         house.clock.move(seconds=121)
         assert (await take(text(kind=Kind.SMS))).verdict is FRESH
+
+    async def test_a_callback_that_comes_again_after_hours_is_known_by_its_id(self, house, take):
+        await take(text(kind=Kind.SMS))
+        house.clock.move(hours=3)
+        assert (await take(text(kind=Kind.UNTOLD))).verdict is REPEATED
 
     @pytest.mark.parametrize(
         "other",

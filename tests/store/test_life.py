@@ -72,7 +72,7 @@ class Player:
             case ("bounce", n):
                 await house.do(deliveries.bounce, str(n), "j@example.com", "gone")
             case ("tell_again", _):
-                await house.do(deliveries.tell_again, MessageId("m"))
+                await house.do(deliveries.tell_again, MessageId("m"), "j@example.com")
             case (verb, n):
                 if (delivery_id := self._nth("delivery", n)) is not None:
                     await self._on_delivery(verb, delivery_id)

@@ -431,3 +431,27 @@ class TestBesideAnotherNode:
         part = await house.claim()
         move = outbox.move(house.ids, house.now, "test", part.id, V.ACCEPT, attempt=1)
         assert await self.play(house, move, "UPDATE outbox") == (None, ["SELECT", "UPDATE"])
+
+
+class TestPatience:
+    async def untold(self, house) -> list[str]:
+        parts = await house.run(outbox.waiting_untold, house.now - timedelta(minutes=5), 10)
+        return [part.text for part in parts]
+
+    async def test_after_a_while_what_still_waits_is_found_by_the_part_it_waits_for(self, house):
+        await house.accept("sent", peer=OTHER_PEER)
+        await house.move(await house.claim(), V.ACCEPT)
+        await house.accept("one", "two")
+        await house.accept("told already", told="waiting", peer=OTHER_PEER)
+        house.clock.move(minutes=5)
+        assert await self.untold(house) == []
+        house.clock.move(milliseconds=1)
+        assert await self.untold(house) == ["one"]
+        await house.move(await house.claim(), V.ACCEPT)
+        assert await self.untold(house) == ["two"]
+
+    async def test_what_is_under_way_waits_for_nothing(self, house):
+        await house.accept("one", "two")
+        await house.claim()
+        house.clock.move(minutes=6)
+        assert await self.untold(house) == []

@@ -14,6 +14,7 @@ import uvloop
 
 from smsbridge import __version__, log
 from smsbridge.config import ConfigError, Loaded, describe, load
+from smsbridge.config_rules import advice
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.log import Event, Log
 from smsbridge.service import AlreadyRunning, NotReloadable, RulesBook, Service, discover_kinds, serve
@@ -64,9 +65,10 @@ def _check(path: Path) -> int:
     except ConfigError as error:
         print(describe(path, error.problems), file=sys.stderr)
         return WRONG
-    if loaded.warnings:
-        print(describe(path, loaded.warnings), file=sys.stderr)
-    print(f"{path}: fine")
+    warnings = (*loaded.warnings, *advice(loaded.config))
+    if warnings:
+        print(describe(path, warnings), file=sys.stderr)
+    print(f"{path}: fine" if not warnings else f"{path}: works, but look at the warnings")
     return OK
 
 
@@ -77,17 +79,26 @@ def _run(path: Path) -> int:
         print(describe(path, error.problems), file=sys.stderr)
         return WRONG
     log.configure(loaded.config.log.format, loaded.config.log.threshold)
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *advice(loaded.config)):
         _log.warning(Event.CONFIG_WARNED, line=warning.line, look_at="smsbridge check")  # the words may hold numbers
     failures: list[Exception] = []
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(path, loaded))
-    except* (AlreadyRunning, CannotListen, StoreUnavailable) as group:
-        failures.extend(group.exceptions)
+    except* (AlreadyRunning, CannotListen, StoreUnavailable) as expected:
+        failures.extend(expected.exceptions)
+    except* Exception as unexpected:  # noqa: BLE001  # the last door: it is told without its words
+        failures.extend(_tell_crashes(unexpected))
     for failure in failures:
         print(f"smsbridge: {failure}", file=sys.stderr)
     return FAILED if failures else OK
+
+
+def _tell_crashes(crashes: ExceptionGroup[Exception]) -> list[Exception]:
+    """A fault of ours: where it was raised goes to the journal; its words may quote a text, and go nowhere."""
+    for crash in crashes.exceptions:
+        _log.crash(Event.SERVICE_CRASHED, crash)
+    return [RuntimeError("a fault of the program has ended it; the journal says where")]
 
 
 async def _serve(path: Path, loaded: Loaded) -> None:
@@ -107,7 +118,11 @@ def _reload(path: Path, book: RulesBook) -> None:
     try:
         book.replace(load(path, discover_kinds()).config)
     except ConfigError as error:
-        _log.error(Event.CONFIG_REFUSED, lines=[problem.line for problem in error.problems], look_at="smsbridge check")
+        _log.error(
+            Event.CONFIG_REFUSED,
+            lines=[problem.line for problem in error.problems if problem.line],
+            look_at="smsbridge check",
+        )
     except NotReloadable as error:
         _log.error(Event.CONFIG_REFUSED, why=str(error))
     else:

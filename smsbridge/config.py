@@ -23,7 +23,6 @@ from smsbridge.config_schema import (
     Account,
     Config,
     Endpoint,
-    LineSettings,
     XmppSettings,
     endpoint,
     known_keys,
@@ -31,11 +30,8 @@ from smsbridge.config_schema import (
 )
 from smsbridge.config_secrets import SecretForms, read_secrets, secret_forms, weaknesses
 from smsbridge.config_yaml import Document, Place, Problem, Unreadable, Value, parse, quoted, read, unquoted_words
-from smsbridge.core.address import Did
-from smsbridge.core.gate import Policy
-from smsbridge.core.line import Directory, Line
 from smsbridge.core.message import ProviderName
-from smsbridge.providers.contract import Capabilities, ProviderKind
+from smsbridge.providers.contract import ProviderKind
 from smsbridge.xmpp.jids import owner_jid
 
 __all__ = [
@@ -47,10 +43,8 @@ __all__ = [
     "Problem",
     "check",
     "describe",
-    "directory",
     "json_schema",
     "load",
-    "policy",
 ]
 
 _EXPECTED = {
@@ -108,33 +102,6 @@ def describe(path: str | Path, problems: Iterable[Problem]) -> str:
     return "\n".join(lines)
 
 
-def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities]) -> Directory:
-    """Who owns which line. `capabilities` of every provider that is configured."""
-    owners: dict[Did, list[str]] = {}
-    for owner, dids in config.jids.items():
-        for did in dids:
-            owners.setdefault(did, []).append(owner)
-    lines = []
-    for did, of_line in owners.items():
-        provider = config.provider_of(did)
-        settings, able = config.lines.get(did, LineSettings()), capabilities[provider]
-        line = Line(
-            did=did,
-            provider=provider,
-            owners=tuple(of_line),
-            receipts=settings.receipts,
-            can_mms=settings.mms and bool(able.mms_text),
-            can_text_shortcodes=able.shortcodes,
-        )
-        lines.append(line)
-    return Directory(lines, {owner: dids[0] for owner, dids in config.jids.items() if dids})
-
-
-def policy(config: Config) -> Policy:
-    """What the send gate needs to know."""
-    return Policy(regions=frozenset(config.destinations))
-
-
 def json_schema(kinds: Mapping[str, ProviderKind]) -> dict[str, Any]:
     """A JSON Schema of the file for editors."""
     schema = schema_of(Config, "#/$defs/{model}")
@@ -189,7 +156,9 @@ class _Examiner:
             accounts = {name: self._account(name, section, kinds) for name, section in tree["providers"].items()}
             tree["providers"] = {name: account for name, account in accounts.items() if account}
         try:
-            return Config.model_validate(tree)
+            config = Config.model_validate(tree)
+            self._judge_keys(config)
+            return config
         except ValidationError as error:
             self._tell_all(error, ())
         return None
@@ -328,6 +297,15 @@ class _Examiner:
         if not server.is_loopback():
             words = "not this machine: the component's traffic, texts and all, crosses the network in clear"
             self._tell(words, ("xmpp", "server"), is_warning=True)
+
+    def _judge_keys(self, config: Config) -> None:
+        """A callback's key must tell the account it is for: accounts may share a path."""
+        seen: dict[str, str] = {}
+        for name, account in config.providers.items():
+            for key in getattr(account.settings, "query_keys", ()):
+                other = seen.setdefault(key.get_secret_value(), name)
+                if other != name:
+                    self._tell(f'the same query key as that of "{other}": give each its own', ("providers", name))
 
     def _judge_owners(self, jids: Mapping[str, Any]) -> dict[str, Place]:
         """Every DID with the place that names it first."""

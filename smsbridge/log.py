@@ -19,6 +19,7 @@ class Event(StrEnum):
     SERVICE_STARTED = "service_started"
     SERVICE_STOPPING = "service_stopping"
     SERVICE_STOPPED = "service_stopped"
+    SERVICE_CRASHED = "service_crashed"
     CONFIG_RELOADED = "config_reloaded"
     CONFIG_REFUSED = "config_refused"
     CONFIG_WARNED = "config_warned"

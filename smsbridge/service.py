@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.progress import Progress
 from smsbridge.bridge.reconciler import Reconciler
 from smsbridge.clock import Clock, system_clock, to_ms
-from smsbridge.config import Config, directory, policy
+from smsbridge.config import Config
+from smsbridge.config_rules import directory, policy
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Event, Log
@@ -109,7 +110,7 @@ async def serve(
     stop: asyncio.Event,
     on_start: Callable[[Service], None] = lambda _: None,
 ) -> None:
-    """Run until `stop` is set, then drain. Raises `AlreadyRunning`, `StoreUnavailable`, or OSError for a port."""
+    """Run until `stop` is set, then drain. Raises `AlreadyRunning`, `StoreUnavailable` or `CannotListen`."""
     metrics, clock = Metrics(), system_clock()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_open_store(config, metrics))
@@ -157,7 +158,7 @@ async def _run(
     pacers = {name: Pacer(provider.capabilities, desk.clock) for name, provider in providers.items()}
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
     handlers, component = _build_xmpp(config, desk, book, providers, bells)
-    web = _build_web(config, desk, providers, component)
+    web = _build_web(config, desk, providers, component, lease)
     await web.start()
     async with asyncio.TaskGroup() as group:
         dispatching = group.create_task(dispatchers.run())
@@ -165,7 +166,7 @@ async def _run(
         others = [
             group.create_task(Reconciler(desk, bells.reconciler).run()),
             group.create_task(Janitor(desk).run()),
-            group.create_task(_renew(desk, lease)),
+            group.create_task(_renew(desk, lease, Path(config.store.path))),
             group.create_task(_feed_watchdog()),
             *(group.create_task(_check(provider, pacers[name])) for name, provider in providers.items()),
         ]
@@ -183,7 +184,10 @@ async def _run(
         await dispatching
         for task in (streaming, *others):
             task.cancel()
-    await desk.database.run(leases.release, lease)
+    try:
+        await desk.database.run(leases.release, lease)
+    except StoreUnavailable as error:  # it runs out by itself
+        _log.warning(Event.STORE_FAILED, error=str(error))
     _log.info(Event.SERVICE_STOPPED)
 
 
@@ -234,12 +238,14 @@ def _build_xmpp(
     return handlers, component
 
 
-def _build_web(config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component) -> Web:
+def _build_web(
+    config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component, lease: Lease
+) -> Web:
     inbound, progress = Inbound(desk), Progress(desk)
 
     async def readiness() -> Readiness:
         try:
-            backlog = await progress.backlog()
+            backlog = await progress.backlog() if await _renewed(desk, lease) else None
         except StoreUnavailable:
             backlog = None
         return judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), down_since=component.down_since)
@@ -268,7 +274,7 @@ async def _open_store(config: Config, metrics: Metrics) -> AsyncIterator[Databas
         database = await SqliteDatabase.open(path, metrics.commit_seconds.observe)
         try:
             version = await migrate(database)
-            _log.info(Event.STORE_OPENED, schema=version)
+            _log.info(Event.STORE_OPENED, schema=version, path=str(path))
             yield database
         finally:
             await database.close()
@@ -299,19 +305,38 @@ async def _take_lease(database: Database, clock: Clock, name: str, holder: str) 
     return lease
 
 
-async def _renew(desk: Desk, lease: Lease) -> None:
-    """Raises `AlreadyRunning` when somebody else has it: then nothing more may be sent from here, at once."""
+async def _renew(desk: Desk, lease: Lease, path: Path) -> None:
+    """Raises `AlreadyRunning` when somebody else has the lease: then nothing more may be sent from here, at once.
+
+    Likewise `StoreUnavailable` when the database is no longer the file at its path: what is accepted would be gone.
+    """
+    opened = _identity(path)
     while True:
         await asyncio.sleep(RENEW_SECONDS)
+        if _identity(path) != opened:
+            raise StoreUnavailable(f"the database was moved away or replaced: {path}")
         try:
-            now: datetime = desk.now()
-            held = await desk.database.run(leases.take, now, lease.name, lease.holder, LEASE_SPAN)
+            held = await _renewed(desk, lease)
         except StoreUnavailable as error:
             _log.error(Event.STORE_FAILED, error=str(error))
             continue
-        if held is None or held.epoch != lease.epoch:
+        if not held:
             _log.error(Event.LEASE_LOST)
             raise AlreadyRunning(f"another smsbridge speaks for {lease.name} now")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+async def _renewed(desk: Desk, lease: Lease) -> bool:
+    """Whether the lease is still ours; its renewal is a commit, so this also tells whether the store can write."""
+    held = await desk.database.run(leases.take, desk.now(), lease.name, lease.holder, LEASE_SPAN)
+    return held is not None and held.epoch == lease.epoch
 
 
 async def _feed_watchdog() -> None:
@@ -327,7 +352,12 @@ async def _check(provider: Provider, pacer: Pacer) -> None:
     if not isinstance(provider, Checked):
         return
     async with pacer.slot():
-        for finding in await provider.check():
+        try:
+            findings = await provider.check()
+        except Exception as error:  # noqa: BLE001  # a bug in a check must not end what works
+            _log.crash(Event.PROVIDER_CHECK_FAILED, error, provider=provider.name)
+            return
+        for finding in findings:
             if finding.is_good:
                 _log.info(Event.PROVIDER_CHECKED, provider=provider.name, words=finding.words)
             else:

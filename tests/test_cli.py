@@ -54,8 +54,8 @@ def test_check_finds_nothing_wrong_with_a_good_file_and_starts_nothing(write, tm
     path = write()
     assert main(["check", str(path)]) == 0
     out, err = capsys.readouterr()
-    assert out == f"{path}: fine\n"
-    assert "warning" in err
+    assert out == f"{path}: works, but look at the warnings\n"
+    assert "there are no admins" in err
     assert "a secret in plain" in err
     assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
-from smsbridge.config import ConfigError, Endpoint, Problem, check, describe, directory, json_schema, load, policy
+from smsbridge.config import ConfigError, Endpoint, Problem, check, describe, json_schema, load
+from smsbridge.config_rules import directory, policy
 from smsbridge.core.address import Did
 from smsbridge.core.line import AddressStyle, Receipts
 from smsbridge.core.message import ProviderName
@@ -68,6 +69,8 @@ def write(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text(f"{SECRET}\n")
     secret.chmod(0o600)
+    (tmp_path / "other").write_text(f"other-{SECRET}\n")
+    (tmp_path / "other").chmod(0o600)
 
     def writer(text):
         path = tmp_path / "config.yaml"
@@ -178,13 +181,23 @@ def test_a_line_cannot_do_what_its_carrier_cannot(write):
 
 def test_with_two_providers_every_did_goes_over_the_one_it_names(write):
     text = changed(
-        "jids:", "  phone: {kind: envayasms, username: x, password_file: ./secret, query_key_file: ./secret}\njids:"
+        "jids:", "  phone: {kind: envayasms, username: x, password_file: ./secret, query_key_file: ./other}\njids:"
     )
     text += 'lines: {"+15551230001": {provider: phone, receipts: delivered}}\n'
     config = load(write(text), KINDS).config
     assert config.provider_of(Did("+15551230001")) == "phone"
-    (line,) = directory(config, {ProviderName("phone"): Capabilities(sms=())})
+    (line,) = directory(config, {ProviderName("phone"): Capabilities(sms=(), delivery_reports=True)})
     assert line.receipts is Receipts.DELIVERED
+    (line,) = directory(config, {ProviderName("phone"): Capabilities(sms=())})
+    assert line.receipts is Receipts.ACCEPTED  # a carrier without reports would never let the tick come
+
+
+def test_two_accounts_with_one_query_key_are_a_problem_that_does_not_tell_it(told):
+    second = "  phone: {kind: envayasms, username: x, password_file: ./secret, query_key_file: ./secret}\njids:"
+    lines = 'lines: {"+15551230001": {provider: phone}}\n'
+    assert told(changed("jids:", second) + lines) == [
+        'config.yaml:10: providers.phone: the same query key as that of "voipms": give each its own'
+    ]
 
 
 def test_jids_are_normalised_as_xmpp_normalises_them(write):
@@ -675,7 +688,7 @@ def test_without_a_provider_nothing_can_be_sent(told):
 
 
 def test_with_two_providers_every_did_names_its_own(told):
-    second = "  phone: {kind: envayasms, username: x, password_file: ./secret, query_key_file: ./secret}\njids:"
+    second = "  phone: {kind: envayasms, username: x, password_file: ./secret, query_key_file: ./other}\njids:"
     assert told(changed("jids:", second) + '  ann@example.com: ["+15551230001"]\n') == [
         (
             "config.yaml:12: jids.john@example.com: with two providers every DID names its own: "

@@ -9,11 +9,11 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from smsbridge.bridge import settling
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.pacer import Pacer
-from smsbridge.bridge.settling import settle
-from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Rejected, StoreUnavailable
+from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartState
 from smsbridge.log import Event, Log
@@ -24,6 +24,7 @@ from smsbridge.store.database import Transaction
 LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the claimant is dead
 LOOK_AGAIN = 30.0  # seconds between looks when nothing rings
 AFTER_STORE_FAULT = 1.0  # seconds
+MOVED = "This text was not sent: the number it was to leave from is not yours any more, or goes over another account."
 
 _log = Log("dispatcher")
 
@@ -75,12 +76,25 @@ class Dispatcher:
             group.create_task(self._send(part, is_probe))
 
     def _next(self) -> Transaction[tuple[Part | None, bool]]:
-        """The next part, and whether it is a probe."""
+        """The next part, and whether it is a probe. What its writer may not send any more fails here."""
+        part, is_probe = yield from self._claim()
+        while part is not None and not (yield from self._is_allowed(part)):
+            yield from settling.refuse(self._desk, part, Reason.NOT_OWNER, MOVED)
+            part, is_probe = yield from self._claim()
+        return part, is_probe
+
+    def _claim(self) -> Transaction[tuple[Part | None, bool]]:
         desk = self._desk
         part = yield from outbox.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE)
         if part is not None:
             return part, False
         return (yield from outbox.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE, is_probe=True)), True
+
+    def _is_allowed(self, part: Part) -> Transaction[bool]:
+        """The configuration may have given the line to somebody else since the text was accepted."""
+        message = yield from outbox.message_of(part.id)
+        line = self._desk.rules().directory.line_of(part.did)
+        return line is not None and line.provider == part.provider and message.owner in line.owners
 
     async def _idle(self) -> None:
         """Until something rings, or the next part is due."""
@@ -114,7 +128,7 @@ class Dispatcher:
         deadline = self._desk.clock.monotonic() + LEASE.total_seconds()
         while True:
             try:
-                state = await settle(self._desk, part, outcome, self._roll, is_probe=is_probe)
+                state = await settling.settle(self._desk, part, outcome, self._roll, is_probe=is_probe)
                 break
             except StoreUnavailable as error:
                 _log.error(Event.STORE_FAILED, error=str(error), part=part.id)

@@ -17,7 +17,9 @@ ROUND = 60.0  # seconds
 ROUNDS_PER_FORGETTING = 60
 PATIENCE = timedelta(minutes=5)  # not sent, and without a word
 PART_LIFE = timedelta(hours=24)  # after that a text is no longer what its writer meant
+USUAL, THROTTLED = timedelta(minutes=20), timedelta(days=1, minutes=1)  # the longest waits: ours, a carrier's
 AT_ONCE = 100  # rows in one transaction
+NO_ACCOUNT = "This text was not sent: the account it was to leave through is not configured any more."
 
 _log = Log("janitor")
 
@@ -35,6 +37,7 @@ class Janitor:
             try:
                 if rounds % ROUNDS_PER_FORGETTING == 0:
                     await self._desk.database.run(retention.forget, self._desk.now(), self._spans)
+                await self._desk.database.run(outbox.pull_in, self._desk.now(), USUAL, THROTTLED)
                 await self.expire()
                 await self.tell_waiting()
                 rounds += 1
@@ -43,8 +46,8 @@ class Janitor:
             await asyncio.sleep(ROUND)
 
     async def expire(self) -> None:
-        """Give up on parts that no carrier took within a day."""
-        while gone := await self._desk.database.run(self._expire):
+        """Give up on parts that no carrier took within a day, and on those whose account is gone."""
+        while gone := await self._desk.database.run(self._give_up):
             for part in gone:
                 _log.warning(Event.PART_EXPIRED, part=part.id)
             self._desk.wake_stream()
@@ -54,20 +57,28 @@ class Janitor:
         while await self._desk.database.run(self._tell_waiting):
             self._desk.wake_stream()
 
-    def _expire(self) -> Transaction[list[Part]]:
-        desk = self._desk
+    def _give_up(self) -> Transaction[list[Part]]:
         gone = []
-        for part in (yield from outbox.expired(desk.now() - PART_LIFE, AT_ONCE)):
+        for part in (yield from outbox.expired(self._desk.now() - PART_LIFE, AT_ONCE)):
             reason, code, words = yield from self._obstacle(part)
             if reason is not Reason.EXPIRED:
                 words = f"This text could not be sent within a day. {words}"
-            moved = yield from outbox.move(
-                desk.ids, desk.now(), "janitor", part.id, PartEvent.EXPIRE, reason=reason, code=code, words=words
-            )
-            if moved is not None:
-                yield from telling.tell(desk, part.id)
+            if (yield from self._expire(part, reason, code, words)):
                 gone.append(part)
+        served = {line.provider for line in self._desk.rules().directory}
+        for part in (yield from outbox.of_others(served, AT_ONCE)):
+            if (yield from self._expire(part, Reason.LINE_FAULT, "no_account", NO_ACCOUNT)):
+                gone.append(part)  # noqa: PERF401  # no comprehension can `yield from`
         return gone
+
+    def _expire(self, part: Part, reason: Reason, code: str, words: str) -> Transaction[bool]:
+        desk = self._desk
+        moved = yield from outbox.move(
+            desk.ids, desk.now(), "janitor", part.id, PartEvent.EXPIRE, reason=reason, code=code, words=words
+        )
+        if moved is not None:
+            yield from telling.tell(desk, part.id)
+        return moved is not None
 
     def _obstacle(self, part: Part) -> Transaction[tuple[Reason, str, str]]:
         """What keeps a part from leaving: the hold it is behind, else what its last try met, else only time."""

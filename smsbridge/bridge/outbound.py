@@ -1,6 +1,7 @@
 """Accept a text from a JID: gate, split, enqueue, in one transaction. "Accepted" is what its return means.
 
-A stanza that a client repeats is answered as the first was, and nothing else happens.
+A stanza that a client repeats is answered as the first was, and nothing else happens; unless the first has failed with
+nothing of it sent: then somebody tries again.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media, MessageId, OutboundMessage, ProviderName
 from smsbridge.core.segments import split
+from smsbridge.core.state import Fold, fold
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Capabilities
 from smsbridge.store import bindings, deliveries, outbox
@@ -49,7 +51,9 @@ class Outbound:
         desk, rules = self._desk, self._desk.rules()
         key = outbox.key_of(message.owner, message.addressed, message.stanza_id, message.text, message.media)
         first = yield from outbox.known(key)
-        if first is not None:
+        if first is not None and (yield from self._has_failed(first)):
+            yield from outbox.forget_key(key)
+        elif first is not None:
             yield from deliveries.tell_again(desk.ids, desk.now(), first, message.sender)
             yield from outbox.move_sender(first, message.sender)
             return None
@@ -82,6 +86,11 @@ class Outbound:
         )
         yield from outbox.accept(desk.ids, desk.now(), stored, key, pieces, line.provider, admission.peer)
         return stored.id, len(pieces), line.provider
+
+    def _has_failed(self, message_id: MessageId) -> Transaction[bool]:
+        """Nothing of it left, or ever will: some clients send again under the same id."""
+        tally = fold(part.state for part in (yield from outbox.parts_of(message_id)))
+        return tally.fold is Fold.FAILED and not tally.left
 
     def _bound(self, owner: str, localpart: str) -> Transaction[Did | None]:
         try:

@@ -3,7 +3,6 @@
 from collections import Counter
 
 from smsbridge.bridge.desk import Desk
-from smsbridge.clock import to_ms
 from smsbridge.core.state import BLOCKING, LIVE, DeliveryState
 from smsbridge.store import backlog as backlog_of
 from smsbridge.store import holds
@@ -24,7 +23,7 @@ class Progress:
     async def backlog(self) -> Backlog:
         """What is not finished; raises `StoreUnavailable`."""
         now = self._desk.now()
-        found = await self._desk.database.run(backlog_of.backlog, to_ms(now))
+        found = await self._desk.database.run(backlog_of.backlog)
         on_hold = Counter((row.provider, row.hold) for row in await self._desk.database.run(holds.current))
         for table, states in _TABLES.items():
             for state in states:

@@ -78,6 +78,15 @@ def lose_track(desk: Desk, part: Part, who: str, code: str) -> Transaction[PartS
     ))  # fmt: skip
 
 
+def refuse(desk: Desk, part: Part, reason: Reason, words: str) -> Transaction[None]:
+    """A part that was claimed and must not go: it fails here, and its writer is told."""
+    yield from outbox.move(
+        desk.ids, desk.now(), "dispatcher", part.id, PartEvent.REJECT,
+        attempt=part.attempt, reason=reason, code=reason, words=words,
+    )  # fmt: skip
+    yield from telling.tell(desk, part.id)
+
+
 def _settle(
     desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: float, is_probe: bool
 ) -> Transaction[Settled]:

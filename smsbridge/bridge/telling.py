@@ -19,7 +19,7 @@ from smsbridge.store.ids import stanza_id
 from smsbridge.store.outbox import PartStatus, StoredMessage
 
 # An error that comes later than this may find its client gone, and servers drop it: then a line of chat goes too.
-PROMPT = timedelta(seconds=60)
+PROMPT = timedelta(seconds=15)
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
 QUEUED = "it waits for those before it."

@@ -17,7 +17,7 @@ class Backlog:
     oldest_part: datetime | None
 
 
-def backlog(now_ms: int) -> Transaction[Backlog]:
+def backlog() -> Transaction[Backlog]:
     """Count what is not finished."""
     states: dict[tuple[str, str], int] = {}
     for row in (
@@ -33,9 +33,8 @@ def backlog(now_ms: int) -> Transaction[Backlog]:
         states["delivery", row["state"]] = row["n"]
     delivery = yield sql("SELECT min(created_at) AS at FROM delivery WHERE state IN ('waiting', 'handing')")
     part = yield sql(
-        "SELECT min(p.due_at) AS at FROM outbox p LEFT JOIN hold h ON h.provider = p.provider"
-        " AND (h.did = '' OR h.did = p.did) WHERE p.state = 'queued' AND p.due_at <= $1 AND h.provider IS NULL",
-        now_ms,
+        "SELECT min(p.queued_at) AS at FROM outbox p LEFT JOIN hold h ON h.provider = p.provider"
+        " AND (h.did = '' OR h.did = p.did) WHERE p.state = 'queued' AND h.provider IS NULL"
     )
     return Backlog(
         states=states,

@@ -2,9 +2,9 @@
 
 The key is (provider, kind, did, the carrier's id). A callback that does not tell its kind is stored as `?` and merged,
 once, with the row of the same did, peer and text that tells it: within two minutes, or within days if the ids agree.
-The same key with another text is a message of its own (and an alarm): a text is never dropped because an id was used
-twice. Without an id the sender's timestamp and the text take its place; without either, equal texts are one for two
-minutes only.
+The same key with another text or peer is a message of its own (and an alarm): a text is never dropped because an id
+was used twice. Without an id the sender's timestamp and the text take its place; without either, equal texts are one
+for two minutes only.
 """
 
 import hashlib
@@ -42,20 +42,20 @@ class Taken:
 
 def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]:
     """Record a message, or find that it is recorded already."""
-    key, text_hash = _key(now, message), _hash(message.text)
+    key, text_hash, said_hash = _key(now, message), _hash(message.text), _hash(f"{message.peer}\x1f{message.text}")
     rows = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
     verdict = Verdict.FRESH
-    if rows and rows[0]["text_hash"] != text_hash:
-        verdict, key = Verdict.CONFLICTING, f"{key}\x1f{text_hash}"
+    if rows and rows[0]["text_hash"] != said_hash:
+        verdict, key = Verdict.CONFLICTING, f"{key}\x1f{said_hash}"
         rows = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
     known = InboxId(rows[0]["inbox_id"]) if rows else (yield from _untold_twin(now, message, text_hash))
     if known is not None:
         if not rows:
-            yield from _remember(now, key, known, text_hash)
+            yield from _remember(now, key, known, said_hash)
         media = yield from _add_media(ids, now, known, message.media)
         return Taken(id=known, key=key, verdict=Verdict.REPEATED, media=media)
     fresh = yield from _insert(ids, now, message, text_hash)
-    yield from _remember(now, key, fresh, text_hash)
+    yield from _remember(now, key, fresh, said_hash)
     media = yield from _add_media(ids, now, fresh, message.media)
     return Taken(id=fresh, key=key, verdict=verdict, media=media)
 
@@ -93,10 +93,10 @@ def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Tran
     return None
 
 
-def _remember(now: datetime, key: str, inbox_id: InboxId, text_hash: str) -> Transaction[None]:
+def _remember(now: datetime, key: str, inbox_id: InboxId, said_hash: str) -> Transaction[None]:
     yield sql(
         "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES ($1, $2, $3, $4)",
-        *(key, inbox_id, text_hash, to_ms(now)),
+        *(key, inbox_id, said_hash, to_ms(now)),
     )
 
 

@@ -8,7 +8,7 @@ kept in the trail as evidence. While a probe of a hold is under way, no other is
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -82,6 +82,11 @@ def known(key: str) -> Transaction[MessageId | None]:
         return None
     rows = yield sql("SELECT message_id FROM outbox_key WHERE key = $1", key)
     return MessageId(rows[0]["message_id"]) if rows else None
+
+
+def forget_key(key: str) -> Transaction[None]:
+    """What this stanza was accepted as has failed, and its writer knows: written again, it is a new text."""
+    yield sql("DELETE FROM outbox_key WHERE key = $1", key)
 
 
 def accept(
@@ -276,6 +281,36 @@ def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]
         *(to_ms(queued_before), limit),
     )
     return tuple(_part(row, row["attempt"]) for row in rows)
+
+
+def of_others(providers: Collection[ProviderName], limit: int) -> Transaction[tuple[Part, ...]]:
+    """Waiting parts of accounts that are none of these: nobody is going to claim them."""
+    rows = yield sql("SELECT DISTINCT provider FROM outbox WHERE state IN ('queued', 'held')")
+    parts: list[Part] = []
+    for row in rows:
+        if row["provider"] not in providers:
+            found = yield sql(
+                "SELECT * FROM outbox WHERE provider = $1 AND state IN ('queued', 'held') ORDER BY id LIMIT $2",
+                *(row["provider"], limit),
+            )
+            parts.extend(_part(part, part["attempt"]) for part in found)
+    return tuple(parts)
+
+
+def pull_in(now: datetime, usual: timedelta, throttled: timedelta) -> Transaction[None]:
+    """After the clock was set back: nothing that waits, and no probe, is further off than the longest wait there is.
+
+    `throttled`: the longest that a carrier may ask for.
+    """
+    at, soon, late = to_ms(now), to_ms(now + usual), to_ms(now + throttled)
+    yield sql(
+        "UPDATE outbox SET due_at = $1 WHERE state IN ('queued', 'held')"
+        " AND (due_at > $3 OR (due_at > $2 AND reason <> 'throttled'))",
+        *(at, soon, late),
+    )
+    yield sql(
+        "UPDATE hold SET probe_at = $1 WHERE probe_at > $2 AND hold NOT IN ('lockdown', 'restore', 'pause')", at, late
+    )
 
 
 def waiting_untold(accepted_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:

@@ -215,8 +215,9 @@ class Component:
         if connection.is_up and not self._closing.is_set():
             await self._serve(stream, connection)
         if compat.hang_up(stream):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await connection.gone.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await connection.gone.wait()
 
     async def _serve(self, stream: ComponentXMPP, connection: _Connection) -> None:
         self._told, self._down_since = "", None

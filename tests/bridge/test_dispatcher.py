@@ -7,9 +7,10 @@ from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.core.errors import Deferred, Indeterminate, Reason
+from smsbridge.core.message import ProviderName
 from tests.fakes.provider import ScriptedProvider
 
-from .house import CARRIER, FRIEND, PATIENCE, PEER, THIRD, inbound
+from .house import ANN, CARRIER, FRIEND, OWN, PATIENCE, PEER, THIRD, inbound, with_line
 
 DOWN = Deferred(Reason.PROVIDER_DOWN, "down")
 BUSY = Deferred(Reason.THROTTLED, "busy")
@@ -256,3 +257,22 @@ async def test_texts_that_come_in_do_not_disturb_those_that_go_out(house):
         house.provider.open(PEER)
         await house.quiet()
     assert [kind for kind, *_ in await house.told()] == ["text", "receipt"]
+
+
+class TestLinesThatMoved:
+    async def test_what_waits_is_not_sent_from_a_number_that_is_somebody_elses_now(self, house):
+        await house.accept("mine", "and this")
+        house.rules = with_line(OWN, owners=(ANN,))
+        await house.dispatch()
+        assert house.provider.calls == []
+        assert await house.states() == ["failed", "failed"]
+        row, _ = await house.rows("SELECT reason, body FROM delivery WHERE kind = 'error'")
+        assert row["reason"] == "not_owner"
+        assert "is not yours any more" in row["body"]
+
+    async def test_nor_over_another_account_than_the_line_has_now(self, house):
+        await house.accept("hello")
+        house.rules = with_line(OWN, provider=ProviderName("other"))
+        await house.dispatch()
+        assert house.provider.calls == []
+        assert await house.states() == ["failed"]

@@ -1,6 +1,7 @@
 """What time does: a word after five minutes on hold, the end after a day, forgetting after a week."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from smsbridge.bridge import janitor
 from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Reason
+from smsbridge.core.line import Directory
+from smsbridge.core.message import ProviderName
+from smsbridge.store import outbox
 
 from . import house as houses
 from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, with_line
@@ -98,6 +102,38 @@ class TestExpiry:
         await house.janitor.expire()
         assert await house.states() == ["expired"] * 5
         assert len(await house.told("error")) == 5
+
+
+class TestAccountsThatAreGone:
+    async def test_what_nobody_will_ever_claim_is_given_up_at_once_and_told(self, house):
+        await house.accept("hello")
+        renamed = tuple(replace(line, provider=ProviderName("renamed")) for line in house.rules.directory)
+        house.rules = replace(house.rules, directory=Directory(renamed))
+        await house.janitor.expire()
+        assert await house.states() == ["expired"]
+        (row,) = await house.rows("SELECT reason, body FROM delivery WHERE kind = 'error'")
+        assert row["reason"] == "line_fault"
+        assert "is not configured any more" in row["body"]
+
+
+class TestClock:
+    async def test_a_clock_that_is_set_back_makes_nothing_wait_for_longer_than_usual(self, house, ticks):
+        house.provider.script(PEER, DOWN)
+        await house.accept("hello")
+        await house.dispatch()
+        ticks.advance(-timedelta(hours=1))
+        await house.store.run(outbox.pull_in, house.desk.now(), janitor.USUAL, janitor.THROTTLED)
+        await house.dispatch()
+        assert await house.states() == ["sent"]
+
+    async def test_a_wait_that_a_carrier_asked_for_is_kept(self, house):
+        wait = timedelta(hours=5)
+        house.provider.script(PEER, Deferred(Reason.THROTTLED, "http_429", after=wait))
+        await house.accept("hello")
+        await house.dispatch()
+        await house.store.run(outbox.pull_in, house.desk.now(), janitor.USUAL, janitor.THROTTLED)
+        await house.dispatch()
+        assert await house.states() == ["queued"]
 
 
 class TestWaiting:

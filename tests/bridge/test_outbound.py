@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from smsbridge.bridge.outbound import MAX_PARTS, plan
-from smsbridge.core.errors import Reason, Refused, Rejected, StoreUnavailable
+from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media
 from smsbridge.core.segments import Limit, LimitUnit
@@ -126,14 +126,31 @@ class TestRepeats:
         assert (again.stanza_id, again.xml, again.about) == (first.stanza_id, first.stanza_id.encode(), "s1")
         assert len(house.provider.calls) == 1
 
-    async def test_its_error_is_told_again_as_it_was(self, house):
+    async def test_a_text_that_failed_whole_may_be_sent_again_under_the_same_id(self, house):
         house.provider.script(PEER, Rejected(Reason.INVALID_DESTINATION, "invalid_dst"))
         await house.outbound.accept(outbound("hello"))
         await house.dispatch()
         (first,) = await house.hand_all()
+        assert first.reason == "invalid_destination"
         await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
         (again,) = await house.hand_all()
-        assert (again.stanza_id, again.reason) == (first.stanza_id, "invalid_destination")
+        assert again.kind == "receipt"
+        assert len(house.provider.calls) == 2
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        assert len(house.provider.calls) == 2
+
+    async def test_a_text_of_unknown_fate_is_not_sent_again_by_a_repeat_of_its_stanza(self, house):
+        house.provider.script(PEER, Indeterminate("timeout"))
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        await house.reconciler.look()
+        (doubt,) = await house.hand_all()
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        (again,) = await house.hand_all()
+        assert (again.stanza_id, again.reason) == (doubt.stanza_id, "unsure")
         assert len(house.provider.calls) == 1
 
     async def test_a_repeat_after_the_line_was_lost_is_still_answered_as_the_first(self, house):

@@ -134,7 +134,7 @@ class TestErrors:
         await house.dispatch()
         assert await house.states() == ["failed", "cancelled", "cancelled", "sent"]
 
-    @pytest.mark.parametrize(("waited", "is_late"), [(timedelta(seconds=60), False), (timedelta(seconds=61), True)])
+    @pytest.mark.parametrize(("waited", "is_late"), [(timedelta(seconds=15), False), (timedelta(seconds=16), True)])
     async def test_a_late_failure_is_also_a_line_of_chat(self, house, ticks, waited, is_late):
         house.provider.script(PEER, NO)
         await house.outbound.accept(outbound())

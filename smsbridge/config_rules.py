@@ -1,0 +1,47 @@
+"""What the bridge is told of the configuration: who owns which line, and what may be texted."""
+
+from collections.abc import Mapping
+
+from smsbridge.config_schema import Config, LineSettings
+from smsbridge.config_yaml import Problem
+from smsbridge.core.address import Did
+from smsbridge.core.gate import Policy
+from smsbridge.core.line import Directory, Line, Receipts
+from smsbridge.core.message import ProviderName
+from smsbridge.providers.contract import Capabilities
+
+
+def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities]) -> Directory:
+    """Who owns which line. `capabilities` of every provider that is configured."""
+    owners: dict[Did, list[str]] = {}
+    for owner, dids in config.jids.items():
+        for did in dids:
+            owners.setdefault(did, []).append(owner)
+    lines = []
+    for did, of_line in owners.items():
+        provider = config.provider_of(did)
+        settings, able = config.lines.get(did, LineSettings()), capabilities[provider]
+        line = Line(
+            did=did,
+            provider=provider,
+            owners=tuple(of_line),
+            # a carrier that reports nothing would never let the tick come
+            receipts=settings.receipts if able.delivery_reports else Receipts.ACCEPTED,
+            can_mms=settings.mms and bool(able.mms_text),
+            can_text_shortcodes=able.shortcodes,
+        )
+        lines.append(line)
+    return Directory(lines, {owner: dids[0] for owner, dids in config.jids.items() if dids})
+
+
+def policy(config: Config) -> Policy:
+    """What the send gate needs to know."""
+    return Policy(regions=frozenset(config.destinations))
+
+
+def advice(config: Config) -> tuple[Problem, ...]:
+    """What is allowed, and will be regretted."""
+    if config.admins:
+        return ()
+    words = "there are no admins: nobody is told of texts that reach no owner, or of faults of an account"
+    return (Problem(line=None, words=words, is_warning=True),)

@@ -1,4 +1,4 @@
-"""Parts awaiting a carrier. Every change of state goes through `move`, which asks the table in `core.state`.
+"""Parts awaiting a carrier. Their states change by the table in `core.state`: in `move`, `claim` and `holds.lift`.
 
 `sending` is committed, with the attempt's fingerprint, before the first byte leaves. A claim takes the oldest
 live part of a conversation and no other, so parts leave strictly one after another; the partial unique index

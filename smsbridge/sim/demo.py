@@ -53,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
 
 async def _demo(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal must leave nothing behind
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _say("", "setting up: a carrier in a box, a throw-away Prosody, the bridge between them …")
     config = StageConfig(

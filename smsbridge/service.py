@@ -9,7 +9,7 @@ import fcntl
 import os
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +29,7 @@ from smsbridge.bridge.reconciler import Reconciler
 from smsbridge.clock import Clock, system_clock, to_ms
 from smsbridge.config import Config
 from smsbridge.config_rules import directory, policy
+from smsbridge.core.address import Did
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Event, Log
@@ -168,7 +169,10 @@ async def _run(
             group.create_task(Janitor(desk).run()),
             group.create_task(_renew(desk, lease, Path(config.store.path))),
             group.create_task(_feed_watchdog()),
-            *(group.create_task(_check(provider, pacers[name])) for name, provider in providers.items()),
+            *(
+                group.create_task(_check(provider, pacers[name], _dids_over(name, book)))
+                for name, provider in providers.items()
+            ),
         ]
         _log.info(Event.SERVICE_STARTED, public_port=web.public_port, internal_port=web.internal_port)
         on_start(Service(book=book, metrics=desk.metrics, web=web, component=component, dispatchers=dispatchers))
@@ -347,13 +351,17 @@ async def _feed_watchdog() -> None:
         await asyncio.sleep(seconds)
 
 
-async def _check(provider: Provider, pacer: Pacer) -> None:
+def _dids_over(name: ProviderName, book: RulesBook) -> tuple[Did, ...]:
+    return tuple(line.did for line in book.rules().directory if line.provider == name)
+
+
+async def _check(provider: Provider, pacer: Pacer, dids: Collection[Did]) -> None:
     """Tell the operator at start what would otherwise be found out with the first text."""
     if not isinstance(provider, Checked):
         return
     async with pacer.slot():
         try:
-            findings = await provider.check()
+            findings = await provider.check(dids)
         except Exception as error:  # noqa: BLE001  # a bug in a check must not end what works
             _log.crash(Event.PROVIDER_CHECK_FAILED, error, provider=provider.name)
             return

@@ -4,7 +4,7 @@ A provider translates and does nothing else: no retry, no sleep, no store, no me
 the entry-point group `smsbridge.providers`, whose objects are `ProviderKind`s.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import aiohttp
 from pydantic import BaseModel
 
+from smsbridge.core.address import Did
 from smsbridge.core.message import Event, Part, ProviderMessageId, ProviderName
 from smsbridge.core.segments import Limit
 
@@ -125,7 +126,9 @@ class Finding:
 class Checked(Protocol):
     """A carrier whose credentials can be tried without sending."""
 
-    async def check(self) -> Sequence[Finding]: ...
+    async def check(self, dids: Collection[Did]) -> Sequence[Finding]:
+        """`dids`: those that the configuration sends over this account."""
+        ...
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 
+from smsbridge.core.address import Did
 from smsbridge.core.message import ProviderName
 from smsbridge.providers.voipms import KIND
 from smsbridge.providers.voipms.api import API_URL, Settings
@@ -15,7 +16,7 @@ DID = {"did": "5551230001", "sms_available": 1, "sms_enabled": "1", "smpp_pass":
 DIDS = {"status": "success", "dids": [DID]}
 
 
-async def findings(session, *answers) -> list[tuple[bool, str]]:
+async def findings(session, *answers, dids=()) -> list[tuple[bool, str]]:
     section = Settings(username="john@example.com", password="correct horse", query_keys=["callback-key"])
     carrier = KIND.build(ProviderName("voipms"), section, session)
     with aioresponses() as wire:
@@ -24,12 +25,20 @@ async def findings(session, *answers) -> list[tuple[bool, str]]:
                 wire.post(API_URL, exception=answer)
             else:
                 wire.post(API_URL, payload=answer, response_class=Answered)
-        found = [(finding.is_good, finding.words) for finding in await carrier.check()]
+        found = [(finding.is_good, finding.words) for finding in await carrier.check(dids)]
         assert sum(map(len, wire.requests.values())) == len(answers)
     told = str(found)
     for secret in ("hush", "horse", "callback-key", "5551230001"):
         assert secret not in told
     return found
+
+
+async def test_a_number_of_ours_that_the_account_does_not_have_is_bad(session):
+    ours = [Did("+15551230001"), Did("+15551230009")]
+    found = await findings(session, LOGIN, BALANCE, DIDS, dids=ours)
+    assert found[3:] == [
+        (False, "the number …09 of the configuration is not in this account: look for a slip of the pen")
+    ]
 
 
 async def test_an_account_in_order_has_good_findings_only(session):

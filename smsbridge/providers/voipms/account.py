@@ -7,11 +7,11 @@ are read, and nothing of an answer is kept.
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from smsbridge.core.address import mask
+from smsbridge.core.address import Did, mask
 from smsbridge.core.errors import Outcome
 from smsbridge.providers.contract import Finding
 from smsbridge.providers.voipms.api import Api
@@ -30,7 +30,7 @@ _ADVICE: Final = {
 }
 
 
-async def examine(api: Api) -> tuple[Finding, ...]:
+async def examine(api: Api, dids: Collection[Did]) -> tuple[Finding, ...]:
     """What is right and what is wrong, in the operator's words; stops where nothing more can be learned."""
     try:
         address = await api.ask("getIP")
@@ -42,7 +42,7 @@ async def examine(api: Api) -> tuple[Finding, ...]:
         if balance.get("status") == "ip_not_enabled":
             return (*findings, _bad(f"enter {shown} as an allowed address in {PORTAL}"))
         findings.append(_of_balance(balance))
-        findings.extend(_of_dids(await api.ask("getDIDsInfo")))
+        findings.extend(_of_dids(await api.ask("getDIDsInfo"), dids))
     except Outcome as outcome:
         return (_bad(f"VoIP.ms gave no answer that can be used ({outcome.code}): {_why(outcome.code)}"),)
     return tuple(findings)
@@ -93,7 +93,7 @@ def _of_balance(answer: dict[str, object]) -> Finding:
     return _good(f"the balance is {amount:.2f} USD")
 
 
-def _of_dids(answer: dict[str, object]) -> Iterator[Finding]:
+def _of_dids(answer: dict[str, object], ours: Collection[Did]) -> Iterator[Finding]:
     if answer.get("status") == "no_did":
         yield _bad("the account has no numbers")
         return
@@ -103,6 +103,12 @@ def _of_dids(answer: dict[str, object]) -> Iterator[Finding]:
     rows = answer.get("dids")
     dids = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
     yield _good(f"the account has {len(dids)} number{'' if len(dids) == 1 else 's'}")
+    there = {_digits(row)[-10:] for row in dids}
+    for did in ours:
+        if did[-10:] not in there:
+            yield _bad(
+                f"the number {mask(did)} of the configuration is not in this account: look for a slip of the pen"
+            )
     for row in dids:
         # a flag that is missing says nothing: the carrier left sms_available out for some months
         if str(row.get("sms_available", "")).lower() in _OFF:
@@ -112,4 +118,8 @@ def _of_dids(answer: dict[str, object]) -> Iterator[Finding]:
 
 
 def _masked(row: dict[object, object]) -> str:
-    return mask(re.sub(r"\D", "", str(row.get("did", ""))))
+    return mask(_digits(row))
+
+
+def _digits(row: dict[object, object]) -> str:
+    return re.sub(r"\D", "", str(row.get("did", "")))

@@ -5,11 +5,12 @@ three media by URL (the carrier fetches them itself) and one recipient; with med
 Nothing makes a send idempotent: the same call twice is two texts. Numbers go out with ten digits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import aiohttp
 
+from smsbridge.core.address import Did
 from smsbridge.core.errors import Indeterminate, Reason, Rejected
 from smsbridge.core.message import Kind, Part, ProviderMessageId, ProviderName
 from smsbridge.core.segments import Limit, LimitUnit
@@ -84,9 +85,9 @@ class VoipMs:
         """The callback is repeated every 30 minutes until it reads exactly this; the webhook takes it as well."""
         return Answer(status=200, content_type="text/plain", body=b"ok")
 
-    async def check(self) -> Sequence[Finding]:
-        """The login, the allow-list, the balance and the numbers."""
-        return await account.examine(self._api)
+    async def check(self, dids: Collection[Did]) -> Sequence[Finding]:
+        """The login, the allow-list, the balance and the numbers, ours among them."""
+        return await account.examine(self._api, dids)
 
 
 def build(name: ProviderName, settings: Settings, session: aiohttp.ClientSession) -> Provider:

@@ -284,7 +284,8 @@ class Component:
         if fault:
             _log.error(Event.STREAM_REFUSED, condition=reason, look_at=fault)
         else:
-            _log.warning(Event.STREAM_LOST, why=reason, seconds=round(connection.lived, 1))
+            server = f"{self._settings.host}:{self._settings.port}"
+            _log.warning(Event.STREAM_LOST, why=reason, server=server, seconds=round(connection.lived, 1))
         return delay
 
     def _listen(self, stream: ComponentXMPP) -> None:

@@ -32,12 +32,13 @@ format: $(READY) ## put the source in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What the hashes pin: change pyproject.toml, then this, then look at the difference.
+# What the hashes pin: change pyproject.toml, then this, then look at the difference. Lines that begin with -- are this
+# machine's own addresses, and stay here.
+COMPILE := pip-compile -q --generate-hashes --no-header --allow-unsafe --strip-extras
 lock: ## pin the dependencies anew, with hashes and without addresses (needs pip-tools)
-	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
-	  --allow-unsafe --strip-extras -o requirements.lock pyproject.toml
-	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
-	  --allow-unsafe --strip-extras --extra dev -c requirements.lock -o tests/requirements.lock pyproject.toml
+	$(COMPILE) -o requirements.lock pyproject.toml
+	$(COMPILE) --extra dev -c requirements.lock -o tests/requirements.lock pyproject.toml
+	sed -i -e '/^--/d' -e '/./,$$!d' requirements.lock tests/requirements.lock
 
 $(READY): requirements.lock tests/requirements.lock pyproject.toml contrib/dev/setup.sh
 	sh contrib/dev/setup.sh

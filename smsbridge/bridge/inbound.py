@@ -23,7 +23,7 @@ from smsbridge.core.message import (
     ReportState,
 )
 from smsbridge.core.state import PartEvent
-from smsbridge.core.text import join_surrogates
+from smsbridge.core.text import close_bidi, join_surrogates
 from smsbridge.log import Event as Logged
 from smsbridge.log import Log
 from smsbridge.store import bindings, deliveries, inbox, media, outbox
@@ -126,7 +126,7 @@ class Inbound:
             return
         body = (
             f"A text from {message.label or message.peer} came for {message.did}, which no line of the configuration"
-            f" has over {message.provider}. It reads:\n{message.text}"
+            f" has over {message.provider}. It reads:\n{close_bidi(message.text)}"
         )
         names = urls if taken.verdict is Verdict.REPEATED else ()
         yield from telling.tell_admins(self._desk, "\n".join((body, *urls)), taken.key, *names)

@@ -79,7 +79,6 @@ PART: dict[tuple[PartState, PartEvent], PartState] = {
 }
 LIVE = frozenset({P.QUEUED, P.HELD, P.SENDING, P.UNKNOWN})
 BLOCKING = frozenset({P.SENDING, P.UNKNOWN})
-DONE = frozenset({P.SENT, P.DELIVERED, P.FAILED, P.CANCELLED, P.EXPIRED})
 
 
 class DeliveryState(StrEnum):

@@ -218,12 +218,6 @@ def part_with(provider: ProviderName, kind: Kind, provider_id: ProviderMessageId
     return PartId(rows[0]["id"]) if rows else None
 
 
-def message_by_id(message_id: MessageId) -> Transaction[StoredMessage]:
-    """A message that is known to be there."""
-    rows = yield sql("SELECT * FROM message WHERE id = $1", message_id)
-    return _message(rows[0])
-
-
 def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
     """All parts of a message, in order."""
     rows = yield sql(

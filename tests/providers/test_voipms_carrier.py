@@ -9,7 +9,7 @@ import pytest
 
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected
-from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderName
+from smsbridge.core.message import Kind, Media, ProviderName
 from smsbridge.providers.contract import Callback
 from smsbridge.providers.voipms import KIND
 from smsbridge.providers.voipms.api import Settings
@@ -19,20 +19,11 @@ from smsbridge.sim.faults import Fault, FaultPlan, Moment
 from smsbridge.sim.ledger import Attachment
 from smsbridge.sim.push import callback_url, webhook_body
 
+from .parts import part
+
 TEXT = "  See you\r\nat 9 🙂 & 100% – ok?\n"
 TEMPLATE = "https://sms.example.com/hook/voipms?key=k&to={TO}&from={FROM}&message={MESSAGE}&id={ID}&date={TIMESTAMP}&media={MEDIA}"
-PART = Part(
-    id=PartId("part"),
-    message_id=MessageId("message"),
-    provider=ProviderName("voipms"),
-    did=Did("+15551230001"),
-    peer=Peer("+15559870002"),
-    kind=Kind.SMS,
-    n=1,
-    of=1,
-    text=TEXT,
-    attempt=1,
-)
+PART = part(TEXT)
 
 
 @pytest.fixture

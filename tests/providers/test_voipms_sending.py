@@ -11,29 +11,20 @@ import pytest
 from aioresponses import aioresponses
 from yarl import URL
 
-from smsbridge.core.address import Did, Peer
+from smsbridge.core.address import Peer
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected
-from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderName
+from smsbridge.core.message import Kind, Media, Part, ProviderName
 from smsbridge.providers.contract import Checked, Sends, Webhooked
 from smsbridge.providers.voipms import KIND
 from smsbridge.providers.voipms.api import API_URL, Settings
 from smsbridge.providers.voipms.statuses import STATUSES
 from tests.fakes.aio import Answered
 
+from .parts import part
+
 PASSWORD = "correct horse"
 TEXT = "  See you\r\nat 9 🙂 & bring 100% — ok?\n"
-PART = Part(
-    id=PartId("part"),
-    message_id=MessageId("message"),
-    provider=ProviderName("voipms"),
-    did=Did("+15551230001"),
-    peer=Peer("+15559870002"),
-    kind=Kind.SMS,
-    n=1,
-    of=1,
-    text=TEXT,
-    attempt=1,
-)
+PART = part(TEXT)
 PICTURES = tuple(Media(url=f"https://sms.example.com/media/{n}.jpg") for n in range(1, 5))
 MMS = replace(PART, kind=Kind.MMS, media=PICTURES[:2])
 

@@ -17,7 +17,8 @@ from smsbridge.config import ConfigError, Loaded, describe, load
 from smsbridge.config_rules import advice
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.log import Event, Log
-from smsbridge.service import AlreadyRunning, NotReloadable, RulesBook, Service, discover_kinds, serve
+from smsbridge.service import NotReloadable, RulesBook, Service, discover_kinds, serve
+from smsbridge.tenure import AlreadyRunning
 from smsbridge.web.app import CannotListen
 
 OK, FAILED, WRONG = 0, 1, 2

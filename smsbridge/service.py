@@ -5,14 +5,11 @@ in a buffer; then the callbacks; the calls in flight are finished and settled; t
 """
 
 import asyncio
-import fcntl
-import os
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
@@ -26,7 +23,7 @@ from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.progress import Progress
 from smsbridge.bridge.reconciler import Reconciler
-from smsbridge.clock import Clock, system_clock, to_ms
+from smsbridge.clock import system_clock, to_ms
 from smsbridge.config import Config
 from smsbridge.config_rules import directory, policy
 from smsbridge.core.address import Did
@@ -38,11 +35,9 @@ from smsbridge.notify import notify, watchdog_seconds
 from smsbridge.providers.contract import ENTRY_POINTS, Capabilities, Checked, Provider, ProviderKind, Sends
 from smsbridge.providers.http import open_session
 from smsbridge.store import deliveries, leases
-from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
 from smsbridge.store.leases import Lease
-from smsbridge.store.migrations import migrate
-from smsbridge.store.sqlite import SqliteDatabase
+from smsbridge.tenure import keep_lease, open_store, renew, take_lease
 from smsbridge.web.app import Web, WebSettings
 from smsbridge.web.health import Readiness, judge_readiness
 from smsbridge.xmpp.component import Component, StreamSettings
@@ -50,14 +45,7 @@ from smsbridge.xmpp.errors import ERRORS
 from smsbridge.xmpp.handlers import Handlers
 from smsbridge.xmpp.stanzas import render
 
-LEASE_SPAN = timedelta(seconds=60)
-RENEW_SECONDS = 20.0
-
 _log = Log("service")
-
-
-class AlreadyRunning(Exception):
-    """Another smsbridge has this database."""
 
 
 class NotReloadable(Exception):
@@ -114,7 +102,7 @@ async def serve(
     """Run until `stop` is set, then drain. Raises `AlreadyRunning`, `StoreUnavailable` or `CannotListen`."""
     metrics, clock = Metrics(), system_clock()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_open_store(config, metrics))
+        database = await stack.enter_async_context(open_store(Path(config.store.path), metrics))
         ids = Ids(lambda: to_ms(clock.now()))
         ids.start_after(await database.run(deliveries.newest_id))
         session = await stack.enter_async_context(open_session())
@@ -123,7 +111,7 @@ async def serve(
             for account in config.providers.values()
         }
         holder = f"{config.xmpp.jid}/{uuid.uuid4().hex}"
-        lease = await _take_lease(database, clock, config.xmpp.jid, holder)
+        lease = await take_lease(database, clock, config.xmpp.jid, holder)
         bells = _Bells(stream=Bell(), reconciler=Bell(), senders={name: Bell() for name in providers})
         book = RulesBook(config, {name: provider.capabilities for name, provider in providers.items()})
         desk = Desk(
@@ -167,7 +155,7 @@ async def _run(
         others = [
             group.create_task(Reconciler(desk, bells.reconciler).run()),
             group.create_task(Janitor(desk).run()),
-            group.create_task(_renew(desk, lease, Path(config.store.path))),
+            group.create_task(keep_lease(desk, lease, Path(config.store.path))),
             group.create_task(_feed_watchdog()),
             *(
                 group.create_task(_check(provider, pacers[name], _dids_over(name, book)))
@@ -249,7 +237,7 @@ def _build_web(
 
     async def readiness() -> Readiness:
         try:
-            backlog = await progress.backlog() if await _renewed(desk, lease) else None
+            backlog = await progress.backlog() if await renew(desk, lease) else None
         except StoreUnavailable:
             backlog = None
         return judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), down_since=component.down_since)
@@ -267,80 +255,6 @@ def _build_web(
         metrics=desk.metrics,
         clock=desk.clock,
     )
-
-
-@asynccontextmanager
-async def _open_store(config: Config, metrics: Metrics) -> AsyncIterator[Database]:
-    """The database file, locked for this process, of the newest schema."""
-    path = Path(config.store.path)
-    lock = _lock(path)
-    try:
-        database = await SqliteDatabase.open(path, metrics.commit_seconds.observe)
-        try:
-            version = await migrate(database)
-            _log.info(Event.STORE_OPENED, schema=version, path=str(path))
-            yield database
-        finally:
-            await database.close()
-    finally:
-        os.close(lock)
-
-
-def _lock(path: Path) -> int:
-    """A lock that dies with the process: two bridges on one file would fight over every part."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write beside the database: {error.strerror}: {path.parent}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise AlreadyRunning(f"another smsbridge has {path} open") from error
-    return lock
-
-
-async def _take_lease(database: Database, clock: Clock, name: str, holder: str) -> Lease:
-    # The lock on the file has proved that nobody else is alive, so a dead holder's lease need not run out.
-    lease = await database.run(leases.take, clock.now(), name, holder, LEASE_SPAN, by_force=True)
-    if lease is None:
-        raise AlreadyRunning(f"another smsbridge speaks for {name}")
-    return lease
-
-
-async def _renew(desk: Desk, lease: Lease, path: Path) -> None:
-    """Raises `AlreadyRunning` when somebody else has the lease: then nothing more may be sent from here, at once.
-
-    Likewise `StoreUnavailable` when the database is no longer the file at its path: what is accepted would be gone.
-    """
-    opened = _identity(path)
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        if _identity(path) != opened:
-            raise StoreUnavailable(f"the database was moved away or replaced: {path}")
-        try:
-            held = await _renewed(desk, lease)
-        except StoreUnavailable as error:
-            _log.error(Event.STORE_FAILED, error=str(error))
-            continue
-        if not held:
-            _log.error(Event.LEASE_LOST)
-            raise AlreadyRunning(f"another smsbridge speaks for {lease.name} now")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-async def _renewed(desk: Desk, lease: Lease) -> bool:
-    """Whether the lease is still ours; its renewal is a commit, so this also tells whether the store can write."""
-    held = await desk.database.run(leases.take, desk.now(), lease.name, lease.holder, LEASE_SPAN)
-    return held is not None and held.epoch == lease.epoch
 
 
 async def _feed_watchdog() -> None:

@@ -3,13 +3,14 @@
 # service; where apt or the rights for it are missing, says what to install.
 set -eu
 
-PACKAGES="prosody prosody-modules lua-dbi-sqlite3 python3-venv ca-certificates"
+PACKAGES="prosody prosody-modules lua-dbi-sqlite3 ejabberd erlang-p1-sqlite3 sqlite3 postgresql nginx-light caddy
+systemd python3-venv ca-certificates"
 
 missing() {
   command -v prosody >/dev/null 2>&1 || return 0
   "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || return 0
   command -v dpkg-query >/dev/null 2>&1 || return 1 # not Debian: prosody is there, trust it
-  for package in prosody-modules lua-dbi-sqlite3 ca-certificates; do
+  for package in $PACKAGES; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || return 0
   done
   return 1

@@ -3,6 +3,7 @@
 No secret, no message text and no full phone number is ever a value: numbers go through `core.address.mask`.
 """
 
+import functools
 import logging
 import sys
 from enum import StrEnum
@@ -23,6 +24,8 @@ class Event(StrEnum):
     CONFIG_RELOADED = "config_reloaded"
     CONFIG_REFUSED = "config_refused"
     CONFIG_WARNED = "config_warned"
+    PROGRESS_LOST = "progress_lost"
+    PROGRESS_REGAINED = "progress_regained"
     STORE_OPENED = "store_opened"
     STORE_FAILED = "store_failed"
     LEASE_LOST = "lease_lost"
@@ -33,6 +36,7 @@ class Event(StrEnum):
     STREAM_REFUSED = "stream_refused"
     FENCE_TIMED_OUT = "fence_timed_out"
     FENCE_FELL_BACK = "fence_fell_back"
+    DELIVERIES_DOUBTED = "deliveries_doubted"
     DELIVERY_QUARANTINED = "delivery_quarantined"
     DELIVERY_BOUNCED = "delivery_bounced"
     STANZA_IGNORED = "stanza_ignored"
@@ -46,6 +50,7 @@ class Event(StrEnum):
     MESSAGE_UNROUTED = "message_unrouted"
     REPORT_UNMATCHED = "report_unmatched"
     CALLBACK_REFUSED = "callback_refused"
+    CALLBACKS_REFUSED = "callbacks_refused"
     CALLBACK_FAILED = "callback_failed"
     PART_SENT = "part_sent"
     PART_DEFERRED = "part_deferred"
@@ -61,7 +66,10 @@ class Event(StrEnum):
 
 
 def configure(style: Format, level: int = logging.INFO) -> None:
-    """Send everything to stderr, as JSON lines or for human eyes; libraries speak from WARNING on."""
+    """Send everything to stderr, as JSON lines or for human eyes; libraries speak from WARNING on.
+
+    It may be called again: every `Log` follows.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -81,6 +89,7 @@ def configure(style: Format, level: int = logging.INFO) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _logger_of.cache_clear()  # the old ones have kept the old way
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     )
@@ -89,20 +98,26 @@ def configure(style: Format, level: int = logging.INFO) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
+@functools.cache
+def _logger_of(room: str) -> structlog.typing.FilteringBoundLogger:
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=room)
+    return logger
+
+
 class Log:
     """A logger that takes events of the list only."""
 
     def __init__(self, room: str) -> None:
-        self._logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=room)
+        self._room = room
 
     def info(self, event: Event, **values: object) -> None:
-        self._logger.info(event.value, **values)
+        _logger_of(self._room).info(event.value, **values)
 
     def warning(self, event: Event, **values: object) -> None:
-        self._logger.warning(event.value, **values)
+        _logger_of(self._room).warning(event.value, **values)
 
     def error(self, event: Event, **values: object) -> None:
-        self._logger.error(event.value, **values)
+        _logger_of(self._room).error(event.value, **values)
 
     def crash(self, event: Event, error: BaseException, **values: object) -> None:
         """An exception that is our bug: its type and where it was raised, never its text (it may quote a body)."""
@@ -110,4 +125,4 @@ class Log:
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}" if frame else ""
-        self._logger.error(event.value, error=type(error).__name__, where=where, **values)
+        _logger_of(self._room).error(event.value, error=type(error).__name__, where=where, **values)

@@ -16,11 +16,13 @@ class Metrics:
         self.inbound_conflicted = self._counter("inbound_conflicted", "Known ids with another text", "provider")
         self.inbound_unrouted = self._counter("inbound_unrouted", "Inbound messages to no line of ours", "provider")
         self.callbacks = self._counter("callbacks", "Callbacks by HTTP status", "provider", "status")
+        self.connections_ended = self._counter("connections_ended", "Carriers' connections that we ended", "why")
         self.outbound_accepted = self._counter("outbound_accepted", "Texts accepted from owners")
         self.outbound_refused = self._counter("outbound_refused", "Texts refused", "reason")
         self.outbound_repeated = self._counter("outbound_repeated", "Stanzas that a client repeated")
         self.part_outcomes = self._counter("part_outcomes", "What became of send attempts", "provider", "outcome")
         self.deliveries = self._counter("deliveries", "Stanzas by how their hand-over ended", "kind", "state")
+        self.deliveries_doubted = self._counter("deliveries_doubted", "Stanzas handed again after a server's death")
         self.streams_opened = self._counter("streams_opened", "XMPP component streams opened")
         self.holds = Gauge(
             "smsbridge_holds", "Accounts and lines on hold", ["provider", "hold"], registry=self.registry
@@ -30,6 +32,9 @@ class Metrics:
             "smsbridge_oldest_waiting_seconds", "Age of the oldest waiting row", ["table"], registry=self.registry
         )
         self.stream_up = Gauge("smsbridge_stream_up", "1 while the component stream is open", registry=self.registry)
+        self.loops_late = Gauge(
+            "smsbridge_loops_late", "Loops that have not turned when they should", registry=self.registry
+        )
         self.send_seconds = Histogram(
             "smsbridge_send_seconds", "Calls to send a part", ["provider"], registry=self.registry, buckets=SECONDS
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from smsbridge.bridge import telling
 from smsbridge.bridge.bell import Bell
@@ -51,6 +52,24 @@ class HandOver:
         kinds = await self._desk.database.run(deliveries.hand, self._desk.ids, self._desk.now(), ids)
         for kind in kinds:
             self._desk.metrics.deliveries.labels(kind, DeliveryState.HANDED).inc()
+
+    async def prove(self, ids: Sequence[DeliveryId], before: datetime) -> None:
+        """These are safe from the server's death, and so is all that was handed before an instant."""
+        await self._desk.database.run(self._prove, ids, before)
+
+    def _prove(self, ids: Sequence[DeliveryId], before: datetime) -> Transaction[None]:
+        now = self._desk.now()
+        yield from deliveries.prove(now, ids)
+        yield from deliveries.prove_before(now, self._desk.domain, before)
+
+    async def doubt(self, until: datetime) -> int:
+        """The server has died since it was handed them: what it had until then, and nobody proved, is claimed again."""
+        desk = self._desk
+        count = await desk.database.run(deliveries.doubt, desk.ids, desk.now(), desk.domain, until)
+        if count:
+            _log.warning(Event.DELIVERIES_DOUBTED, count=count)
+            desk.metrics.deliveries_doubted.inc(count)
+        return count
 
     async def quarantine(self, delivery_id: DeliveryId, why: str) -> None:
         """Set aside what cannot be handed; whom it was for is told, and so are the admins."""

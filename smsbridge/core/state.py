@@ -99,6 +99,7 @@ DELIVERY: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
         (D.HANDING, D.BOUNCED),
         (D.HANDED, D.BOUNCED),
         (D.HANDED, D.WAITING),  # the answer to a repeated stanza is told again
+        (D.HANDED, D.HANDING),  # the server died before it was proved to have kept it
     }
 )
 

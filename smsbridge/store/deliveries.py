@@ -1,5 +1,8 @@
 """Stanzas to JIDs: `waiting ─▶ handing (bytes fixed) ─▶ handed | quarantined | bounced`.
 
+`handed` is what the server has handled; `proved_at` is when it was certain that its death could not lose it any more.
+A server that dies in between gets it again: `handed ─▶ handing`.
+
 A delivery is written in the transaction of what caused it, so a kill between settling and telling loses neither
 a tick nor an error. Bytes that were fixed once are sent again unchanged, with the same id.
 """
@@ -77,14 +80,45 @@ def hand(ids: Ids, now: datetime, delivery_ids: Collection[DeliveryId]) -> Trans
     kinds = []
     for delivery_id in delivery_ids:
         rows = yield sql(
-            "UPDATE delivery SET state = 'handed', handed_at = $2 WHERE id = $1 AND state = 'handing'"
-            " RETURNING kind, attempt",
+            "UPDATE delivery SET state = 'handed', handed_at = $2, proved_at = NULL"
+            " WHERE id = $1 AND state = 'handing' RETURNING kind, attempt",
             *(delivery_id, to_ms(now)),
         )
         for row in rows:
             kinds.append(DeliveryKind(row["kind"]))
             yield from _note(ids, now, delivery_id, DeliveryState.HANDED, "xmpp", attempt=row["attempt"])
     return tuple(kinds)
+
+
+def prove(now: datetime, delivery_ids: Collection[DeliveryId]) -> Transaction[None]:
+    """The server's death could not lose these any more."""
+    for delivery_id in delivery_ids:
+        yield sql(
+            "UPDATE delivery SET proved_at = $2 WHERE id = $1 AND state = 'handed' AND proved_at IS NULL",
+            *(delivery_id, to_ms(now)),
+        )
+
+
+def prove_before(now: datetime, domain: str, before: datetime) -> Transaction[None]:
+    """Nor those that were handed before an instant, to a server that has lived since."""
+    yield sql(
+        "UPDATE delivery SET proved_at = $3 WHERE domain = $1 AND state = 'handed' AND proved_at IS NULL"
+        " AND handed_at < $2",
+        *(domain, to_ms(before), to_ms(now)),
+    )
+
+
+def doubt(ids: Ids, now: datetime, domain: str, until: datetime) -> Transaction[int]:
+    """The server that was handed these has died, up to an instant: what was not proved is to be handed again."""
+    rows = yield sql(
+        "UPDATE delivery SET state = 'handing' WHERE domain = $1 AND state = 'handed' AND proved_at IS NULL"
+        " AND handed_at <= $2 RETURNING id, attempt",
+        *(domain, to_ms(until)),
+    )
+    for row in rows:
+        step = _note(ids, now, row["id"], DeliveryState.HANDING, "xmpp", attempt=row["attempt"], code="server_died")
+        yield from step
+    return len(rows)
 
 
 def quarantine(

@@ -29,8 +29,11 @@ from smsbridge.core.pacing import CONFIG_FAULT_BACKOFF, RECONNECT_BACKOFF
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.xmpp import compat
+from smsbridge.xmpp.asking import Asking, uptime
+from smsbridge.xmpp.clients import ping_client, sight_of
 from smsbridge.xmpp.fence import Fence
 from smsbridge.xmpp.handing import Handing
+from smsbridge.xmpp.proving import Proving
 from smsbridge.xmpp.suspicion import death_of
 
 STEADY_SECONDS: Final = 5.0  # a session that lived so long ends the back-off
@@ -117,12 +120,21 @@ class Component:
             seconds=settings.fence_seconds,
             idle=settings.idle_seconds,
         )
+        self._asking = Asking(jid=settings.jid, prefix=f"ask-{secrets.token_hex(12)}-", write=self._write)
+        self._proving = Proving(
+            prover=handover,
+            ping=lambda sender, client: ping_client(self._asking, sender, client, domain=settings.jid),
+            uptime=lambda: uptime(self._asking, settings.ping),
+            clock=clock,
+            roll=roll,
+        )
         self._handing = Handing(
             handover=handover,
             render=render,
             fence=self._fence,
             is_up=lambda: self.is_up,
             write=self._write,
+            on_handed=self._proving.handed,
             clock=clock,
             roll=roll,
             batch=settings.batch,
@@ -139,6 +151,7 @@ class Component:
         self._ended.set()
         self._failures = 0
         self._told = ""
+        self._had_last_word = False  # the server ended the last stream and lived
 
     @property
     def is_up(self) -> bool:
@@ -227,14 +240,23 @@ class Component:
         _log.info(Event.STREAM_OPENED, jid=self._settings.jid)
         self._ask()  # learn at once how this server answers
         async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(self._handing.pump()), tasks.create_task(self._watch(stream, connection))]
+            workers = [tasks.create_task(self._work()), tasks.create_task(self._watch(stream, connection))]
             await connection.gone.wait()
             for worker in workers:
                 worker.cancel()
+        self._asking.lost()
         self._down_since = self._clock.now()
         self._opened.clear()
         self._metrics.stream_up.set(0)
+        self._had_last_word = connection.condition not in {"", "system-shutdown"}
         connection.is_narrowing = self._handing.lost(death_of(connection.condition, by_us=connection.by_us))
+
+    async def _work(self) -> None:
+        """What a former server may have lost goes before what is new."""
+        await self._proving.judge(had_last_word=self._had_last_word)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._proving.run())
+            tasks.create_task(self._handing.pump())
 
     async def _watch(self, stream: ComponentXMPP, connection: _Connection) -> None:
         """Ask when it is quiet; hang up when no answer comes."""
@@ -289,20 +311,24 @@ class Component:
         return delay
 
     def _listen(self, stream: ComponentXMPP) -> None:
-        stream.add_filter("in", self._take_pong)
+        stream.add_filter("in", self._take_answer)
         stream.add_event_handler("session_start", self._session_started)
         stream.add_event_handler("stream_error", self._stream_failed)
         stream.add_event_handler("connection_failed", self._connection_failed)
         stream.add_event_handler("disconnected", self._disconnected)
 
-    def _take_pong(self, stanza: StanzaBase) -> StanzaBase | None:
+    def _take_answer(self, stanza: StanzaBase) -> StanzaBase | None:
         # A filter, not a handler for each ping: those are all tried on every stanza that comes in.
         stanza_id = stanza.xml.get("id", "")
-        if not self._fence.owns(stanza_id):
-            return stanza
-        self._handing.pong(stanza_id)
-        self._stirred.set()
-        return None
+        if self._fence.owns(stanza_id):
+            self._handing.pong(stanza_id)
+            self._stirred.set()
+            return None
+        if self._asking.take(stanza.xml):
+            return None
+        if (sight := sight_of(stanza.xml)) is not None:
+            self._proving.see(sight.client, is_there=sight.is_there)
+        return stanza
 
     def _session_started(self, _event: object) -> None:
         self._connection.opened_at = self._clock.monotonic()

@@ -20,6 +20,7 @@ from smsbridge.core.message import Delivery, DeliveryId
 from smsbridge.core.pacing import RECONNECT_BACKOFF
 from smsbridge.log import Event, Log
 from smsbridge.xmpp.fence import Fence
+from smsbridge.xmpp.proving import Handed
 from smsbridge.xmpp.suspicion import Death, Suspicion
 from smsbridge.xmpp.wire import Unrenderable
 
@@ -43,6 +44,7 @@ class Handing:
         fence: Fence,
         is_up: Callable[[], bool],
         write: Callable[[bytes], None],
+        on_handed: Callable[[Sequence[Handed]], None],
         clock: Clock,
         roll: Callable[[], float],
         batch: int,
@@ -54,13 +56,15 @@ class Handing:
         self._fence = fence
         self._is_up = is_up
         self._write = write
+        self._on_handed = on_handed
         self._clock = clock
         self._roll = roll
         self._batch = batch
         self._window = window
         self._idle = idle
         self._suspicion = Suspicion()
-        self._proved: dict[DeliveryId, None] = {}  # a set that keeps its order
+        self._written: dict[DeliveryId, Handed] = {}  # on this stream
+        self._proved: dict[DeliveryId, Handed] = {}  # by the fence, and not settled yet
         self._changed = asyncio.Event()
         self._is_taking = True
         self._is_in_round = False
@@ -98,20 +102,20 @@ class Handing:
                 await asyncio.sleep(RECONNECT_BACKOFF.delay(failures, self._roll()))
                 continue
             failures = 0
-            for row in ids:
-                del self._proved[row]
+            self._on_handed([self._proved.pop(row) for row in ids])
             self._changed.set()
 
     def pong(self, stanza_id: str) -> None:
         """An answer to a fence came."""
         proved = self._fence.pong(stanza_id, self._clock.monotonic())
         self._suspicion.acquit(proved)
-        self._proved.update(dict.fromkeys(proved))
+        self._proved.update((row, self._written.pop(row)) for row in proved)
         self._changed.set()
 
     def lost(self, death: Death) -> bool:
         """The stream is gone and the pump has ended. True: a stanza of ours is to blame, and being looked for."""
         unproved = self._fence.renew()
+        self._written.clear()
         self._suspicion.died(death, unproved)
         self._changed.set()
         return bool(unproved) and death is Death.FAULT
@@ -159,11 +163,14 @@ class Handing:
         await self._send(suspects)
 
     async def _send(self, rows: Sequence[Delivery]) -> None:
-        rendered = [fixed for row in rows if (fixed := await self._rendered(row)) is not None]
-        if not rendered:
+        pairs = [(row, fixed) for row in rows if (fixed := await self._rendered(row)) is not None]
+        if not pairs:
             return
+        rendered = [fixed for _, fixed in pairs]
         await self._handover.fix(rendered)
         if self._is_up():
+            for row, _ in pairs:
+                self._written[row.id] = Handed(id=row.id, to_jid=row.to_jid, sender=row.sender)
             fence = self._fence.seal([fixed.id for fixed in rendered], self._clock.monotonic())
             self._write(b"".join([*(fixed.xml for fixed in rendered), fence]))
 

@@ -15,6 +15,9 @@ class FakeHandOver:
         self.why = {}
         self.failures_to_come = 0
         self.besides = []
+        self.proved = []
+        self.doubted = []
+        self.server_dies = False
         self._bell = Bell()
 
     def put(self, *names, body="hello", to="user@example.com", xml=None, attempt=0):
@@ -70,6 +73,20 @@ class FakeHandOver:
         self._may_fail()
         for name in ids:
             self._move(name, DeliveryState.HANDED)
+
+    async def prove(self, ids, before):
+        self._may_fail()
+        self.proved += [name for name in ids if name not in self.proved]
+
+    async def doubt(self, until):
+        """The server died: what it had and nobody proved goes again."""
+        self._may_fail()
+        self.doubted.append(until)
+        lost = [name for name in self.handed if name not in self.proved] if self.server_dies else []
+        for name in lost:
+            self._move(name, DeliveryState.HANDING)
+        self._bell.ring()
+        return len(lost)
 
     async def quarantine(self, name, why):
         self._may_fail()

@@ -19,6 +19,7 @@ class FakeServer:
         self.answers_pings = True
         self.is_mute = False  # takes connections and says nothing
         self.refuses_with = ""
+        self.uptime = 3600  # seconds; None: it does not tell
         self.stanzas = []
         self.connections = 0
         self.sessions = 0
@@ -125,6 +126,11 @@ class FakeServer:
         if element.find("{urn:xmpp:ping}ping") is not None and self.answers_pings:
             self.write(
                 f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}' to='{element.get('from')}'/>"
+            )
+        elif element.find("{jabber:iq:last}query") is not None and self.uptime is not None:
+            self.write(
+                f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}' to='{element.get('from')}'>"
+                f"<query xmlns='jabber:iq:last' seconds='{self.uptime}'/></iq>"
             )
         elif element.get("to") == element.get("from"):
             self.write(ET.tostring(element, encoding="unicode"))

@@ -227,3 +227,61 @@ class TestNewestId:
         newest = await house.run(deliveries.newest_id)
         assert newest >= delivery_id
         assert newest > (await house.rows("SELECT max(id) AS id FROM outbox"))[0]["id"]
+
+
+class TestProof:
+    """What the server handled, until it would outlive the server."""
+
+    @pytest.fixture
+    def handed(self, house, handing):
+        async def to_handed(**changes: object) -> DeliveryId:
+            delivery_id = await handing(**changes)
+            await house.do(deliveries.hand, [delivery_id])
+            return delivery_id
+
+        return to_handed
+
+    async def test_a_server_that_died_gets_it_again_with_the_same_bytes(self, house, handed):
+        delivery_id = await handed()
+        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1
+        (found,) = await house.run(deliveries.pending, DOMAIN, 10)
+        assert (found.id, found.xml, found.attempt) == (delivery_id, b"<message/>", 1)
+        assert (await trail(house, delivery_id))[-1] == ("handing", 1)
+
+    async def test_what_was_handed_to_the_server_that_lives_now_is_not_doubted(self, house, handed):
+        started = house.now
+        house.clock.move(milliseconds=1)
+        delivery_id = await handed()
+        assert await house.do(deliveries.doubt, DOMAIN, started) == 0
+        assert await state(house, delivery_id) is DeliveryState.HANDED
+
+    async def test_what_is_proved_is_not_doubted(self, house, handed):
+        proved, unproved = await handed(), await handed(stanza_id="stanza-2")
+        await house.run(deliveries.prove, house.now, [proved])
+        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1
+        assert await state(house, proved) is DeliveryState.HANDED
+        assert await state(house, unproved) is DeliveryState.HANDING
+
+    async def test_what_was_handed_long_enough_ago_is_proved(self, house, handed):
+        old = await handed()
+        house.clock.move(seconds=1)
+        young = await handed(stanza_id="stanza-2")
+        await house.run(deliveries.prove_before, house.now, DOMAIN, house.now)
+        await house.do(deliveries.doubt, DOMAIN, house.now)
+        assert await state(house, old) is DeliveryState.HANDED
+        assert await state(house, young) is DeliveryState.HANDING
+
+    async def test_another_domain_has_a_server_of_its_own(self, house, handed):
+        delivery_id = await handed(domain="sms.example.net")
+        await house.run(deliveries.prove_before, house.now, DOMAIN, house.clock.move(seconds=1))
+        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 0
+        assert await house.do(deliveries.doubt, "sms.example.net", house.now) == 1
+        assert await state(house, delivery_id) is DeliveryState.HANDING
+
+    async def test_the_proof_is_for_one_handing_only(self, house, handed):
+        delivery_id = await handed(kind=DeliveryKind.RECEIPT, message_id=MessageId("m"))
+        await house.run(deliveries.prove, house.now, [delivery_id])
+        await house.do(deliveries.tell_again, MessageId("m"), "john@example.com")
+        await house.do(deliveries.fix, [(delivery_id, b"<message/>")])
+        await house.do(deliveries.hand, [delivery_id])
+        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1

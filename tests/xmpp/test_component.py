@@ -413,3 +413,70 @@ async def test_a_free_port_that_is_nobodys_is_told_in_the_systems_words(handover
             await task
     assert events(logs) == ["stream_lost"]
     assert "Errno" in logs[0]["why"]
+
+
+class TestAServerThatDies:
+    """What it was handed and had not been proved to keep goes again, when it is there again."""
+
+    async def handed(self, server, handover, start):
+        handover.put(*names(3))
+        component = start()
+        await until(lambda: handover.handed == names(3))
+        return component
+
+    async def test_it_is_handed_again_with_the_same_bytes_before_what_is_new(self, server, handover, start):
+        component = await self.handed(server, handover, start)
+        handover.server_dies = True
+        server.uptime = 0
+        server.stanzas.clear()
+        await server.stop()
+        await until(lambda: not component.is_up)
+        handover.put("new")
+        await server.start()
+        await until(lambda: handover.is_empty and len(handover.handed) == 4)
+        assert server.bodies() == [*names(3), "new"]
+
+    async def test_the_doubt_reaches_until_the_new_server_started(self, server, handover, start):
+        await self.handed(server, handover, start)
+        server.uptime = 7
+        server.cut()
+        await server.until(lambda: server.sessions == 2)
+        await until(lambda: len(handover.doubted) == 2)
+        age = system_clock().now() - handover.doubted[1]
+        assert 7.0 <= age.total_seconds() < 9.0
+
+    async def test_a_client_that_answers_proves_what_it_was_sent(self, server, handover, start):
+        pinged = []
+
+        def answer(server, element):
+            if element.get("to") == "user@example.com/phone":
+                pinged.append(element)
+                server.write(
+                    f"<iq type='result' id='{element.get('id')}' from='user@example.com/phone' to='sms.example.com'/>"
+                )
+                return True
+            return False
+
+        server.on_stanza = answer
+        component = start()
+        await until(lambda: component.is_up)
+        server.write("<presence from='user@example.com/phone' to='+15559870002@sms.example.com'/>")
+        await until(lambda: component._proving._clients)
+        handover.put(*names(2))
+        await until(lambda: sorted(handover.proved) == names(2))
+        assert {ping.get("from") for ping in pinged} == {"+15559870002@sms.example.com"}
+
+    async def test_nothing_is_handed_over_before_the_server_was_asked_for_its_age(self, server, handover, start):
+        asked = []
+        server.on_stanza = lambda server, element: bool(
+            element.find("{jabber:iq:last}query") is not None and not asked.append(element)
+        )
+        handover.put("a")
+        start()
+        await server.until(lambda: asked)
+        assert server.bodies() == []
+        server.write(
+            f"<iq type='result' id='{asked[0].get('id')}' from='example.com' to='sms.example.com'>"
+            "<query xmlns='jabber:iq:last' seconds='1'/></iq>"
+        )
+        await until(lambda: handover.handed == ["a"])

@@ -30,6 +30,7 @@ class Bench:
     def __init__(self, handover, *, batch=10, window=50):
         self.handover = handover
         self.writes = []
+        self.handed = []
         self.is_up = True
         self.fence = Fence(jid="sms.example.com", ping="example.com", prefix="f-", seconds=10.0, idle=30.0)
         self.handing = Handing(
@@ -38,6 +39,7 @@ class Bench:
             fence=self.fence,
             is_up=lambda: self.is_up,
             write=self.write,
+            on_handed=self.handed.extend,
             clock=system_clock(),
             roll=lambda: 0.9,
             batch=batch,
@@ -113,6 +115,18 @@ async def test_nothing_is_handed_before_the_pong(bench, handover):
     assert handover.handed == []
     bench.pong()
     await until(lambda: handover.handed == ["a"])
+
+
+async def test_what_is_handed_is_reported_with_its_recipient_after_the_commit(bench, handover):
+    handover.put("a", to="ann@example.com")
+    await bench.written(1)
+    handover.failures_to_come = 1
+    bench.pong()
+    await bench.settled()
+    assert bench.handed == []
+    await until(lambda: bench.handed)
+    assert [(row.id, row.to_jid, row.sender) for row in bench.handed] == [("a", "ann@example.com", "+15559870002")]
+    assert handover.handed == ["a"]
 
 
 async def test_the_bytes_are_fixed_before_they_are_written(bench, handover):

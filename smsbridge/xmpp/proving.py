@@ -1,0 +1,184 @@
+"""Proof that what the server has handled would outlive the server.
+
+A fence proves that a stanza was handled. For a recipient who is online that may mean that it lies in the memory of a
+session (ejabberd writes its archive there, a moment later), and a server that dies then loses it. It is safe
+
+- when every client of its recipient that we know has answered a ping that went the same way after it, or
+- when the server has lived for `SETTLE` since.
+
+    handed ─ping each client─▶ all answered ──▶ proved
+       │         └ a client is gone, silent, or none is known: after SETTLE ──▶ proved
+       └ stream lost, stream opened, the server is younger than the hand-over ──▶ handing, the same bytes and id
+
+So each new stream begins with the question how long the server has been up (XEP-0012). A server that does not tell is
+taken to have died with its stream, unless it had told us why it closed it: better twice than never.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from typing import Final, Protocol
+
+from smsbridge.clock import Clock
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.message import DeliveryId
+from smsbridge.core.pacing import RECONNECT_BACKOFF
+from smsbridge.log import Event, Log
+
+SETTLE: Final = timedelta(seconds=60)
+PACE_SECONDS: Final = 0.25  # a busy recipient is pinged once for what came meanwhile
+TICK_SECONDS: Final = 10.0
+MAX_QUEUE: Final = 1000  # of one recipient; what is beyond it waits for SETTLE
+MAX_OWNERS: Final = 4096
+MAX_CLIENTS: Final = 8  # of one owner
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+_log = Log("xmpp")
+
+
+class Reply(Enum):
+    """What came of a ping to a client."""
+
+    ANSWERED = auto()
+    GONE = auto()  # the server answered in its place, or it cannot be pinged
+    SILENT = auto()
+
+
+class Prover(Protocol):
+    """What the store is told; both raise `StoreUnavailable`."""
+
+    async def prove(self, ids: Sequence[DeliveryId], before: datetime) -> None: ...
+    async def doubt(self, until: datetime) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """A delivery whose fence was answered. `sender` is the number that it came from, and that its client knows."""
+
+    id: DeliveryId
+    to_jid: str
+    sender: str
+
+
+class Proving:
+    """`judge` when a stream has opened and before it is used, `run` as long as it lasts."""
+
+    def __init__(
+        self,
+        *,
+        prover: Prover,
+        ping: Callable[[str, str], Awaitable[Reply]],
+        uptime: Callable[[], Awaitable[float | None]],
+        clock: Clock,
+        roll: Callable[[], float],
+    ) -> None:
+        """`ping(sender, full JID)`; `uptime()` in seconds, None if the server does not tell."""
+        self._prover = prover
+        self._ping = ping
+        self._uptime = uptime
+        self._clock = clock
+        self._roll = roll
+        self._clients: OrderedDict[str, dict[str, None]] = OrderedDict()
+        self._waiting: dict[str, list[Handed]] = {}
+        self._asking: set[str] = set()
+        self._proved: list[DeliveryId] = []
+        self._server_started = EPOCH
+        self._quiet_at = 0.0  # from when on SETTLE is over for everything
+        self._changed = asyncio.Event()
+
+    def see(self, full_jid: str, *, is_there: bool) -> None:
+        """A client has shown itself, or has left."""
+        owner, slash, _ = full_jid.partition("/")
+        if not slash:
+            return
+        clients = self._clients.setdefault(owner, {})
+        clients.pop(full_jid, None)
+        if is_there:
+            clients[full_jid] = None
+            self._clients.move_to_end(owner)
+        if len(clients) > MAX_CLIENTS:
+            del clients[next(iter(clients))]
+        if not clients:
+            del self._clients[owner]
+        if len(self._clients) > MAX_OWNERS:
+            self._clients.popitem(last=False)
+
+    def handed(self, rows: Iterable[Handed]) -> None:
+        """The server has handled these, and the store says so."""
+        for row in rows:
+            owner = row.to_jid.partition("/")[0]
+            if owner in self._clients:
+                waiting = self._waiting.setdefault(owner, [])
+                waiting.append(row)
+                del waiting[:-MAX_QUEUE]
+        self._stay_awake()
+        self._changed.set()
+
+    async def judge(self, *, had_last_word: bool) -> None:
+        """Ask whether the server still is the one that was handed things, and doubt what it was handed if not.
+
+        `had_last_word`: the last stream ended with an error that the server wrote, so it lived through that.
+        """
+        uptime = await self._uptime()
+        if uptime is None and had_last_word:
+            return
+        started = self._clock.now() - timedelta(seconds=uptime or 0)
+        if started > self._server_started + timedelta(seconds=2):  # it counts whole seconds
+            self._clients.clear()
+        self._server_started = started
+        self._waiting.clear()
+        self._stay_awake()
+        await self._insist(EPOCH)  # what is proved already is not doubted
+        failures = 0
+        while True:
+            try:
+                await self._prover.doubt(started)
+                return
+            except StoreUnavailable:
+                failures += 1
+                _log.warning(Event.STORE_FAILED, while_doing="doubt")
+            await asyncio.sleep(RECONNECT_BACKOFF.delay(failures, self._roll()))
+
+    async def run(self) -> None:
+        """Ping and commit, until the stream is gone and this is cancelled."""
+        self._asking.clear()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._changed.clear()
+                for owner in self._waiting.keys() - self._asking:
+                    self._asking.add(owner)
+                    tasks.create_task(self._ask(owner, self._waiting.pop(owner)))
+                await self._insist(self._clock.now() - SETTLE)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_SECONDS if self._clock.monotonic() < self._quiet_at else None):
+                        await self._changed.wait()
+                await asyncio.sleep(PACE_SECONDS)
+
+    def _stay_awake(self) -> None:
+        self._quiet_at = self._clock.monotonic() + SETTLE.total_seconds() + TICK_SECONDS
+
+    async def _ask(self, owner: str, rows: Sequence[Handed]) -> None:
+        clients = tuple(self._clients.get(owner, ()))
+        try:
+            replies = await asyncio.gather(*(self._ping(rows[-1].sender, client) for client in clients))
+        finally:
+            self._asking.discard(owner)
+        for client, reply in zip(clients, replies, strict=True):
+            if reply is Reply.GONE:
+                self.see(client, is_there=False)
+        if clients and all(reply is Reply.ANSWERED for reply in replies):
+            self._proved.extend(row.id for row in rows)
+        self._changed.set()
+
+    async def _insist(self, before: datetime) -> None:
+        """Commit what is proved; what cannot be committed now is kept for the next time."""
+        ids, self._proved = self._proved, []
+        try:
+            await self._prover.prove(ids, before)
+        except StoreUnavailable:
+            self._proved = [*ids, *self._proved]
+            _log.warning(Event.STORE_FAILED, while_doing="prove")

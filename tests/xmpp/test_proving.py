@@ -1,0 +1,241 @@
+"""When what the server has handled is safe from its death, and what happens to what is not."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from smsbridge.clock import Clock
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.message import DeliveryId
+from smsbridge.xmpp import proving as proving_module
+from smsbridge.xmpp.proving import EPOCH, MAX_CLIENTS, SETTLE, Handed, Proving, Reply
+from tests.fakes.waiting import until
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PHONE, DESK = "john@example.com/phone", "john@example.com/desk"
+
+
+class Stage:
+    """A store that remembers, clients that answer as they are told, a server that tells its age."""
+
+    def __init__(self):
+        self.now = NOON
+        self.seconds = 1000.0
+        self.uptime = 3600.0
+        self.replies = {}
+        self.pinged = []
+        self.proved = []
+        self.before = []
+        self.doubted = []
+        self.failures = 0
+        self.proving = Proving(
+            prover=self,
+            ping=self.ping,
+            uptime=self.tell_uptime,
+            clock=Clock(now=lambda: self.now, monotonic=lambda: self.seconds),
+            roll=lambda: 0.0,
+        )
+
+    async def tell_uptime(self):
+        return self.uptime
+
+    async def ping(self, sender, client):
+        self.pinged.append((sender, client))
+        reply = self.replies.get(client, Reply.ANSWERED)
+        return await reply if isinstance(reply, asyncio.Future) else reply
+
+    async def prove(self, ids, before):
+        self._may_fail()
+        self.proved += ids
+        self.before.append(before)
+
+    async def doubt(self, until):
+        self._may_fail()
+        self.doubted.append(until)
+        return 0
+
+    def _may_fail(self):
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("the test says so")
+
+    def hand(self, *names, to="john@example.com"):
+        self.proving.handed(
+            [Handed(id=DeliveryId(name), to_jid=to, sender="+15559870002@sms.example.com") for name in names]
+        )
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(proving_module, "PACE_SECONDS", 0.001)
+    monkeypatch.setattr(proving_module, "TICK_SECONDS", 0.005)
+
+
+@pytest.fixture
+async def stage(quick):
+    made = Stage()
+    running = asyncio.create_task(made.proving.run())
+    yield made
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def rounds(stage, count=3):
+    """So many commits from now on."""
+    seen = len(stage.before)
+    await until(lambda: len(stage.before) >= seen + count)
+
+
+async def test_a_text_is_proved_when_its_client_has_answered(stage):
+    stage.proving.see(PHONE, is_there=True)
+    stage.hand("a", "b")
+    await until(lambda: stage.proved == ["a", "b"])
+    assert stage.pinged == [("+15559870002@sms.example.com", PHONE)]
+
+
+async def test_every_client_has_to_answer(stage):
+    slow = asyncio.get_running_loop().create_future()
+    stage.replies = {DESK: slow}
+    for client in (PHONE, DESK):
+        stage.proving.see(client, is_there=True)
+    stage.hand("a")
+    await until(lambda: len(stage.pinged) == 2)
+    await rounds(stage)
+    assert stage.proved == []
+    slow.set_result(Reply.ANSWERED)
+    await until(lambda: stage.proved == ["a"])
+
+
+@pytest.mark.parametrize("reply", [Reply.GONE, Reply.SILENT])
+async def test_a_client_that_does_not_answer_proves_nothing(stage, reply):
+    stage.replies = {PHONE: reply}
+    stage.proving.see(PHONE, is_there=True)
+    stage.hand("a")
+    await until(lambda: stage.pinged)
+    await rounds(stage)
+    assert stage.proved == []
+
+
+async def test_a_client_that_is_gone_is_not_pinged_again(stage):
+    stage.replies = {PHONE: Reply.GONE}
+    stage.proving.see(PHONE, is_there=True)
+    stage.hand("a")
+    await until(lambda: stage.pinged)
+    await rounds(stage)
+    stage.hand("b")
+    await rounds(stage)
+    assert len(stage.pinged) == 1
+
+
+async def test_nobody_is_pinged_who_has_not_shown_a_client(stage):
+    stage.proving.see(PHONE, is_there=True)
+    stage.proving.see(PHONE, is_there=False)
+    stage.proving.see("ann@example.com", is_there=True)
+    stage.hand("a")
+    await rounds(stage)
+    assert (stage.pinged, stage.proved) == ([], [])
+
+
+async def test_texts_that_come_while_a_ping_is_out_share_the_next_one(stage):
+    slow = asyncio.get_running_loop().create_future()
+    stage.replies = {PHONE: slow}
+    stage.proving.see(PHONE, is_there=True)
+    stage.hand("a")
+    await until(lambda: stage.pinged)
+    stage.hand("b")
+    stage.hand("c")
+    await rounds(stage)
+    assert len(stage.pinged) == 1
+    slow.set_result(Reply.ANSWERED)
+    await until(lambda: stage.proved == ["a", "b", "c"])
+    assert len(stage.pinged) == 2
+
+
+async def test_what_was_handed_a_while_ago_is_safe(stage):
+    stage.hand("a")
+    await until(lambda: stage.before)
+    assert set(stage.before) == {NOON - SETTLE}
+
+
+async def test_a_proof_that_cannot_be_committed_is_kept(stage):
+    stage.failures = 2
+    stage.proving.see(PHONE, is_there=True)
+    stage.hand("a")
+    await until(lambda: stage.proved == ["a"])
+
+
+async def test_nothing_is_committed_when_all_is_settled(stage):
+    stage.hand("a")
+    await rounds(stage)
+    stage.seconds += SETTLE.total_seconds() + 1
+    before = len(stage.before)
+    stage.hand()
+    await rounds(stage, 1)
+    stage.seconds += SETTLE.total_seconds() + 1
+    await asyncio.sleep(0.05)  # that nothing happens has no event
+    assert len(stage.before) <= before + 3
+
+
+def test_an_owner_has_at_most_so_many_clients():
+    stage = Stage()
+    for n in range(MAX_CLIENTS + 3):
+        stage.proving.see(f"john@example.com/{n}", is_there=True)
+    assert list(stage.proving._clients["john@example.com"]) == [
+        f"john@example.com/{n}" for n in range(3, MAX_CLIENTS + 3)
+    ]
+
+
+class TestAnewStream:
+    async def test_what_a_server_had_that_died_since_is_doubted(self, quick):
+        stage = Stage()
+        stage.uptime = 5.0
+        await stage.proving.judge(had_last_word=False)
+        assert stage.doubted == [NOON - timedelta(seconds=5)]
+
+    async def test_a_server_that_does_not_tell_its_age_is_taken_to_have_died(self, quick):
+        stage = Stage()
+        stage.uptime = None
+        await stage.proving.judge(had_last_word=False)
+        assert stage.doubted == [NOON]
+
+    async def test_a_server_that_said_why_it_closed_the_stream_has_not_died(self, quick):
+        stage = Stage()
+        stage.uptime = None
+        await stage.proving.judge(had_last_word=True)
+        assert stage.doubted == []
+
+    async def test_what_is_proved_already_is_committed_before_anything_is_doubted(self, quick):
+        stage = Stage()
+        stage.proving._proved = [DeliveryId("a")]
+        await stage.proving.judge(had_last_word=False)
+        assert (stage.proved, stage.before) == (["a"], [EPOCH])
+        assert stage.doubted
+
+    async def test_the_clients_of_a_server_that_died_are_forgotten(self, quick):
+        stage = Stage()
+        await stage.proving.judge(had_last_word=False)
+        stage.proving.see(PHONE, is_there=True)
+        stage.now += timedelta(minutes=1)
+        stage.uptime += 59.0  # the same server: it counts whole seconds
+        await stage.proving.judge(had_last_word=False)
+        assert stage.proving._clients
+        stage.uptime = 3.0
+        await stage.proving.judge(had_last_word=False)
+        assert not stage.proving._clients
+
+    async def test_the_doubt_is_written_however_often_the_store_fails(self, quick, monkeypatch):
+        monkeypatch.setattr(proving_module, "RECONNECT_BACKOFF", QUICK)
+        stage = Stage()
+        stage.failures = 4
+        await stage.proving.judge(had_last_word=False)
+        assert len(stage.doubted) == 1
+
+
+class QUICK:
+    """No waiting."""
+
+    @staticmethod
+    def delay(failures, roll):
+        return 0.001

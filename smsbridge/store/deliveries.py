@@ -10,13 +10,16 @@ a tick nor an error. Bytes that were fixed once are sent again unchanged, with t
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, InboxId, MediaId, MessageId
 from smsbridge.core.state import DeliveryState
 from smsbridge.store import history
-from smsbridge.store.database import Row, Transaction, sql
+from smsbridge.store.database import Row, Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
+
+AT_ONCE: Final = 1000  # ids in one statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
         *(draft.inbox_id, draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label),
         *(draft.media_url, to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, to_ms(now)),
     )
-    yield from _note(ids, now, delivery_id, DeliveryState.WAITING, "bridge")
+    yield from _note(ids, now, DeliveryState.WAITING, "bridge", [{"id": delivery_id, "attempt": 0}])
     return delivery_id
 
 
@@ -65,37 +68,37 @@ def pending(domain: str, limit: int) -> Transaction[tuple[Delivery, ...]]:
 
 def fix(ids: Ids, now: datetime, fixed: Sequence[tuple[DeliveryId, bytes]]) -> Transaction[None]:
     """`handing`, with these bytes for good; one more attempt each."""
-    for delivery_id, xml in fixed:
-        rows = yield sql(
-            "UPDATE delivery SET state = 'handing', xml = COALESCE(xml, $2), attempt = attempt + 1"
-            " WHERE id = $1 AND state IN ('waiting', 'handing') RETURNING attempt",
-            *(delivery_id, xml.decode()),
+    if fixed:
+        rows = yield sql_rows(
+            "UPDATE delivery SET state = 'handing', xml = COALESCE(xml, fixed.column2), attempt = attempt + 1"
+            " FROM (VALUES $rows) AS fixed WHERE id = fixed.column1 AND state IN ('waiting', 'handing')"
+            " RETURNING id, attempt",
+            [(delivery_id, xml.decode()) for delivery_id, xml in fixed],
         )
-        if rows:
-            yield from _note(ids, now, delivery_id, DeliveryState.HANDING, "xmpp", attempt=rows[0]["attempt"])
+        yield from _note(ids, now, DeliveryState.HANDING, "xmpp", rows)
 
 
 def hand(ids: Ids, now: datetime, delivery_ids: Collection[DeliveryId]) -> Transaction[tuple[DeliveryKind, ...]]:
     """The server has them. The kinds of those that were still `handing`."""
-    kinds = []
-    for delivery_id in delivery_ids:
-        rows = yield sql(
-            "UPDATE delivery SET state = 'handed', handed_at = $2, proved_at = NULL"
-            " WHERE id = $1 AND state = 'handing' RETURNING kind, attempt",
-            *(delivery_id, to_ms(now)),
-        )
-        for row in rows:
-            kinds.append(DeliveryKind(row["kind"]))
-            yield from _note(ids, now, delivery_id, DeliveryState.HANDED, "xmpp", attempt=row["attempt"])
-    return tuple(kinds)
+    if not delivery_ids:
+        return ()
+    rows = yield sql_rows(
+        "UPDATE delivery SET state = 'handed', handed_at = $1, proved_at = NULL WHERE id IN $rows AND state = 'handing'"
+        " RETURNING id, kind, attempt",
+        [tuple(delivery_ids)],
+        to_ms(now),
+    )
+    yield from _note(ids, now, DeliveryState.HANDED, "xmpp", rows)
+    return tuple(DeliveryKind(row["kind"]) for row in rows)
 
 
-def prove(now: datetime, delivery_ids: Collection[DeliveryId]) -> Transaction[None]:
+def prove(now: datetime, delivery_ids: Sequence[DeliveryId]) -> Transaction[None]:
     """The server's death could not lose these any more."""
-    for delivery_id in delivery_ids:
-        yield sql(
-            "UPDATE delivery SET proved_at = $2 WHERE id = $1 AND state = 'handed' AND proved_at IS NULL",
-            *(delivery_id, to_ms(now)),
+    for start in range(0, len(delivery_ids), AT_ONCE):
+        yield sql_rows(
+            "UPDATE delivery SET proved_at = $1 WHERE id IN $rows AND state = 'handed' AND proved_at IS NULL",
+            [tuple(delivery_ids[start : start + AT_ONCE])],
+            to_ms(now),
         )
 
 
@@ -115,9 +118,7 @@ def doubt(ids: Ids, now: datetime, domain: str, until: datetime) -> Transaction[
         " AND handed_at <= $2 RETURNING id, attempt",
         *(domain, to_ms(until)),
     )
-    for row in rows:
-        step = _note(ids, now, row["id"], DeliveryState.HANDING, "xmpp", attempt=row["attempt"], code="server_died")
-        yield from step
+    yield from _note(ids, now, DeliveryState.HANDING, "xmpp", rows, code="server_died")
     return len(rows)
 
 
@@ -127,13 +128,11 @@ def quarantine(
     """Set a stanza aside that cannot be handed; it is kept, and never tried again by itself. Its kind and recipient."""
     rows = yield sql(
         "UPDATE delivery SET state = 'quarantined' WHERE id = $1 AND state IN ('waiting', 'handing')"
-        " RETURNING kind, to_jid, attempt",
+        " RETURNING id, kind, to_jid, attempt",
         delivery_id,
     )
-    for row in rows:
-        yield from _note(ids, now, delivery_id, DeliveryState.QUARANTINED, "xmpp", attempt=row["attempt"], code=why)
-        return DeliveryKind(row["kind"]), row["to_jid"]
-    return None
+    yield from _note(ids, now, DeliveryState.QUARANTINED, "xmpp", rows, code=why)
+    return (DeliveryKind(rows[0]["kind"]), rows[0]["to_jid"]) if rows else None
 
 
 def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
@@ -143,8 +142,7 @@ def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -
         " AND (to_jid = $2 OR to_jid LIKE $3 ESCAPE '!') AND kind <> 'error' RETURNING id, kind, attempt",
         *(stanza_id, bare, f"{_literal(bare)}/%"),
     )
-    for row in rows:
-        yield from _note(ids, now, row["id"], DeliveryState.BOUNCED, "xmpp", attempt=row["attempt"], code=condition)
+    yield from _note(ids, now, DeliveryState.BOUNCED, "xmpp", rows, code=condition)
     return DeliveryKind(rows[0]["kind"]) if rows else None
 
 
@@ -155,9 +153,7 @@ def tell_again(ids: Ids, now: datetime, message_id: MessageId, to_jid: str) -> T
         " WHERE message_id = $1 AND kind IN ('receipt', 'error') AND state = 'handed' RETURNING id, attempt",
         *(message_id, to_jid),
     )
-    for row in rows:
-        step = _note(ids, now, row["id"], DeliveryState.WAITING, "outbound", attempt=row["attempt"], code="repeated")
-        yield from step
+    yield from _note(ids, now, DeliveryState.WAITING, "outbound", rows, code="repeated")
     return len(rows)
 
 
@@ -176,12 +172,18 @@ def _literal(text: str) -> str:
 
 
 def _note(
-    ids: Ids, now: datetime, subject_id: str, state: DeliveryState, who: str, *, attempt: int = 0, code: str = ""
+    ids: Ids, now: datetime, state: DeliveryState, who: str, rows: Sequence[Row], *, code: str = ""
 ) -> Transaction[None]:
+    """The trail of deliveries that came to a state; each row has its id and its attempt."""
     yield from history.note(
         ids,
         now,
-        history.Step(subject="delivery", subject_id=subject_id, who=who, state=state, attempt=attempt, code=code),
+        *(
+            history.Step(
+                subject="delivery", subject_id=row["id"], who=who, state=state, attempt=row["attempt"], code=code
+            )
+            for row in rows
+        ),
     )
 
 

@@ -106,7 +106,7 @@ def _insert(ids: Ids, now: datetime, message: InboundMessage, text_hash: str) ->
         "INSERT INTO inbox (id, provider, source, kind, did, peer, label, others, provider_id, text, text_hash,"
         " sent_at, taken_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         *(inbox_id, message.provider, message.source, message.kind, message.did, message.peer, message.label),
-        *(json.dumps(message.others), message.provider_id, _storable(message.text), text_hash),
+        *(json.dumps(message.others), message.provider_id, message.text, text_hash),
         *(to_ms(message.sent_at) if message.sent_at else None, to_ms(now)),
     )
     yield from history.note(
@@ -122,11 +122,6 @@ def _insert(ids: Ids, now: datetime, message: InboundMessage, text_hash: str) ->
         ),
     )
     return inbox_id
-
-
-def _storable(text: str) -> str:
-    """What no database takes (lone surrogates, NUL) is replaced; for XML it would have to be, anyway."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 def _add_media(

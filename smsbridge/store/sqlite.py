@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.store.database import P, Statement, T, Transaction
+from smsbridge.store.database import Conflict, P, Statement, T, Transaction
 
 MAX_GROUP = 256  # past this a group's own work outweighs the sync it saves
 BUSY_SECONDS = 2.0  # a webhook must be refused before its carrier gives up
@@ -118,8 +118,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             if not self._connection.in_transaction:  # a full disk rolls the whole group back by itself
                 raise
-            is_own_fault = isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
-            job.error = error if is_own_fault else _unavailable(error)
+            job.error = _meaning(error)
         except Exception as error:  # noqa: BLE001  # it belongs to whoever asked, and to nobody else in the group
             job.error = error
         if job.error is not None:
@@ -130,12 +129,7 @@ class SqliteDatabase:
         try:
             statement = next(transaction)
             while True:
-                try:
-                    rows = self._execute(statement)
-                except sqlite3.IntegrityError as error:
-                    statement = transaction.throw(error)  # a transaction may expect a conflict
-                else:
-                    statement = transaction.send(rows)
+                statement = transaction.send(self._execute(statement))
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -162,6 +156,17 @@ class SqliteDatabase:
             else:
                 job.future.set_result(job.result)
         self._observe_commit(seconds)
+
+
+def _meaning(error: sqlite3.Error) -> Exception:
+    """What a failed statement comes to for whoever asked."""
+    match error:
+        case sqlite3.IntegrityError():
+            return Conflict(error.sqlite_errorname)
+        case sqlite3.ProgrammingError():
+            return ValueError("a value does not fit its statement")
+        case _:
+            return _unavailable(error)
 
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailable:

@@ -285,3 +285,18 @@ class TestProof:
         await house.do(deliveries.fix, [(delivery_id, b"<message/>")])
         await house.do(deliveries.hand, [delivery_id])
         assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1
+
+    async def test_however_many_there_are(self, house):
+        def many(ids, now):
+            for n in range(2500):
+                yield from deliveries.add(ids, now, replace(DRAFT, stanza_id=f"stanza-{n}"))
+
+        await house.do(many)
+        waiting = [row.id for row in await house.run(deliveries.pending, DOMAIN, 2500)]
+        for start in range(0, 2500, 50):
+            some = waiting[start : start + 50]
+            await house.do(deliveries.fix, [(row, b"<message/>") for row in some])
+            await house.do(deliveries.hand, some)
+        await house.run(deliveries.prove, house.now, waiting[:1200])
+        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1300
+        assert len(await house.rows("SELECT id FROM history WHERE code = 'server_died'")) == 1300

@@ -1,8 +1,10 @@
 """Deliveries on their way to the XMPP server, as the stream sees them."""
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from smsbridge.bridge import telling
 from smsbridge.bridge.bell import Bell
@@ -13,7 +15,8 @@ from smsbridge.log import Event, Log
 from smsbridge.store import deliveries
 from smsbridge.store.database import Transaction
 
-_FROM_PHONES = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
+TIRED_ATTEMPTS: Final = 8  # after so many tries, some by an earlier process, a delivery goes alone
+_FROM_PHONES: Final = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
 
 _log = Log("handover")
 
@@ -22,8 +25,32 @@ _log = Log("handover")
 class Rendered:
     """The bytes of a delivery, fixed for good once they are committed."""
 
-    id: DeliveryId
+    delivery: Delivery
     xml: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """Why a delivery cannot be a stanza, in words that quote nothing; `error` if that is a fault of ours."""
+
+    why: str
+    error: Exception | None = None
+
+
+Render = Callable[[Delivery], bytes | Unfit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What may be written now. `tired` was tried too often, and must be asked for alone."""
+
+    rendered: tuple[Rendered, ...] = ()
+    unfit: tuple[tuple[Delivery, Unfit], ...] = ()
+    tired: DeliveryId | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.rendered or self.unfit or self.tired)
 
 
 class HandOver:
@@ -34,18 +61,41 @@ class HandOver:
         self._bell = bell
         self._alarmed: set[tuple[str, str]] = set()  # (recipient, condition): one alarm a cause
 
-    async def claim(self, limit: int, besides: Collection[DeliveryId]) -> list[Delivery]:
-        """The next deliveries of our domain, oldest first, without those in flight.
+    async def claim(self, limit: int, render: Render, only: Sequence[DeliveryId] = ()) -> Claimed:
+        """The next deliveries of our domain, oldest first (of these, if any are named), committed as `handing`.
 
-        Those with `xml` were fixed before a stream died and go again unchanged.
+        Their bytes are fixed in the same commit, one more attempt each: they may be written when this returns. What
+        was fixed before a stream died goes again unchanged. `render` is pure. What it cannot render is quarantined.
         """
-        found = await self._desk.database.run(deliveries.pending, self._desk.domain, limit + len(besides))
-        return [delivery for delivery in found if delivery.id not in besides][:limit]
+        claimed = await self._desk.database.run(self._claim, limit, render, only)
+        for delivery, unfit in claimed.unfit:
+            if unfit.error is not None:
+                _log.crash(Event.STANZA_FAILED, unfit.error)
+            self._tell_quarantined(delivery.id, delivery.kind, unfit.why)
+        return claimed
 
-    async def fix(self, rendered: Sequence[Rendered]) -> None:
-        """Commit the bytes and `handing`, one more attempt each, before they may be written to the stream."""
-        pairs = [(item.id, item.xml) for item in rendered]
-        await self._desk.database.run(deliveries.fix, self._desk.ids, self._desk.now(), pairs)
+    def _claim(self, limit: int, render: Render, only: Sequence[DeliveryId]) -> Transaction[Claimed]:
+        desk = self._desk
+        found = yield from deliveries.pending(desk.domain, limit, only)
+        fresh = found if only else tuple(itertools.takewhile(lambda row: row.attempt < TIRED_ATTEMPTS, found))
+        if found and not fresh:
+            return Claimed(tired=found[0].id)
+        rendered, unfit = [], []
+        for delivery in fresh:
+            xml = render(delivery) if delivery.xml is None else delivery.xml
+            if isinstance(xml, Unfit):
+                unfit.append((delivery, xml))
+                yield from self._quarantine(delivery.id, xml.why)
+            else:
+                rendered.append(Rendered(delivery=delivery, xml=xml))
+        pairs = [(item.delivery.id, item.xml) for item in rendered]
+        yield from deliveries.fix(desk.ids, desk.now(), pairs)
+        return Claimed(rendered=tuple(rendered), unfit=tuple(unfit))
+
+    async def put_back(self, besides: Collection[DeliveryId]) -> None:
+        """A stream has died, or a claim has failed: what was claimed and is not in flight waits again."""
+        desk = self._desk
+        await desk.database.run(deliveries.put_back, desk.ids, desk.now(), desk.domain, besides)
 
     async def hand(self, ids: Sequence[DeliveryId]) -> None:
         """The fence's pong came: the server has handled them."""
@@ -75,9 +125,12 @@ class HandOver:
         """Set aside what cannot be handed; whom it was for is told, and so are the admins."""
         kind = await self._desk.database.run(self._quarantine, delivery_id, why)
         if kind is not None:
-            _log.error(Event.DELIVERY_QUARANTINED, delivery=delivery_id, kind=kind, why=why)
-            self._desk.metrics.deliveries.labels(kind, DeliveryState.QUARANTINED).inc()
-            self._desk.wake_stream()
+            self._tell_quarantined(delivery_id, kind, why)
+
+    def _tell_quarantined(self, delivery_id: DeliveryId, kind: DeliveryKind, why: str) -> None:
+        _log.error(Event.DELIVERY_QUARANTINED, delivery=delivery_id, kind=kind, why=why)
+        self._desk.metrics.deliveries.labels(kind, DeliveryState.QUARANTINED).inc()
+        self._desk.wake_stream()
 
     def _quarantine(self, delivery_id: DeliveryId, why: str) -> Transaction[DeliveryKind | None]:
         desk = self._desk

@@ -98,8 +98,8 @@ DELIVERY: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
         (D.HANDING, D.QUARANTINED),
         (D.HANDING, D.BOUNCED),
         (D.HANDED, D.BOUNCED),
-        (D.HANDED, D.WAITING),  # the answer to a repeated stanza is told again
-        (D.HANDED, D.HANDING),  # the server died before it was proved to have kept it
+        (D.HANDING, D.WAITING),  # the stream died before the fence was answered
+        (D.HANDED, D.WAITING),  # the server died and may have lost it, or a repeated stanza is answered again
     }
 )
 

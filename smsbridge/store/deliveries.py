@@ -1,7 +1,11 @@
-"""Stanzas to JIDs: `waiting ─▶ handing (bytes fixed) ─▶ handed | quarantined | bounced`.
+"""Stanzas to JIDs.
 
-`handed` is what the server has handled; `proved_at` is when it was certain that its death could not lose it any more.
-A server that dies in between gets it again: `handed ─▶ handing`.
+    waiting ─claimed, bytes fixed─▶ handing ─the fence is answered─▶ handed ─▶ (proved)
+       ▲                               └─ the stream dies ─┐            │ the server dies
+       └───────────────────────────────────────────────────┴────────────┘
+    beside them: quarantined · bounced
+
+`proved_at` is when it was certain that the server's death could not lose it any more.
 
 A delivery is written in the transaction of what caused it, so a kill between settling and telling loses neither
 a tick nor an error. Bytes that were fixed once are sent again unchanged, with the same id.
@@ -43,7 +47,7 @@ class Draft:
 
 
 def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
-    """Write a delivery; it waits for the stream."""
+    """Write a delivery; it waits for the stream. The row itself tells of its birth, the trail of what follows."""
     delivery_id = DeliveryId(ids.new())
     yield sql(
         "INSERT INTO delivery (id, domain, kind, to_jid, sender, stanza_id, inbox_id, message_id, media_id, body,"
@@ -53,15 +57,19 @@ def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
         *(draft.inbox_id, draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label),
         *(draft.media_url, to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, to_ms(now)),
     )
-    yield from _note(ids, now, DeliveryState.WAITING, "bridge", [{"id": delivery_id, "attempt": 0}])
     return delivery_id
 
 
-def pending(domain: str, limit: int) -> Transaction[tuple[Delivery, ...]]:
-    """The oldest that are not with the server yet, in order."""
-    rows = yield sql(
-        "SELECT * FROM delivery WHERE domain = $1 AND state IN ('waiting', 'handing') ORDER BY id LIMIT $2",
-        *(domain, limit),
+def pending(domain: str, limit: int, only: Sequence[DeliveryId] = ()) -> Transaction[tuple[Delivery, ...]]:
+    """The oldest that wait for the stream, in order; of these, if any are named."""
+    rows = yield (
+        sql_rows(
+            "SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' AND id IN $rows ORDER BY id LIMIT $2",
+            [tuple(only)],
+            *(domain, limit),
+        )
+        if only
+        else sql("SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' ORDER BY id LIMIT $2", domain, limit)
     )
     return tuple(_delivery(row) for row in rows)
 
@@ -71,11 +79,23 @@ def fix(ids: Ids, now: datetime, fixed: Sequence[tuple[DeliveryId, bytes]]) -> T
     if fixed:
         rows = yield sql_rows(
             "UPDATE delivery SET state = 'handing', xml = COALESCE(xml, fixed.column2), attempt = attempt + 1"
-            " FROM (VALUES $rows) AS fixed WHERE id = fixed.column1 AND state IN ('waiting', 'handing')"
-            " RETURNING id, attempt",
+            " FROM (VALUES $rows) AS fixed WHERE id = fixed.column1 AND state = 'waiting' RETURNING id, attempt",
             [(delivery_id, xml.decode()) for delivery_id, xml in fixed],
         )
         yield from _note(ids, now, DeliveryState.HANDING, "xmpp", rows)
+
+
+def put_back(ids: Ids, now: datetime, domain: str, besides: Collection[DeliveryId]) -> Transaction[int]:
+    """The stream has died: what was written and not proved waits again, unchanged, and goes first."""
+    rows = yield sql("SELECT id, attempt FROM delivery WHERE domain = $1 AND state = 'handing' ORDER BY id", domain)
+    lost = [row for row in rows if row["id"] not in besides]
+    for start in range(0, len(lost), AT_ONCE):
+        yield sql_rows(
+            "UPDATE delivery SET state = 'waiting' WHERE id IN $rows AND state = 'handing'",
+            [tuple(row["id"] for row in lost[start : start + AT_ONCE])],
+        )
+    yield from _note(ids, now, DeliveryState.WAITING, "xmpp", lost, code="stream_died")
+    return len(lost)
 
 
 def hand(ids: Ids, now: datetime, delivery_ids: Collection[DeliveryId]) -> Transaction[tuple[DeliveryKind, ...]]:
@@ -114,11 +134,11 @@ def prove_before(now: datetime, domain: str, before: datetime) -> Transaction[No
 def doubt(ids: Ids, now: datetime, domain: str, until: datetime) -> Transaction[int]:
     """The server that was handed these has died, up to an instant: what was not proved is to be handed again."""
     rows = yield sql(
-        "UPDATE delivery SET state = 'handing' WHERE domain = $1 AND state = 'handed' AND proved_at IS NULL"
+        "UPDATE delivery SET state = 'waiting' WHERE domain = $1 AND state = 'handed' AND proved_at IS NULL"
         " AND handed_at <= $2 RETURNING id, attempt",
         *(domain, to_ms(until)),
     )
-    yield from _note(ids, now, DeliveryState.HANDING, "xmpp", rows, code="server_died")
+    yield from _note(ids, now, DeliveryState.WAITING, "xmpp", rows, code="server_died")
     return len(rows)
 
 

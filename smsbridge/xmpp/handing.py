@@ -1,11 +1,11 @@
 """From the store to the stream: claim, render, fix, write, and settle when the fence is answered.
 
-    claim ─▶ render ─▶ fix (commit: these bytes) ─▶ one write with a fence ─pong─▶ hand (commit)
-                └ unrenderable ─▶ quarantine              └ the stream dies ─▶ claimed again, the same bytes
+    claim (commit: these bytes) ─▶ one write with a fence ─pong─▶ hand (commit)
+                                        └ the stream dies ─▶ put back, and claimed again with the same bytes
 
-Nothing is written that is not fixed; what is written and not proved is claimed again by the next stream. Deliveries
+Nothing is written that is not fixed; what is written and not proved is put back when the next stream begins. Deliveries
 go in the order they are claimed in. A settle may overlap with the next batch; what is proved and not settled yet is
-never claimed. `pump` lives as long as a stream, `settle` as long as the component.
+never put back. `pump` lives as long as a stream, `settle` as long as the component.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from smsbridge.bridge.handover import HandOver, Rendered
+from smsbridge.bridge.handover import HandOver, Rendered, Unfit
 from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId
@@ -24,7 +24,6 @@ from smsbridge.xmpp.proving import Handed
 from smsbridge.xmpp.suspicion import Death, Suspicion
 from smsbridge.xmpp.wire import Unrenderable
 
-TIRED_ATTEMPTS: Final = 8  # after so many tries, some by an earlier process, a delivery goes alone
 CLOSES_STREAM: Final = "the server closes the stream over this stanza"
 
 _log = Log("xmpp")
@@ -68,10 +67,11 @@ class Handing:
         self._changed = asyncio.Event()
         self._is_taking = True
         self._is_in_round = False
+        self._is_unsure = True
 
     async def pump(self) -> None:
         """Hand over what there is, and what comes, until the stream is down or `drain` was called."""
-        failures = 0
+        failures, self._is_unsure = 0, True
         while self._is_taking and self._is_up():
             self._is_in_round = True
             try:
@@ -79,6 +79,7 @@ class Handing:
                 failures = 0
             except StoreUnavailable:
                 failures += 1
+                self._is_unsure = True  # what this claimed may be committed all the same
                 _log.warning(Event.STORE_FAILED, while_doing="claim")
             finally:
                 self._is_in_round = False
@@ -129,6 +130,9 @@ class Handing:
 
     async def _round(self) -> bool:
         """One batch. False: there is nothing to hand over now."""
+        if self._is_unsure:
+            await self._handover.put_back(self._busy)
+            self._is_unsure = False
         while (convicted := self._suspicion.convicted) is not None:
             await self._handover.quarantine(convicted, CLOSES_STREAM)
             self._suspicion.forget(convicted)
@@ -137,15 +141,16 @@ class Handing:
         if not self._is_taking:
             return False
         if is_trial:
-            await self._try_alone(self._suspicion.chunk)
-            return True
-        rows = await self._handover.claim(min(self._batch, self._room), self._busy)
-        fresh = next((n for n, row in enumerate(rows) if row.attempt >= TIRED_ATTEMPTS), len(rows))
-        if fresh == 0 and rows:
-            self._suspicion.accuse(rows[0].id)
+            if not (chunk := self._suspicion.chunk):  # acquitted meanwhile
+                return True
+            claimed = await self._handover.claim(len(chunk), self._render_or_tell, chunk)
+            self._suspicion.acquit(set(chunk).difference(item.delivery.id for item in claimed.rendered))
         else:
-            await self._send(rows[:fresh])
-        return bool(rows)
+            claimed = await self._handover.claim(min(self._batch, self._room), self._render_or_tell)
+            if claimed.tired is not None:
+                self._suspicion.accuse(claimed.tired)
+        self._send(claimed.rendered)
+        return is_trial or not claimed.is_empty
 
     @property
     def _busy(self) -> frozenset[DeliveryId]:
@@ -153,39 +158,22 @@ class Handing:
 
     @property
     def _room(self) -> int:
-        return self._window - len(self._busy)
+        return self._window - len(self._written) - len(self._proved)
 
-    async def _try_alone(self, chunk: tuple[DeliveryId, ...]) -> None:
-        # They were claimed before anything that waits now; the margin is for what was put back since.
-        rows = await self._handover.claim(len(chunk) + self._window, self._busy)
-        suspects = [row for row in rows if row.id in chunk]
-        self._suspicion.acquit(set(chunk).difference(row.id for row in suspects))
-        await self._send(suspects)
-
-    async def _send(self, rows: Sequence[Delivery]) -> None:
-        pairs = [(row, fixed) for row in rows if (fixed := await self._rendered(row)) is not None]
-        if not pairs:
-            return
-        rendered = [fixed for _, fixed in pairs]
-        await self._handover.fix(rendered)
-        if self._is_up():
-            for row, _ in pairs:
+    def _send(self, rendered: Sequence[Rendered]) -> None:
+        if rendered and self._is_up():
+            for row in (item.delivery for item in rendered):
                 self._written[row.id] = Handed(id=row.id, to_jid=row.to_jid, sender=row.sender)
-            fence = self._fence.seal([fixed.id for fixed in rendered], self._clock.monotonic())
-            self._write(b"".join([*(fixed.xml for fixed in rendered), fence]))
+            fence = self._fence.seal([item.delivery.id for item in rendered], self._clock.monotonic())
+            self._write(b"".join([*(item.xml for item in rendered), fence]))
 
-    async def _rendered(self, row: Delivery) -> Rendered | None:
-        if row.xml is not None:
-            return Rendered(id=row.id, xml=row.xml)
+    def _render_or_tell(self, row: Delivery) -> bytes | Unfit:
         try:
-            return Rendered(id=row.id, xml=self._render(row))
+            return self._render(row)
         except Unrenderable as error:
-            why = error.why
+            return Unfit(why=error.why)
         except Exception as error:  # noqa: BLE001 - one row that we cannot draw must not stop all the others
-            _log.crash(Event.STANZA_FAILED, error)
-            why = f"rendering failed: {type(error).__name__}"
-        await self._handover.quarantine(row.id, why)
-        return None
+            return Unfit(why=f"rendering failed: {type(error).__name__}", error=error)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk, Rules
 from smsbridge.bridge.dispatcher import Dispatcher
-from smsbridge.bridge.handover import HandOver, Rendered
+from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.inbound import Inbound
 from smsbridge.bridge.janitor import Janitor
 from smsbridge.bridge.outbound import Outbound
@@ -344,10 +344,13 @@ class House:
 
     async def hand_all(self):
         """What the stream does when all goes well; returns what it handed."""
-        batch = await self.handover.claim(1000, ())
-        await self.handover.fix([Rendered(id=row.id, xml=row.xml or row.stanza_id.encode()) for row in batch])
+        batch = await self.claim(1000)
         await self.handover.hand([row.id for row in batch])
         return batch
+
+    async def claim(self, limit=10, render=lambda row: row.stanza_id.encode()):
+        """What the stream may write now."""
+        return [item.delivery for item in (await self.handover.claim(limit, render)).rendered]
 
     async def kill(self):
         """As `kill -9` would: nothing is finished, nothing more is written."""

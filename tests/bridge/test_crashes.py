@@ -2,7 +2,6 @@
 
 import pytest
 
-from smsbridge.bridge.handover import Rendered
 from smsbridge.bridge.settling import settle
 from smsbridge.core.errors import Deferred, Hold, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Kind, ReportState
@@ -85,7 +84,7 @@ class TestOutbound:
         heir = await next_life(reopen, house)
         assert sent_by_carrier(heir) == ["hello"]
         assert await heir.told() == [TICK]
-        assert [row.about for row in await heir.handover.claim(10, ())] == ["s1"]
+        assert [row.about for row in await heir.claim()] == ["s1"]
 
     async def test_after_a_failure_was_settled(self, house, reopen):
         house.provider.script(PEER, Rejected(Reason.INVALID_DESTINATION, "invalid_dst"))
@@ -207,20 +206,20 @@ class TestInbound:
 
     async def test_after_the_bytes_were_fixed_before_the_pong(self, house, reopen):
         await house.take(inbound("hello"))
-        before = await house.handover.claim(10, ())
-        await house.handover.fix([Rendered(id=row.id, xml=row.stanza_id.encode()) for row in before])
+        before = await house.claim()
         await house.kill()
         heir = await reopen()
+        await heir.handover.put_back(())
         (row,) = await heir.hand_all()
         assert (row.stanza_id, row.xml) == (before[0].stanza_id, before[0].stanza_id.encode())
-        assert await heir.handover.claim(10, ()) == []
+        assert await heir.claim() == []
 
     async def test_after_the_pong(self, house, reopen):
         await house.take(inbound("hello"))
         await house.hand_all()
         await house.kill()
         heir = await reopen()
-        assert await heir.handover.claim(10, ()) == []
+        assert await heir.claim() == []
 
     async def test_a_report_before_the_kill_is_not_lost(self, house, reopen):
         await house.outbound.accept(outbound("hello"))

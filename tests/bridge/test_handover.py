@@ -2,7 +2,7 @@
 
 import pytest
 
-from smsbridge.bridge.handover import Rendered
+from smsbridge.bridge.handover import TIRED_ATTEMPTS, Unfit
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Kind
 
@@ -13,74 +13,105 @@ async def states(house):
     return [row["state"] for row in await house.rows("SELECT state FROM delivery ORDER BY id")]
 
 
-async def fixed(house, *xml):
-    rows = await house.handover.claim(10, ())
-    await house.handover.fix([Rendered(id=row.id, xml=octets) for row, octets in zip(rows, xml, strict=True)])
-    return rows
-
-
 class TestClaiming:
     async def test_deliveries_come_in_the_order_of_their_commit(self, house):
         for n in range(5):
             await house.take(inbound(f"{n}", pid=f"{n}"))
-        assert [row.body for row in await house.handover.claim(3, ())] == ["0", "1", "2"]
+        assert [row.body for row in await house.claim(3)] == ["0", "1", "2"]
 
-    async def test_those_in_flight_are_left_out_and_do_not_use_up_the_limit(self, house):
+    async def test_what_is_claimed_is_not_claimed_again(self, house):
         for n in range(5):
             await house.take(inbound(f"{n}", pid=f"{n}"))
-        first = await house.handover.claim(2, ())
-        rest = await house.handover.claim(2, {row.id for row in first})
-        assert [row.body for row in rest] == ["2", "3"]
+        await house.claim(2)
+        assert [row.body for row in await house.claim(2)] == ["2", "3"]
 
     async def test_nothing_waiting_is_an_empty_claim(self, house):
-        assert await house.handover.claim(10, ()) == []
+        assert (await house.handover.claim(10, bytes)).is_empty
 
-    async def test_another_domains_deliveries_are_not_ours(self, house, reopen):
+    async def test_another_domains_deliveries_are_not_ours(self, house):
         await house.take(inbound())
         await house.rows("UPDATE delivery SET domain = 'other.example.com'")
-        assert await house.handover.claim(10, ()) == []
+        assert await house.claim() == []
 
+    async def test_these_alone_if_any_are_named(self, house):
+        for n in range(3):
+            await house.take(inbound(f"{n}", pid=f"{n}"))
+        rows = await house.rows("SELECT id FROM delivery ORDER BY id")
+        claimed = await house.handover.claim(10, lambda row: b"x", [rows[2]["id"], rows[0]["id"]])
+        assert [item.delivery.body for item in claimed.rendered] == ["0", "2"]
 
-class TestFixing:
-    async def test_what_was_fixed_goes_again_unchanged_after_the_stream_died(self, house, reopen):
+    async def test_the_bytes_are_committed_with_the_claim(self, house):
         await house.take(inbound())
-        await fixed(house, b"<message id='1'/>")
+        claimed = await house.handover.claim(10, lambda row: row.body.encode())
+        assert [item.xml for item in claimed.rendered] == [b"hello"]
+        assert await house.rows("SELECT state, xml, attempt FROM delivery") == [
+            {"state": "handing", "xml": "hello", "attempt": 1}
+        ]
+
+    async def test_what_cannot_be_rendered_is_set_aside_and_the_rest_goes(self, house):
+        await house.take(inbound("bad"), inbound("good", pid="2"))
+        render = lambda row: Unfit(why="not XML") if row.body == "bad" else b"x"  # noqa: E731
+        claimed = await house.handover.claim(10, render)
+        assert [item.delivery.body for item in claimed.rendered] == ["good"]
+        assert [(row.body, unfit.why) for row, unfit in claimed.unfit] == [("bad", "not XML")]
+        assert (await states(house))[:2] == ["quarantined", "handing"]
+        assert house.metrics.deliveries.labels("text", "quarantined")._value.get() == 1
+
+    async def test_one_that_was_tried_too_often_is_named_when_its_turn_comes(self, house):
+        await house.take(inbound("fresh"), inbound("tired", pid="2"), inbound("last", pid="3"))
+        await house.rows("UPDATE delivery SET attempt = $1 WHERE body = 'tired'", TIRED_ATTEMPTS)
+        assert [row.body for row in await house.claim()] == ["fresh"]
+        claimed = await house.handover.claim(10, lambda row: b"x")
+        assert claimed.rendered == ()
+        (alone,) = (await house.handover.claim(10, lambda row: b"x", [claimed.tired])).rendered
+        assert alone.delivery.body == "tired"
+
+
+class TestPuttingBack:
+    async def test_what_was_fixed_goes_again_unchanged_and_first_after_the_stream_died(self, house, reopen):
+        await house.take(inbound("old"))
+        await house.claim(10, lambda row: b"first")
+        await house.take(inbound("new", pid="2"))
         heir = await reopen()
-        (row,) = await heir.handover.claim(10, ())
-        assert (row.xml, row.attempt) == (b"<message id='1'/>", 1)
+        await heir.handover.put_back(())
+        claimed = await heir.handover.claim(10, lambda row: b"second")
+        assert [(item.delivery.body, item.xml, item.delivery.attempt) for item in claimed.rendered] == [
+            ("old", b"first", 1),
+            ("new", b"second", 0),
+        ]
 
-    async def test_other_bytes_for_the_same_delivery_are_not_taken(self, house):
-        await house.take(inbound())
-        await fixed(house, b"first")
-        await fixed(house, b"second")
-        (row,) = await house.handover.claim(10, ())
-        assert (row.xml, row.attempt) == (b"first", 2)
+    async def test_what_is_in_flight_stays_there(self, house):
+        await house.take(inbound("a"), inbound("b", pid="2"))
+        first, _ = await house.claim()
+        await house.handover.put_back({first.id})
+        assert await states(house) == ["handing", "waiting"]
 
     async def test_it_is_not_handed_before_the_pong(self, house):
         await house.take(inbound())
-        await fixed(house, b"x")
+        await house.claim()
         assert await states(house) == ["handing"]
 
 
 class TestHanding:
     async def test_the_pong_ends_a_delivery(self, house):
         await house.take(inbound())
-        (row,) = await fixed(house, b"x")
+        (row,) = await house.claim()
         await house.handover.hand([row.id])
         assert await states(house) == ["handed"]
-        assert await house.handover.claim(10, ()) == []
+        assert await house.claim() == []
         assert house.metrics.deliveries.labels("text", "handed")._value.get() == 1
 
     async def test_a_second_pong_counts_nothing(self, house):
         await house.take(inbound())
-        (row,) = await fixed(house, b"x")
+        (row,) = await house.claim()
         await house.handover.hand([row.id])
         await house.handover.hand([row.id])
         assert house.metrics.deliveries.labels("text", "handed")._value.get() == 1
 
-    async def test_what_was_never_fixed_cannot_be_handed(self, house):
+    async def test_what_was_put_back_cannot_be_handed(self, house):
         await house.take(inbound())
-        (row,) = await house.handover.claim(10, ())
+        (row,) = await house.claim()
+        await house.handover.put_back(())
         await house.handover.hand([row.id])
         assert await states(house) == ["waiting"]
 
@@ -88,22 +119,23 @@ class TestHanding:
 class TestQuarantine:
     async def test_a_delivery_set_aside_does_not_come_again(self, house):
         await house.take(inbound("poison"), inbound("next", pid="2"))
-        poison, _ = await house.handover.claim(10, ())
+        poison, _ = await house.claim()
+        await house.handover.put_back(())
         await house.handover.quarantine(poison.id, "the server closes the stream")
-        following, *notices = await house.handover.claim(10, ())
+        following, *notices = await house.claim()
         assert following.body == "next"
         assert [row.to_jid for row in notices] == [ADMIN, JOHN]
         assert all(row.kind == "notice" and poison.id in row.body and "poison" not in row.body for row in notices)
-        assert (await states(house))[:2] == ["quarantined", "waiting"]
+        assert (await states(house))[:2] == ["quarantined", "handing"]
         assert house.metrics.deliveries.labels("text", "quarantined")._value.get() == 1
 
     async def test_what_only_we_said_is_set_aside_without_a_word(self, house):
         await house.take(inbound("poison"))
-        for row in await house.handover.claim(10, ()):
+        for row in await house.claim():
             await house.handover.quarantine(row.id, "bad")
-        for row in await house.handover.claim(10, ()):
+        for row in await house.claim():
             await house.handover.quarantine(row.id, "bad as well")
-        assert await house.handover.claim(10, ()) == []
+        assert await house.claim() == []
 
     async def test_what_is_handed_is_not_set_aside_any_more(self, house):
         await house.take(inbound())
@@ -169,10 +201,12 @@ class TestBounces:
 
 async def test_a_store_that_cannot_is_heard_by_whoever_asks(house):
     await house.take(inbound())
-    (row,) = await house.handover.claim(10, ())
+    (row,) = await house.claim()
     for act in (
-        lambda: house.handover.claim(10, ()),
-        lambda: house.handover.fix([Rendered(id=row.id, xml=b"x")]),
+        lambda: house.handover.claim(10, lambda row: b"x"),
+        lambda: house.handover.put_back(()),
+        lambda: house.handover.prove([row.id], house.desk.now()),
+        lambda: house.handover.doubt(house.desk.now()),
         lambda: house.handover.hand([row.id]),
         lambda: house.handover.quarantine(row.id, "why"),
         lambda: house.handover.bounce(row.stanza_id, JOHN, "gone"),
@@ -181,7 +215,7 @@ async def test_a_store_that_cannot_is_heard_by_whoever_asks(house):
         house.store.refuse(1)
         with pytest.raises(StoreUnavailable):
             await act()
-    assert await states(house) == ["waiting"]
+    assert await states(house) == ["handing"]
 
 
 async def test_who_waits_is_woken(house):
@@ -192,5 +226,5 @@ async def test_who_waits_is_woken(house):
 async def test_a_delivery_of_an_error_answers_the_stanza_from_where_it_was_addressed(house):
     await house.outbound.accept(outbound("hello"))
     await house.dispatch()
-    (row,) = await house.handover.claim(10, ())
+    (row,) = await house.claim()
     assert (row.domain, row.sender, row.about) == (DOMAIN, f"{PEER}@{DOMAIN}", "s1")

@@ -131,7 +131,7 @@ async def test_a_sender_with_a_name_keeps_its_spelling_as_a_label(house):
 
 async def test_the_carriers_time_travels_with_the_text(house, ticks):
     await house.take(inbound("hello", sent_at=ticks.now))
-    (delivery,) = await house.handover.claim(1, ())
+    (delivery,) = await house.claim(1)
     assert delivery.stamp == ticks.now
 
 

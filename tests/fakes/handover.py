@@ -1,8 +1,10 @@
 """A `HandOver` in memory that insists on its rules: nothing is handed that was not fixed, no bytes ever change."""
 
+import itertools
 from dataclasses import replace
 
 from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.handover import TIRED_ATTEMPTS, Claimed, Rendered, Unfit
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind
 from smsbridge.core.state import DELIVERY, DeliveryState
@@ -14,7 +16,7 @@ class FakeHandOver:
         self.states = {}
         self.why = {}
         self.failures_to_come = 0
-        self.besides = []
+        self.claims = 0
         self.proved = []
         self.doubted = []
         self.server_dies = False
@@ -35,7 +37,7 @@ class FakeHandOver:
                 attempt=attempt,
             )
             self.rows[delivery.id] = delivery
-            self.states[delivery.id] = DeliveryState.WAITING if xml is None else DeliveryState.HANDING
+            self.states[delivery.id] = DeliveryState.WAITING
         self._bell.ring()
 
     def in_state(self, state):
@@ -53,21 +55,33 @@ class FakeHandOver:
     def is_empty(self):
         return not self.in_state(DeliveryState.WAITING) and not self.in_state(DeliveryState.HANDING)
 
-    async def claim(self, limit, besides):
+    async def claim(self, limit, render, only=()):
         self._may_fail()
         assert limit > 0
-        self.besides.append(frozenset(besides))
-        open_states = (DeliveryState.WAITING, DeliveryState.HANDING)
-        rows = [row for name, row in self.rows.items() if self.states[name] in open_states and name not in besides]
-        return rows[:limit]
+        self.claims += 1
+        waiting = [self.rows[name] for name in self.in_state(DeliveryState.WAITING) if not only or name in only]
+        found = waiting[:limit]
+        fresh = found if only else list(itertools.takewhile(lambda row: row.attempt < TIRED_ATTEMPTS, found))
+        if found and not fresh:
+            return Claimed(tired=found[0].id)
+        rendered, unfit = [], []
+        for row in fresh:
+            xml = render(row) if row.xml is None else row.xml
+            if isinstance(xml, Unfit):
+                unfit.append((row, xml))
+                self._move(row.id, DeliveryState.QUARANTINED)
+                self.why[row.id] = xml.why
+                continue
+            self._move(row.id, DeliveryState.HANDING)
+            self.rows[row.id] = replace(row, xml=xml, attempt=row.attempt + 1)
+            rendered.append(Rendered(delivery=row, xml=xml))
+        return Claimed(rendered=tuple(rendered), unfit=tuple(unfit))
 
-    async def fix(self, rendered):
+    async def put_back(self, besides):
         self._may_fail()
-        for item in rendered:
-            row = self.rows[item.id]
-            assert row.xml in {None, item.xml}
-            self._move(item.id, DeliveryState.HANDING)
-            self.rows[item.id] = replace(row, xml=item.xml, attempt=row.attempt + 1)
+        for name in self.in_state(DeliveryState.HANDING):
+            if name not in besides:
+                self._move(name, DeliveryState.WAITING)
 
     async def hand(self, ids):
         self._may_fail()
@@ -84,7 +98,7 @@ class FakeHandOver:
         self.doubted.append(until)
         lost = [name for name in self.handed if name not in self.proved] if self.server_dies else []
         for name in lost:
-            self._move(name, DeliveryState.HANDING)
+            self._move(name, DeliveryState.WAITING)
         self._bell.ring()
         return len(lost)
 

@@ -20,7 +20,7 @@ import pytest
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk, Rules
 from smsbridge.bridge.dispatcher import Dispatcher
-from smsbridge.bridge.handover import HandOver, Rendered
+from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.janitor import Janitor
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
@@ -185,10 +185,8 @@ class House:
 
     async def heard(self, by: str = ALICE) -> list["Heard"]:
         """What the stream was given for somebody since the last time."""
-        pending = await self._handover.claim(100, ())
-        rendered = [Rendered(id=delivery.id, xml=render(delivery, now=self.now)) for delivery in pending]
-        await self._handover.fix(rendered)
-        await self._handover.hand([item.id for item in rendered])
+        rendered = (await self._handover.claim(100, lambda delivery: render(delivery, now=self.now))).rendered
+        await self._handover.hand([item.delivery.id for item in rendered])
         self._unheard += [heard_of(ET.fromstring(item.xml)) for item in rendered]  # noqa: S314 - our own bytes
         mine = [one for one in self._unheard if one.to.partition("/")[0] == by]
         self._unheard = [one for one in self._unheard if one not in mine]

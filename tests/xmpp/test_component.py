@@ -292,7 +292,7 @@ async def test_nothing_is_claimed_while_the_stream_is_down(server, handover, sta
     handover.put("a")
     start()
     await until(lambda: server.connections >= 2)
-    assert handover.besides == []
+    assert handover.claims == 0
 
 
 async def test_a_stanza_that_the_server_dies_of_is_quarantined_while_thirty_others_arrive(server, handover, start):

@@ -9,12 +9,13 @@ from smsbridge.store.database import Transaction, sql
 
 def bind(now: datetime, owner: str, peer: Peer, did: Did) -> Transaction[Did]:
     """The bound line; the first to ask decides."""
-    yield sql(
-        "INSERT INTO binding (owner, peer, did, bound_at) VALUES ($1, $2, $3, $4) ON CONFLICT (owner, peer) DO NOTHING",
-        *(owner, peer, did, to_ms(now)),
-    )
-    rows = yield sql("SELECT did FROM binding WHERE owner = $1 AND peer = $2", owner, peer)
-    return Did(rows[0]["did"])
+    known = yield from bound(owner, peer)
+    if known is None:
+        yield sql(
+            "INSERT INTO binding (owner, peer, did, bound_at) VALUES ($1, $2, $3, $4) ON CONFLICT (owner, peer) DO NOTHING",
+            *(owner, peer, did, to_ms(now)),
+        )
+    return known or did
 
 
 def bound(owner: str, peer: Peer) -> Transaction[Did | None]:

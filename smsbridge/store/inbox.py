@@ -43,21 +43,29 @@ class Taken:
 def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]:
     """Record a message, or find that it is recorded already."""
     key, text_hash, said_hash = _key(now, message), _hash(message.text), _hash(f"{message.peer}\x1f{message.text}")
-    rows = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
-    verdict = Verdict.FRESH
-    if rows and rows[0]["text_hash"] != said_hash:
+    fresh, verdict = InboxId(ids.new()), Verdict.FRESH
+    known = yield from _remember(now, key, fresh, said_hash)
+    if known is not None and known.text_hash != said_hash:
         verdict, key = Verdict.CONFLICTING, f"{key}\x1f{said_hash}"
-        rows = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
-    known = InboxId(rows[0]["inbox_id"]) if rows else (yield from _untold_twin(now, message, text_hash))
-    if known is not None:
-        if not rows:
-            yield from _remember(now, key, known, said_hash)
-        media = yield from _add_media(ids, now, known, message.media)
-        return Taken(id=known, key=key, verdict=Verdict.REPEATED, media=media)
-    fresh = yield from _insert(ids, now, message, text_hash)
-    yield from _remember(now, key, fresh, said_hash)
-    media = yield from _add_media(ids, now, fresh, message.media)
-    return Taken(id=fresh, key=key, verdict=verdict, media=media)
+        known = yield from _remember(now, key, fresh, said_hash)
+    if known is None:
+        twin = yield from _untold_twin(now, message, text_hash)
+        if twin is None:
+            yield from _insert(ids, now, fresh, message, text_hash)
+            media = yield from _add_media(ids, now, fresh, message.media)
+            return Taken(id=fresh, key=key, verdict=verdict, media=media)
+        yield sql("UPDATE inbox_key SET inbox_id = $2 WHERE key = $1", key, twin)
+        known = _Known(id=twin, text_hash=said_hash)
+    media = yield from _add_media(ids, now, known.id, message.media)
+    return Taken(id=known.id, key=key, verdict=Verdict.REPEATED, media=media)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A key that was taken before, and by what."""
+
+    id: InboxId
+    text_hash: str
 
 
 def _key(now: datetime, message: InboundMessage) -> str:
@@ -93,15 +101,20 @@ def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Tran
     return None
 
 
-def _remember(now: datetime, key: str, inbox_id: InboxId, said_hash: str) -> Transaction[None]:
-    yield sql(
-        "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES ($1, $2, $3, $4)",
+def _remember(now: datetime, key: str, inbox_id: InboxId, said_hash: str) -> Transaction[_Known | None]:
+    """Take a key; what has it already, if it is taken."""
+    taken = yield sql(
+        "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT (key) DO NOTHING"
+        " RETURNING key",
         *(key, inbox_id, said_hash, to_ms(now)),
     )
+    if taken:
+        return None
+    (row,) = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
+    return _Known(id=InboxId(row["inbox_id"]), text_hash=row["text_hash"])
 
 
-def _insert(ids: Ids, now: datetime, message: InboundMessage, text_hash: str) -> Transaction[InboxId]:
-    inbox_id = InboxId(ids.new())
+def _insert(ids: Ids, now: datetime, inbox_id: InboxId, message: InboundMessage, text_hash: str) -> Transaction[None]:
     yield sql(
         "INSERT INTO inbox (id, provider, source, kind, did, peer, label, others, provider_id, text, text_hash,"
         " sent_at, taken_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -121,7 +134,6 @@ def _insert(ids: Ids, now: datetime, message: InboundMessage, text_hash: str) ->
             code=message.source,
         ),
     )
-    return inbox_id
 
 
 def _add_media(

@@ -6,6 +6,7 @@ delivery for each owner of the line. A text that no line of ours owns is kept an
 Attachments are handed on by the carrier's own URL, each as a delivery of its own.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -53,6 +54,8 @@ class Inbound:
 
     def _without_strangers(self, events: Sequence[Event]) -> tuple[Event, ...]:
         """Of the copies for each addressee of a group, keep those for our lines, if there are any."""
+        if len(events) == 1:
+            return tuple(events)
         routed = {_copied(event) for event in events if isinstance(event, InboundMessage) and self._line_of(event)}
         return tuple(
             event
@@ -91,25 +94,26 @@ class Inbound:
     def _deliver(self, owner: str, line: Line, message: InboundMessage, taken: Taken) -> Transaction[None]:
         desk = self._desk
         localpart = yield from self._localpart(owner, line, message)
-        about = Draft(
+        draft = functools.partial(
+            Draft,
             domain=desk.domain,
-            kind=DeliveryKind.TEXT,
             to_jid=owner,
             sender=localpart,
-            stanza_id=stanza_id(taken.key, owner, "0"),
             stamp=message.sent_at,
             label=message.label if kind_of(message.peer) is PeerKind.ALPHANUMERIC else "",
             inbox_id=taken.id,
         )
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
-            yield from deliveries.add(desk.ids, desk.now(), replace(about, body=message.text or EMPTY_TEXT))
+            text = draft(
+                kind=DeliveryKind.TEXT, stanza_id=stanza_id(taken.key, owner, "0"), body=message.text or EMPTY_TEXT
+            )
+            yield from deliveries.add(desk.ids, desk.now(), text)
         for media_id, item in taken.media:
-            attached = replace(
-                about,
+            attached = draft(
                 kind=DeliveryKind.MEDIA,
+                stanza_id=stanza_id(taken.key, owner, "media", item.url),
                 media_url=item.url,
                 media_id=media_id,
-                stanza_id=stanza_id(taken.key, owner, "media", item.url),
             )
             yield from deliveries.add(desk.ids, desk.now(), attached)
 
@@ -177,6 +181,8 @@ def _from(provider: ProviderName, event: Event) -> Event:
     """The event under the name of the account that told it, in characters that can be stored."""
     match event:
         case InboundMessage():
+            if event.provider == provider and event.text.isascii() and event.label.isascii():
+                return event
             return replace(
                 event, provider=provider, text=join_surrogates(event.text), label=join_surrogates(event.label)
             )

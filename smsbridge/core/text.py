@@ -28,6 +28,8 @@ def decode(raw: bytes) -> str:
 
 def join_surrogates(text: str) -> str:
     """Each high and low surrogate side by side as the character they mean; a half alone becomes U+FFFD."""
+    if text.isascii():  # nearly all that comes
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

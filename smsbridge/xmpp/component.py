@@ -67,8 +67,8 @@ class StreamSettings:
     handshake_seconds: float = 5.0
     fence_seconds: float = 10.0
     idle_seconds: float = 30.0
-    batch: int = 10
-    window: int = 50
+    batch: int = 50
+    window: int = 200  # what may be shown twice if we are killed; at the pace of people it is one or two
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,11 +7,13 @@ Attachments are handed on by the carrier's own URL, each as a delivery of its ow
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
 from smsbridge.bridge import telling
 from smsbridge.bridge.desk import Desk
+from smsbridge.bridge.gathering import Gathering
 from smsbridge.core.address import Address, PeerKind, kind_of, mask, to_localpart
 from smsbridge.core.errors import Reason
 from smsbridge.core.line import AddressStyle, Line
@@ -34,6 +36,7 @@ from smsbridge.store.ids import stanza_id
 from smsbridge.store.inbox import Taken, Verdict
 
 EMPTY_TEXT = "(an empty text)"
+BATCH = 64  # callbacks in one transaction
 
 _log = Log("inbound")
 
@@ -43,14 +46,19 @@ class Inbound:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._gathering = Gathering(self._commit, BATCH)
 
     async def take(self, provider: ProviderName, events: Sequence[Event]) -> None:
         """Commit all events; raises `StoreUnavailable`, in which case the carrier must not be told `ok`."""
         ours = self._without_strangers([_from(provider, event) for event in events])
-        taken = await self._desk.database.run(self._take, ours)
-        self._desk.wake_stream()
+        taken = await self._gathering(ours)
         for event, outcome in zip(ours, taken, strict=True):
             self._tell_operator(event, outcome)
+
+    async def _commit(self, callbacks: Sequence[Sequence[Event]]) -> list[list[Taken | bool]]:
+        outcomes = await self._desk.database.run(self._take, callbacks)
+        self._desk.wake_stream()
+        return outcomes
 
     def _without_strangers(self, events: Sequence[Event]) -> tuple[Event, ...]:
         """Of the copies for each addressee of a group, keep those for our lines, if there are any."""
@@ -68,60 +76,72 @@ class Inbound:
         line = self._desk.rules().directory.line_of(message.did)
         return line if line is not None and line.owners and line.provider == message.provider else None
 
-    def _take(self, events: Sequence[Event]) -> Transaction[list[Taken | bool]]:
-        outcomes: list[Taken | bool] = []
-        for event in events:
-            match event:
-                case InboundMessage():
-                    outcomes.append((yield from self._take_message(event)))
-                case DeliveryReport():
-                    outcomes.append((yield from self._take_report(event)))
+    def _take(self, callbacks: Sequence[Sequence[Event]]) -> Transaction[list[list[Taken | bool]]]:
+        messages = [event for events in callbacks for event in events if isinstance(event, InboundMessage)]
+        taken = iter((yield from self._take_messages(messages)))
+        outcomes: list[list[Taken | bool]] = []
+        for events in callbacks:
+            outcomes.append([])
+            for event in events:
+                match event:
+                    case InboundMessage():
+                        outcomes[-1].append(next(taken))
+                    case DeliveryReport():
+                        outcomes[-1].append((yield from self._take_report(event)))
         return outcomes
 
-    def _take_message(self, message: InboundMessage) -> Transaction[Taken]:
-        desk = self._desk
-        taken = yield from inbox.take(desk.ids, desk.now(), message)
-        line = self._line_of(message)
-        if line is None:
-            yield from self._tell_admins(message, taken)
-        else:
+    def _take_messages(self, messages: Sequence[InboundMessage]) -> Transaction[list[Taken]]:
+        desk, now = self._desk, self._desk.now()
+        if not messages:
+            return []
+        taken = yield from inbox.take_all(desk.ids, now, messages)
+        lines = [self._line_of(message) for message in messages]
+        wanted = [
+            (owner, message.peer, line.did)
+            for message, line in zip(messages, lines, strict=True)
+            if line is not None
+            for owner in line.owners
+        ]
+        bound = yield from bindings.bind_all(now, wanted)
+        drafts: list[Draft] = []
+        for message, line, one in zip(messages, lines, taken, strict=True):
+            if line is None:
+                yield from self._tell_admins(message, one)
+                continue
             for owner in line.owners:
-                yield from self._deliver(owner, line, message, taken)
-        for media_id, item in taken.media:
-            yield from media.publish(desk.ids, desk.now(), media_id, item.url)
+                drafts += self._drafts(owner, bound[owner, message.peer] == line.did, message, one)
+        yield from deliveries.add_all(desk.ids, now, drafts)
+        for media_id, item in itertools.chain.from_iterable(one.media for one in taken):
+            yield from media.publish(desk.ids, now, media_id, item.url)
         return taken
 
-    def _deliver(self, owner: str, line: Line, message: InboundMessage, taken: Taken) -> Transaction[None]:
-        desk = self._desk
-        localpart = yield from self._localpart(owner, line, message)
+    def _drafts(self, owner: str, is_bound: bool, message: InboundMessage, taken: Taken) -> list[Draft]:
+        """What an owner gets of a message: its text, and each attachment that was not known."""
+        # from a plain JID over the bound line, with the DID over any other
+        is_plain = is_bound and self._desk.rules().address_style is AddressStyle.PLAIN
         draft = functools.partial(
             Draft,
-            domain=desk.domain,
+            domain=self._desk.domain,
             to_jid=owner,
-            sender=localpart,
+            sender=to_localpart(Address(peers=(message.peer,), did=None if is_plain else message.did)),
             stamp=message.sent_at,
             label=message.label if kind_of(message.peer) is PeerKind.ALPHANUMERIC else "",
             inbox_id=taken.id,
         )
+        made = []
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
-            text = draft(
-                kind=DeliveryKind.TEXT, stanza_id=stanza_id(taken.key, owner, "0"), body=message.text or EMPTY_TEXT
-            )
-            yield from deliveries.add(desk.ids, desk.now(), text)
-        for media_id, item in taken.media:
-            attached = draft(
+            body = message.text or EMPTY_TEXT
+            made.append(draft(kind=DeliveryKind.TEXT, stanza_id=stanza_id(taken.key, owner, "0"), body=body))
+        made += (
+            draft(
                 kind=DeliveryKind.MEDIA,
                 stanza_id=stanza_id(taken.key, owner, "media", item.url),
                 media_url=item.url,
                 media_id=media_id,
             )
-            yield from deliveries.add(desk.ids, desk.now(), attached)
-
-    def _localpart(self, owner: str, line: Line, message: InboundMessage) -> Transaction[str]:
-        """From which JID an owner sees this: plain over the bound line, with the DID over any other."""
-        bound = yield from bindings.bind(self._desk.now(), owner, message.peer, line.did)
-        is_plain = self._desk.rules().address_style is AddressStyle.PLAIN and bound == line.did
-        return to_localpart(Address(peers=(message.peer,), did=None if is_plain else line.did))
+            for media_id, item in taken.media
+        )
+        return made
 
     def _tell_admins(self, message: InboundMessage, taken: Taken) -> Transaction[None]:
         """Of a text that nobody's line took; of a repeat only if it brings media that were not known."""

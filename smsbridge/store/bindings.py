@@ -1,21 +1,33 @@
 """Which line an owner's conversation with a peer goes over: decided by its first text, then kept."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from smsbridge.clock import to_ms
 from smsbridge.core.address import Did, Peer
-from smsbridge.store.database import Transaction, sql
+from smsbridge.store.database import Transaction, sql, sql_rows
 
 
 def bind(now: datetime, owner: str, peer: Peer, did: Did) -> Transaction[Did]:
     """The bound line; the first to ask decides."""
-    known = yield from bound(owner, peer)
-    if known is None:
-        yield sql(
-            "INSERT INTO binding (owner, peer, did, bound_at) VALUES ($1, $2, $3, $4) ON CONFLICT (owner, peer) DO NOTHING",
-            *(owner, peer, did, to_ms(now)),
+    return (yield from bind_all(now, [(owner, peer, did)]))[owner, peer]
+
+
+def bind_all(now: datetime, wanted: Sequence[tuple[str, Peer, Did]]) -> Transaction[dict[tuple[str, Peer], Did]]:
+    """The bound line of each owner and peer; where there is none, the first that is wanted."""
+    if not wanted:
+        return {}
+    pairs = dict.fromkeys((owner, peer) for owner, peer, _ in wanted)
+    known = yield sql_rows("SELECT owner, peer, did FROM binding WHERE (owner, peer) IN (VALUES $rows)", list(pairs))
+    lines = {(row["owner"], Peer(row["peer"])): Did(row["did"]) for row in known}
+    fresh = [(owner, peer, did, to_ms(now)) for owner, peer, did in wanted if (owner, peer) not in lines]
+    for owner, peer, did, _ in fresh:
+        lines.setdefault((owner, peer), did)
+    if fresh:
+        yield sql_rows(
+            "INSERT INTO binding (owner, peer, did, bound_at) VALUES $rows ON CONFLICT (owner, peer) DO NOTHING", fresh
         )
-    return known or did
+    return lines
 
 
 def bound(owner: str, peer: Peer) -> Transaction[Did | None]:

@@ -23,7 +23,7 @@ from smsbridge.store import history
 from smsbridge.store.database import Row, Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
 
-AT_ONCE: Final = 1000  # ids in one statement
+AT_ONCE: Final = 1000  # rows in one statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +48,28 @@ class Draft:
 
 def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
     """Write a delivery; it waits for the stream. The row itself tells of its birth, the trail of what follows."""
-    delivery_id = DeliveryId(ids.new())
-    yield sql(
-        "INSERT INTO delivery (id, domain, kind, to_jid, sender, stanza_id, inbox_id, message_id, media_id, body,"
-        " about, reason, label, media_url, stamp, state, attempt, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)",
-        *(delivery_id, draft.domain, draft.kind, draft.to_jid, draft.sender, draft.stanza_id),
-        *(draft.inbox_id, draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label),
-        *(draft.media_url, to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, to_ms(now)),
-    )
+    (delivery_id,) = yield from add_all(ids, now, [draft])
     return delivery_id
+
+
+def add_all(ids: Ids, now: datetime, drafts: Sequence[Draft]) -> Transaction[list[DeliveryId]]:
+    """Write deliveries, in this order."""
+    made: list[DeliveryId] = []
+    for start in range(0, len(drafts), AT_ONCE):
+        some = drafts[start : start + AT_ONCE]
+        fresh = [DeliveryId(ids.new()) for _ in some]
+        yield sql_rows(
+            "INSERT INTO delivery (id, domain, kind, to_jid, sender, stanza_id, inbox_id, message_id, media_id, body,"
+            " about, reason, label, media_url, stamp, state, attempt, created_at) VALUES $rows",
+            [
+                (delivery_id, draft.domain, draft.kind, draft.to_jid, draft.sender, draft.stanza_id, draft.inbox_id,
+                 draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label, draft.media_url,
+                 to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, 0, to_ms(now))
+                for delivery_id, draft in zip(fresh, some, strict=True)
+            ],
+        )  # fmt: skip
+        made += fresh
+    return made
 
 
 def pending(domain: str, limit: int, only: Sequence[DeliveryId] = ()) -> Transaction[tuple[Delivery, ...]]:

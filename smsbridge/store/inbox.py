@@ -9,6 +9,8 @@ for two minutes only.
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +19,7 @@ from smsbridge.clock import to_ms
 from smsbridge.core.message import InboundMessage, InboxId, Kind, Media, MediaId
 from smsbridge.core.state import MediaState
 from smsbridge.store import history
-from smsbridge.store.database import Transaction, sql
+from smsbridge.store.database import Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
 
 MERGE_WINDOW = timedelta(minutes=2)
@@ -42,20 +44,82 @@ class Taken:
 
 def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]:
     """Record a message, or find that it is recorded already."""
-    key, text_hash, said_hash = _key(now, message), _hash(message.text), _hash(f"{message.peer}\x1f{message.text}")
-    fresh, verdict = InboxId(ids.new()), Verdict.FRESH
-    known = yield from _remember(now, key, fresh, said_hash)
-    if known is not None and known.text_hash != said_hash:
-        verdict, key = Verdict.CONFLICTING, f"{key}\x1f{said_hash}"
-        known = yield from _remember(now, key, fresh, said_hash)
+    return (yield from take_all(ids, now, [message]))[0]
+
+
+def take_all(ids: Ids, now: datetime, messages: Sequence[InboundMessage]) -> Transaction[list[Taken]]:
+    """Record messages; what each came to, in this order. Those that nothing resembles go in together."""
+    asked = [_Asked.of(ids, now, message) for message in messages]
+    plain = yield from _plain(now, asked)
+    yield from _insert(ids, now, [one for one in asked if one.key in plain])
+    taken: list[Taken] = []
+    for one in asked:
+        if one.key in plain:
+            taken.append(Taken(id=one.id, key=one.key, verdict=Verdict.FRESH))  # nor can it `yield from`
+        else:
+            taken.append((yield from _take(ids, now, one)))
+    return taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A message with its names. `said` is of sender and text, `text_hash` of the text alone."""
+
+    id: InboxId
+    key: str
+    text_hash: str
+    said: str
+    message: InboundMessage
+
+    @classmethod
+    def of(cls, ids: Ids, now: datetime, message: InboundMessage) -> "_Asked":
+        text_hash = _hash(message.text)
+        said = _hash(f"{message.peer}\x1f{message.text}")
+        key = _key(now, message, text_hash)
+        return cls(id=InboxId(ids.new()), key=key, text_hash=text_hash, said=said, message=message)
+
+    @property
+    def resembles(self) -> tuple[str, str, str]:
+        """What this has in common with its twin through the other door."""
+        return self.message.did, self.message.peer, self.text_hash
+
+
+def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]]:
+    """The keys of those that cannot be a repeat, nor have one beside them."""
+    keys, looks = Counter(one.key for one in asked), Counter(one.resembles for one in asked)
+    known = yield sql_rows("SELECT key FROM inbox_key WHERE key IN $rows", [tuple(keys)])
+    twins = yield sql_rows(
+        "SELECT did, peer, text_hash FROM inbox WHERE (did, peer, text_hash) IN (VALUES $rows) AND taken_at >= $1",
+        list(looks),
+        to_ms(now - SAME_ID_WINDOW),
+    )
+    seen = {row["key"] for row in known}
+    alike = {(row["did"], row["peer"], row["text_hash"]) for row in twins}
+    return frozenset(
+        one.key
+        for one in asked
+        if not one.message.media
+        and one.key not in seen
+        and one.resembles not in alike
+        and keys[one.key] == looks[one.resembles] == 1
+    )
+
+
+def _take(ids: Ids, now: datetime, asked: _Asked) -> Transaction[Taken]:
+    """One that may be a repeat."""
+    message, key, verdict = asked.message, asked.key, Verdict.FRESH
+    known = yield from _remember(now, key, asked.id, asked.said)
+    if known is not None and known.said != asked.said:
+        verdict, key = Verdict.CONFLICTING, f"{key}\x1f{asked.said}"
+        known = yield from _remember(now, key, asked.id, asked.said)
     if known is None:
-        twin = yield from _untold_twin(now, message, text_hash)
+        twin = yield from _untold_twin(now, message, asked.text_hash)
         if twin is None:
-            yield from _insert(ids, now, fresh, message, text_hash)
-            media = yield from _add_media(ids, now, fresh, message.media)
-            return Taken(id=fresh, key=key, verdict=verdict, media=media)
+            yield from _insert_rows(ids, now, [asked])
+            media = yield from _add_media(ids, now, asked.id, message.media)
+            return Taken(id=asked.id, key=key, verdict=verdict, media=media)
         yield sql("UPDATE inbox_key SET inbox_id = $2 WHERE key = $1", key, twin)
-        known = _Known(id=twin, text_hash=said_hash)
+        known = _Known(id=twin, said=asked.said)
     media = yield from _add_media(ids, now, known.id, message.media)
     return Taken(id=known.id, key=key, verdict=Verdict.REPEATED, media=media)
 
@@ -65,14 +129,14 @@ class _Known:
     """A key that was taken before, and by what."""
 
     id: InboxId
-    text_hash: str
+    said: str
 
 
-def _key(now: datetime, message: InboundMessage) -> str:
+def _key(now: datetime, message: InboundMessage, text_hash: str) -> str:
     if message.provider_id:
         return f"{message.provider}\x1f{message.kind}\x1f{message.did}\x1f{message.provider_id}"
     at = str(to_ms(message.sent_at)) if message.sent_at else f"about {now.timestamp() // MERGE_WINDOW.total_seconds()}"
-    return "\x1f".join((message.provider, message.kind, message.did, "no id", message.peer, at, _hash(message.text)))
+    return f"{message.provider}\x1f{message.kind}\x1f{message.did}\x1fno id\x1f{message.peer}\x1f{at}\x1f{text_hash}"
 
 
 def _hash(text: str) -> str:
@@ -101,39 +165,55 @@ def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Tran
     return None
 
 
-def _remember(now: datetime, key: str, inbox_id: InboxId, said_hash: str) -> Transaction[_Known | None]:
+def _remember(now: datetime, key: str, inbox_id: InboxId, said: str) -> Transaction[_Known | None]:
     """Take a key; what has it already, if it is taken."""
     taken = yield sql(
         "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT (key) DO NOTHING"
         " RETURNING key",
-        *(key, inbox_id, said_hash, to_ms(now)),
+        *(key, inbox_id, said, to_ms(now)),
     )
     if taken:
         return None
     (row,) = yield sql("SELECT inbox_id, text_hash FROM inbox_key WHERE key = $1", key)
-    return _Known(id=InboxId(row["inbox_id"]), text_hash=row["text_hash"])
+    return _Known(id=InboxId(row["inbox_id"]), said=row["text_hash"])
 
 
-def _insert(ids: Ids, now: datetime, inbox_id: InboxId, message: InboundMessage, text_hash: str) -> Transaction[None]:
-    yield sql(
+def _insert(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transaction[None]:
+    """Keys, rows and the trail of messages; the keys are not taken yet."""
+    if asked:
+        at = to_ms(now)
+        yield sql_rows(
+            "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES $rows",
+            [(one.key, one.id, one.said, at) for one in asked],
+        )
+        yield from _insert_rows(ids, now, asked)
+
+
+def _insert_rows(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transaction[None]:
+    at = to_ms(now)
+    yield sql_rows(
         "INSERT INTO inbox (id, provider, source, kind, did, peer, label, others, provider_id, text, text_hash,"
-        " sent_at, taken_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        *(inbox_id, message.provider, message.source, message.kind, message.did, message.peer, message.label),
-        *(json.dumps(message.others), message.provider_id, message.text, text_hash),
-        *(to_ms(message.sent_at) if message.sent_at else None, to_ms(now)),
-    )
-    yield from history.note(
-        ids,
-        now,
+        " sent_at, taken_at) VALUES $rows",
+        [
+            (one.id, message.provider, message.source, message.kind, message.did, message.peer, message.label,
+             json.dumps(message.others), message.provider_id, message.text, one.text_hash,
+             to_ms(message.sent_at) if message.sent_at else None, at)
+            for one in asked
+            for message in (one.message,)
+        ],
+    )  # fmt: skip
+    steps = (
         history.Step(
             subject="inbox",
-            subject_id=inbox_id,
+            subject_id=one.id,
             who="inbound",
             state="taken",
-            provider_id=message.provider_id or "",
-            code=message.source,
-        ),
+            provider_id=one.message.provider_id or "",
+            code=one.message.source,
+        )
+        for one in asked
     )
+    yield from history.note(ids, now, *steps)
 
 
 def _add_media(

@@ -253,7 +253,7 @@ class TestGroupCopies:
     async def test_another_text_to_a_stranger_is_never_taken_for_a_copy(self, house, other):
         ours = inbound(pid=other["pid"])
         await house.take(ours, inbound(**{"text": ours.text, **other, "did": NOBODYS}))
-        assert [kind for kind, *_ in await house.told()] == ["text", "notice"]
+        assert sorted(kind for kind, *_ in await house.told()) == ["notice", "text"]
 
     async def test_a_group_of_strangers_alone_is_kept(self, house):
         await house.take(inbound("hello?", did=NOBODYS), inbound("hello?", did="+15559990000"))
@@ -297,7 +297,7 @@ class TestReports:
     async def test_a_report_and_a_text_may_come_together(self, house):
         await self.sent(house)
         await house.take(report("pid-1"), inbound("hello back"))
-        assert [kind for kind, *_ in await house.told()] == ["receipt", "text"]
+        assert sorted(kind for kind, *_ in await house.told()) == ["receipt", "text"]
 
 
 class TestFaultsOfTheStore:
@@ -319,8 +319,8 @@ class TestFaultsOfTheStore:
                 assert await house.is_empty()
             else:
                 break
-        assert failures > 20
-        assert [kind for kind, *_ in await house.told()] == ["text", "media", "text", "media", "notice"]
+        assert failures > 12
+        assert sorted(kind for kind, *_ in await house.told()) == ["media", "media", "notice", "text", "text"]
 
     async def test_a_commit_that_seemed_to_fail_makes_no_second_delivery(self, house):
         house.store.lose_answers(1)
@@ -337,7 +337,9 @@ async def test_a_wiped_database_speaks_with_the_same_stanza_ids(house, reopen, t
         inbound("hello?", did=NOBODYS, pid="3"),
     )
     await house.take(*events)
-    wiped = await reopen("wiped.db")
+    spoken = await stanza_ids(house)
+    wiped = await reopen(is_wiped=True)
+    assert await stanza_ids(wiped) == []
     await wiped.take(*reversed(events))
-    assert sorted(await stanza_ids(wiped)) == sorted(await stanza_ids(house))
-    assert len(set(await stanza_ids(house))) == 8
+    assert sorted(await stanza_ids(wiped)) == sorted(spoken)
+    assert len(set(spoken)) == 8

@@ -1,0 +1,59 @@
+"""What comes while a commit is on its way shares the next one: one statement for many rows, one sync for all.
+
+Nobody waits for company. The first goes at once and alone; a batch is only ever what came meanwhile.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from smsbridge.core.errors import StoreUnavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Gathering(Generic[T, R]):
+    """`await gathering(item)` returns what the commit of its batch came to for this item.
+
+    A batch that fails for another reason than the store is done again one by one, so that a bad item fails alone.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]], limit: int) -> None:
+        """`commit` is all or nothing and answers in the order of its items."""
+        self._commit = commit
+        self._limit = limit
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: T) -> R:
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._running is None:
+            # not in the caller's own task: it may be cancelled, and others wait
+            self._running = asyncio.get_running_loop().create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                await self._settle(batch)
+        finally:
+            self._running = None
+
+    async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._commit([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001  # it belongs to those who asked
+            if len(batch) == 1 or isinstance(error, StoreUnavailable):
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+            else:
+                for pair in batch:
+                    await self._settle([pair])
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():  # nor cancelled
+                future.set_result(result)

@@ -68,7 +68,7 @@ def test_a_text_is_a_chat_from_the_number_to_the_bare_jid_under_the_stable_id() 
 def test_the_bytes_name_namespaces_as_clients_do_and_none_of_their_own() -> None:
     xml = render(delivery())
     assert xml.startswith(b'<message from="')
-    assert b'<store xmlns="urn:xmpp:hints" />' in xml
+    assert b'<store xmlns="urn:xmpp:hints"/>' in xml
     assert b"ns0" not in xml
 
 

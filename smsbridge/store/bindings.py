@@ -39,3 +39,9 @@ def bound(owner: str, peer: Peer) -> Transaction[Did | None]:
 def rebind(now: datetime, owner: str, peer: Peer, did: Did) -> Transaction[None]:
     """The line was taken from its owner: the conversation goes over this one from now on."""
     yield sql("UPDATE binding SET did = $3, bound_at = $4 WHERE owner = $1 AND peer = $2", owner, peer, did, to_ms(now))
+
+
+def newest(limit: int) -> Transaction[list[tuple[str, Peer, Did]]]:
+    """Owner, peer and line of the conversations that began last."""
+    rows = yield sql("SELECT owner, peer, did FROM binding ORDER BY bound_at DESC LIMIT $1", limit)
+    return [(row["owner"], Peer(row["peer"]), Did(row["did"])) for row in rows]

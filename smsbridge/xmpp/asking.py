@@ -11,11 +11,13 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
 from smsbridge.xmpp.wire import STANZA_ERRORS
+
+UPTIME_QUERY: Final = '<query xmlns="jabber:iq:last"/>'  # XEP-0012, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,12 @@ def condition_of(answer: ET.Element) -> str:
 
 async def uptime(asking: Asking, server: str, seconds: float = 3.0) -> float | None:
     """For how many seconds the server has been up (XEP-0012); None if it does not tell."""
-    answer = await asking.ask(server, '<query xmlns="jabber:iq:last"/>', seconds)
-    query = None if answer is None or condition_of(answer) else answer.find("{jabber:iq:last}query")
+    answer = await asking.ask(server, UPTIME_QUERY, seconds)
+    return None if answer is None else uptime_in(answer)
+
+
+def uptime_in(answer: ET.Element) -> float | None:
+    """The seconds in an answer to `UPTIME_QUERY`."""
+    query = None if condition_of(answer) else answer.find("{jabber:iq:last}query")
     told = "" if query is None else query.get("seconds", "")
     return float(told) if told.isascii() and told.isdigit() else None

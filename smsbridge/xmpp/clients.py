@@ -19,10 +19,11 @@ _TALKING: Final = frozenset({"", "chat", "normal"})
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A client, by its full JID, that is there or has left."""
+    """A client, by its full JID, that is there or has left. `contact`: the number that may see its presence."""
 
     client: str
     is_there: bool
+    contact: str = ""
 
 
 def sight_of(element: ET.Element) -> Sight | None:
@@ -31,7 +32,8 @@ def sight_of(element: ET.Element) -> Sight | None:
     if "/" not in sender or "@" not in sender.partition("/")[0]:
         return None
     if name == "presence" and kind in {"", "unavailable"}:
-        return Sight(sender, not kind)
+        contact = element.get("to", "")
+        return Sight(sender, not kind, contact if "@" in contact and not kind else "")
     if name == "message" and kind in _TALKING:
         return Sight(sender, is_there=True)
     return None

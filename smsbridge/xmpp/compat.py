@@ -22,7 +22,9 @@ STREAM_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-streams"  # RFC 6120, 4.9.2
 # They act on nested or cached claims (a carbon's sender, an archive's result), or slow every stanza down.
 FORBIDDEN_PLUGINS: Final = frozenset({"xep_0115", "xep_0153", "xep_0202", "xep_0280", "xep_0297", "xep_0313"})
 
+DISCO: Final = "http://jabber.org/protocol/disco"  # XEP-0030
 _TIME: Final = "urn:xmpp:time"  # XEP-0202
+_ONLY_GOT: Final = (f"{{{DISCO}#info}}query", f"{{{DISCO}#items}}query", f"{{{_TIME}}}time")
 _log = Log("xmpp")
 
 
@@ -63,6 +65,18 @@ def answer_entity_time(stream: ComponentXMPP, now: Callable[[], datetime]) -> No
 
     # COMPAT(slixmpp 1.17): xep_0202 fails on its own time zone; ends when it answers a get.
     stream.register_handler(Callback("entity time", MatchXPath(f"{{{stream.default_ns}}}iq/{{{_TIME}}}time"), answer))
+
+
+def refuse_settings(stream: ComponentXMPP) -> None:
+    """Answer the `set` of what can only be got with an error, like any other request that nobody knows."""
+
+    def refuse(iq: StanzaBase) -> None:
+        if iq["type"] == "set":
+            iq.unhandled()
+
+    # COMPAT(slixmpp 1.17): xep_0030 takes a `set` and never answers it (RFC 6120, 8.2.3); ends when it does.
+    for tag in _ONLY_GOT:
+        stream.register_handler(Callback(f"set {tag}", MatchXPath(f"{{{stream.default_ns}}}iq/{tag}"), refuse))
 
 
 def stream_condition(error: StanzaBase) -> str:

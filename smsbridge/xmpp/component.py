@@ -33,6 +33,7 @@ from smsbridge.xmpp.asking import Asking, uptime
 from smsbridge.xmpp.clients import ping_client, sight_of
 from smsbridge.xmpp.fence import Fence
 from smsbridge.xmpp.handing import Handing
+from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.proving import Proving
 from smsbridge.xmpp.suspicion import death_of
 
@@ -106,8 +107,10 @@ class Component:
         install: Callable[[ComponentXMPP, Callable[[bytes], None]], None],
         metrics: Metrics,
         clock: Clock,
+        promises: Callable[[Asking, Callable[[bytes], None]], Promises] | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
+        """`promises` makes the one that looks at the server; without it nobody does."""
         self._settings = settings
         self._install = install
         self._metrics = metrics
@@ -121,6 +124,7 @@ class Component:
             idle=settings.idle_seconds,
         )
         self._asking = Asking(jid=settings.jid, prefix=f"ask-{secrets.token_hex(12)}-", write=self._write)
+        self._promises = promises(self._asking, self._write) if promises is not None else None
         self._proving = Proving(
             prover=handover,
             ping=lambda sender, client: ping_client(self._asking, sender, client, domain=settings.jid),
@@ -241,6 +245,8 @@ class Component:
         self._ask()  # learn at once how this server answers
         async with asyncio.TaskGroup() as tasks:
             workers = [tasks.create_task(self._work()), tasks.create_task(self._watch(stream, connection))]
+            if self._promises is not None:
+                workers.append(tasks.create_task(self._promises.run()))
             await connection.gone.wait()
             for worker in workers:
                 worker.cancel()
@@ -324,10 +330,12 @@ class Component:
             self._handing.pong(stanza_id)
             self._stirred.set()
             return None
-        if self._asking.take(stanza.xml):
+        if self._asking.take(stanza.xml) or (self._promises is not None and self._promises.take(stanza.xml)):
             return None
         if (sight := sight_of(stanza.xml)) is not None:
             self._proving.see(sight.client, is_there=sight.is_there)
+            if self._promises is not None and sight.contact:
+                self._promises.see(sight.client, sight.contact)
         return stanza
 
     def _session_started(self, _event: object) -> None:

@@ -15,7 +15,7 @@ from smsbridge import __version__
 from smsbridge.clock import Clock
 from smsbridge.core.address import Address, Peer, PeerKind, kind_of, parse_localpart
 from smsbridge.core.errors import Refused
-from smsbridge.xmpp.compat import answer_entity_time
+from smsbridge.xmpp.compat import answer_entity_time, refuse_settings
 
 GATEWAY_FEATURES: Final = (
     "http://jabber.org/protocol/disco#info",
@@ -36,6 +36,7 @@ def install(stream: ComponentXMPP, clock: Clock) -> None:
     api.register(_get_info, "get_info")
     api.register(_get_items, "get_items")
     answer_entity_time(stream, clock.now)
+    refuse_settings(stream)
 
 
 def describe(localpart: str) -> DiscoInfo:

@@ -26,3 +26,12 @@ async def test_a_conversation_whose_line_was_taken_goes_over_another(house):
     assert await house.run(bindings.bound, JOHN, PEER) == TWO
     await house.run(bindings.rebind, house.now, ANN, PEER, TWO)
     assert await house.run(bindings.bound, ANN, PEER) is None
+
+
+async def test_the_newest_conversations_are_told(house):
+    for n, peer in enumerate((PEER, Peer("+15559870003"), Peer("+15559870004"))):
+        await house.run(bindings.bind, house.clock.move(minutes=n + 1), JOHN, peer, ONE)
+    assert await house.run(bindings.newest, 2) == [
+        (JOHN, Peer("+15559870004"), ONE),
+        (JOHN, Peer("+15559870003"), ONE),
+    ]

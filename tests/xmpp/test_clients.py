@@ -30,6 +30,12 @@ def test_presence_tells_who_is_there_and_who_has_left():
     assert sight_of(element("presence", "unavailable")) == Sight(PHONE, is_there=False)
 
 
+def test_presence_to_a_number_tells_that_it_is_a_contact():
+    presence = element("presence")
+    presence.set("to", "+15559870002@sms.example.com")
+    assert sight_of(presence) == Sight(PHONE, is_there=True, contact="+15559870002@sms.example.com")
+
+
 @pytest.mark.parametrize(
     "stanza",
     [

@@ -10,6 +10,7 @@ from slixmpp.stanza.error import Error
 from structlog.testing import capture_logs
 
 from smsbridge.xmpp import compat
+from tests.fakes.waiting import until
 from tests.fakes.wire import lose_session, open_session, written_by
 
 ME = ("sms.example.com", "s3cret", "127.0.0.1", 5347)
@@ -157,6 +158,28 @@ async def test_slixmpp_fails_to_tell_the_time(untreated):
     transport = open_session(untreated)
     untreated.data_received(TIME)
     assert "undefined-condition" in await written_by(untreated, transport)
+
+
+async def answers_to_a_set_of_disco(stream):
+    stream.register_plugin("xep_0030")
+    transport = open_session(stream)
+    query = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+    for number, kind in enumerate(("set", "get")):  # the answer to the second shows that the first has been dealt with
+        iq = f"<iq type='{kind}' id='s{number}' from='user@example.com/phone' to='sms.example.com'>{query}</iq>"
+        stream.data_received(iq.encode())
+    await until(lambda: b'id="s1"' in transport.written)
+    return await written_by(stream, transport)
+
+
+async def test_a_set_of_what_can_only_be_got_is_answered_with_an_error(stream):
+    compat.refuse_settings(stream)
+    answers = await answers_to_a_set_of_disco(stream)
+    assert 'id="s0"' in answers
+    assert "feature-not-implemented" in answers
+
+
+async def test_slixmpp_never_answers_a_set_of_disco(untreated):
+    assert 'id="s0"' not in await answers_to_a_set_of_disco(untreated)
 
 
 async def test_no_whitespace_is_scheduled(stream):

@@ -45,8 +45,8 @@ async def ask():
     )
     stream.data_received(b"<handshake/>")
 
-    async def question(payload: str, to: str) -> ET.Element:
-        iq = f"<iq type='get' id='q1' from='ann@example.com/x' to='{to}'>{payload}</iq>"
+    async def question(payload: str, to: str, kind: str = "get") -> ET.Element:
+        iq = f"<iq type='{kind}' id='q1' from='ann@example.com/x' to='{to}'>{payload}</iq>"
         stream.data_received(iq.encode())
         async with asyncio.timeout(5):
             while b'id="q1"' not in (answer := await transport.written.get()):
@@ -105,6 +105,13 @@ async def test_version_ping_and_time_are_answered_everywhere(ask, to: str) -> No
     assert (await ask("<ping xmlns='urn:xmpp:ping'/>", to)).get("type") == "result"
     time = await ask("<time xmlns='urn:xmpp:time'/>", to)
     assert time.findtext("{urn:xmpp:time}time/{urn:xmpp:time}utc").endswith("Z")
+
+
+@pytest.mark.parametrize("to", [DOMAIN, NUMBER])
+@pytest.mark.parametrize("tag", [f"query xmlns='{INFO}'", f"query xmlns='{ITEMS}'", "time xmlns='urn:xmpp:time'"])
+async def test_what_can_only_be_read_is_not_set_and_the_answer_says_so(ask, tag: str, to: str) -> None:
+    answer = await ask(f"<{tag}/>", to, "set")
+    assert answer.find(f".//{{{ERRORS}}}feature-not-implemented") is not None
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from smsbridge.core.pacing import RECONNECT_BACKOFF
 from smsbridge.log import Event, Log
 
 SETTLE: Final = timedelta(seconds=60)
+UPTIME_ERROR: Final = timedelta(seconds=1)  # it may be the difference of two instants cut to whole seconds
 PACE_SECONDS: Final = 0.25  # a busy recipient is pinged once for what came meanwhile
 TICK_SECONDS: Final = 10.0
 MAX_QUEUE: Final = 1000  # of one recipient; what is beyond it waits for SETTLE
@@ -126,8 +127,8 @@ class Proving:
         uptime = await self._uptime()
         if uptime is None and had_last_word:
             return
-        started = self._clock.now() - timedelta(seconds=uptime or 0)
-        if started > self._server_started + timedelta(seconds=2):  # it counts whole seconds
+        started = self._clock.now() - max(timedelta(), timedelta(seconds=uptime or 0) - UPTIME_ERROR)
+        if started > self._server_started + 2 * UPTIME_ERROR:
             self._clients.clear()
         self._server_started = started
         self._waiting.clear()

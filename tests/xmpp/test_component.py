@@ -443,7 +443,7 @@ class TestAServerThatDies:
         await server.until(lambda: server.sessions == 2)
         await until(lambda: len(handover.doubted) == 2)
         age = system_clock().now() - handover.doubted[1]
-        assert 7.0 <= age.total_seconds() < 9.0
+        assert 6.0 <= age.total_seconds() < 8.0
 
     async def test_a_client_that_answers_proves_what_it_was_sent(self, server, handover, start):
         pinged = []

@@ -192,7 +192,13 @@ class TestAnewStream:
         stage = Stage()
         stage.uptime = 5.0
         await stage.proving.judge(had_last_word=False)
-        assert stage.doubted == [NOON - timedelta(seconds=5)]
+        assert stage.doubted == [NOON - timedelta(seconds=4)]  # its seconds may be cut on either side
+
+    async def test_a_server_that_has_just_come_may_tell_a_whole_second_too_much(self, quick):
+        stage = Stage()
+        stage.uptime = 1.0
+        await stage.proving.judge(had_last_word=False)
+        assert stage.doubted == [NOON]
 
     async def test_a_server_that_does_not_tell_its_age_is_taken_to_have_died(self, quick):
         stage = Stage()

@@ -1,5 +1,5 @@
 -- smsbridge in Prosody's configuration: put this file into /etc/prosody/conf.d/, which Debian's configuration includes.
--- Tested with Prosody 0.12 by tests/live/test_contrib_prosody.py. Run 0.12.6 or 13.0.5 at least: earlier ones can be
+-- The tests run their Prosody (0.12) with this file as it is. Run 0.12.6 or 13.0.5 at least: earlier ones can be
 -- made to use up all memory by anybody who can connect.
 
 Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subdomain of your host

@@ -1,1 +1,1 @@
-"""The carrier in a box, a throw-away Prosody and the demo's play."""
+"""The carrier in a box, throw-away XMPP servers and the demo's play."""

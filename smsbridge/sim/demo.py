@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from smsbridge import log
 from smsbridge.sim.control import TOKEN_HEADER
-from smsbridge.sim.prosody import PortTaken, ProsodyMissing, StartFailed
 from smsbridge.sim.received import Received
-from smsbridge.sim.stage import DID, LOOPBACK, PEER, Stage, StageConfig, password_of
+from smsbridge.sim.stage import DID, PEER, Stage, StageConfig, password_of
+from smsbridge.sim.xmpp_server import LOOPBACK, PortTaken, ProgramMissing, StartFailed
 from smsbridge.web.app import CannotListen
 
 TOKEN = "demo"
@@ -39,7 +39,7 @@ def main(options: argparse.Namespace) -> int:
     log.configure("console", logging.ERROR)
     try:
         asyncio.run(_demo(options))
-    except (ProsodyMissing, PortTaken, StartFailed, CannotListen) as error:
+    except (ProgramMissing, PortTaken, StartFailed, CannotListen) as error:
         print(f"smsbridge demo: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -114,7 +114,7 @@ async def _play(stage: Stage, journal: "Journal") -> None:
 
     _title("A stranger tries Alice's number")
     mallory = await stage.client("mallory", "demo")
-    stanza_id = await mallory.send_text(f"{PEER}%{DID}@{stage.prosody.component_jid}", "It's me, Alice!")
+    stanza_id = await mallory.send_text(f"{PEER}%{DID}@{stage.server.component_jid}", "It's me, Alice!")
     refused = await mallory.next(lambda stanza: stanza.error is not None and stanza.stanza_id == stanza_id)
     if refused.error is not None:
         _say("error", f"mallory is told {refused.error.condition}: {refused.error.text}")
@@ -187,8 +187,8 @@ def _invite(stage: Stage, options: argparse.Namespace) -> None:
     print(
         textwrap.dedent(f"""
         It stays up. Join with your own XMPP client:
-          account   alice@{stage.prosody.domain}     password  {password_of("alice")}
-          server    {LOOPBACK}     port  {stage.prosody.c2s_port}     (no TLS here: allow an unencrypted connection)
+          account   alice@{stage.server.domain}     password  {password_of("alice")}
+          server    {LOOPBACK}     port  {stage.server.c2s_port}     (no TLS here: allow an unencrypted connection)
           contact   {stage.contact()}
         Text in from the pretended handset, in another terminal:
           smsbridge demo{changed} text "hello"      (from a checkout: .venv/bin/smsbridge)

@@ -1,4 +1,4 @@
-"""The set of every play: a carrier in a box, a throw-away Prosody, and the bridge between them.
+"""The set of every play: a carrier in a box, a throw-away XMPP server, and the bridge between them.
 
 The bridge is configured by a real YAML file and runs in this process, so that a play can look behind the scenes.
 """
@@ -16,9 +16,10 @@ from smsbridge.service import Service, discover_kinds, serve
 from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
 from smsbridge.sim.client import Client
+from smsbridge.sim.ejabberd import Ejabberd, EjabberdConfig
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
+from smsbridge.sim.xmpp_server import LOOPBACK, ServerName, XmppServer
 
-LOOPBACK = "127.0.0.1"
 QUERY_KEY = "pretended-query-key-0001"
 API_PASSWORD = "pretended-password"
 DID = "+15551230001"
@@ -28,7 +29,10 @@ PEER = "+15559870002"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageConfig:
-    """`owners`: account name on example.com to the DIDs it owns. A port of 0 means a free one."""
+    """`owners`: account name on example.com to the DIDs it owns. A port of 0 means a free one.
+
+    `component_file` is a file for the server's configuration that defines the component, with this very secret.
+    """
 
     c2s_port: int = 0
     public_port: int = 0
@@ -41,6 +45,9 @@ class StageConfig:
     webhook_interval: float | None = 0.5
     callback_interval: float = 0.5
     second_domain: str | None = None
+    server: ServerName = "prosody"
+    component_file: Path | None = None
+    component_secret: str = "s3cret"
 
 
 def bridge_yaml(
@@ -89,7 +96,7 @@ class Stage:
         self._bridge: asyncio.Task[None] | None = None
         self._carrier_port = 0
         self.service: Service
-        self.prosody: Prosody
+        self.server: XmppServer
         self.carrier: Carrier
         self.directory: Path
 
@@ -103,13 +110,13 @@ class Stage:
 
     def contact(self, peer: str = PEER) -> str:
         """The JID of a phone number."""
-        return f"{peer}@{self.prosody.component_jid}"
+        return f"{peer}@{self.server.component_jid}"
 
     async def client(self, name: str, resource: str | None = None) -> Client:
         """Somebody with an account, logged in until the stage is struck."""
-        jid = f"{name}@{self.prosody.domain}"
+        jid = f"{name}@{self.server.domain}"
         return await self._stack.enter_async_context(
-            await Client.login(jid, password_of(name), LOOPBACK, self.prosody.c2s_port, resource)
+            await Client.login(jid, password_of(name), LOOPBACK, self.server.c2s_port, resource)
         )
 
     async def __aenter__(self) -> Self:
@@ -166,10 +173,10 @@ class Stage:
     async def _build(self) -> None:
         config = self.config
         self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="smsbridge-")))
-        self.prosody = Prosody(ProsodyConfig(c2s_port=config.c2s_port, second_domain=config.second_domain))
-        await self._stack.enter_async_context(self.prosody)
+        self.server = _server(config)
+        await self._stack.enter_async_context(self.server)
         for name in (*config.owners, *config.strangers):
-            self.prosody.add_account(name, password_of(name))
+            self.server.add_account(name, password_of(name))
         self.carrier = await Carrier.start(self._carrier_config(config))
         self._carrier_port = self.carrier.port
         self._stack.push_async_callback(self.stop_carrier)
@@ -193,9 +200,9 @@ class Stage:
 
     def _write_config(self, config: StageConfig) -> None:
         text = bridge_yaml(
-            component_jid=self.prosody.component_jid,
-            component_port=self.prosody.component_port,
-            secret=self.prosody.component_secret,
+            component_jid=self.server.component_jid,
+            component_port=self.server.component_port,
+            secret=self.server.component_secret,
             api_url=self.carrier.api_url,
             public_port=config.public_port,
             database=self.database,
@@ -203,6 +210,26 @@ class Stage:
             extra=config.extra_yaml,
         )
         (self.directory / "config.yaml").write_text(text)
+
+
+def _server(config: StageConfig) -> XmppServer:
+    if config.server == "ejabberd":
+        return Ejabberd(
+            EjabberdConfig(
+                c2s_port=config.c2s_port,
+                second_domain=config.second_domain,
+                component_secret=config.component_secret,
+                include=config.component_file,
+            )
+        )
+    return Prosody(
+        ProsodyConfig(
+            c2s_port=config.c2s_port,
+            second_domain=config.second_domain,
+            component_secret=config.component_secret,
+            include=config.component_file,
+        )
+    )
 
 
 def password_of(name: str) -> str:

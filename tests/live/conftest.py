@@ -1,4 +1,8 @@
-"""Real servers on loopback: one Prosody for the whole run, a fresh one where a test breaks it."""
+"""Real servers on loopback: one of each for the whole run, a fresh one where a test breaks it.
+
+What asks for `server`, `fresh_server`, `account` or `login` is run on Prosody and on ejabberd, each with the file that
+administrators are told to use.
+"""
 
 import asyncio
 import uuid
@@ -9,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from smsbridge.sim.client import Client
-from smsbridge.sim.prosody import Prosody
+from smsbridge.sim.xmpp_server import ServerName, XmppServer
+from tests.fakes.contrib import SERVERS, server_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,29 +29,60 @@ Login = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture(scope="session")
-def prosody() -> Iterator[Prosody]:
-    """One server for all tests; they keep apart by account names of their own."""
-    server = Prosody()
+def prosody() -> Iterator[XmppServer]:
+    """One Prosody for all tests; they keep apart by account names of their own."""
+    yield from _for_the_whole_run("prosody")
+
+
+@pytest.fixture(scope="session")
+def ejabberd() -> Iterator[XmppServer]:
+    """One ejabberd for all tests."""
+    yield from _for_the_whole_run("ejabberd")
+
+
+def _for_the_whole_run(name: ServerName) -> Iterator[XmppServer]:
+    server = server_of(name)
     asyncio.run(server.start())
     yield server
     asyncio.run(server.stop())
 
 
+@pytest.fixture(params=SERVERS)
+def server_name(request: pytest.FixtureRequest) -> ServerName:
+    """Each server in its turn, unless a test names one: `@pytest.mark.parametrize("server_name", ["prosody"])`."""
+    name: ServerName = request.param
+    return name
+
+
 @pytest.fixture
-async def fresh_prosody() -> AsyncIterator[Prosody]:
+def server(request: pytest.FixtureRequest, server_name: ServerName) -> XmppServer:
+    """The server that all tests share."""
+    shared: XmppServer = request.getfixturevalue(server_name)
+    return shared
+
+
+@pytest.fixture
+async def fresh_server(server_name: ServerName) -> AsyncIterator[XmppServer]:
     """A server that a test may kill."""
-    async with Prosody() as server:
+    async with server_of(server_name) as server:
         yield server
 
 
 @pytest.fixture
-def account(prosody: Prosody) -> AccountFactory:
+async def fresh_prosody() -> AsyncIterator[XmppServer]:
+    """A Prosody that a test may kill."""
+    async with server_of("prosody") as server:
+        yield server
+
+
+@pytest.fixture
+def account(server: XmppServer) -> AccountFactory:
     """`account("alice")` makes an account on the shared server under a name that no other test uses."""
 
     def make(name: str) -> Account:
         password = uuid.uuid4().hex
-        jid = prosody.add_account(f"{name}-{uuid.uuid4().hex[:12]}", password)
-        return Account(jid=jid, password=password, c2s_port=prosody.c2s_port)
+        jid = server.add_account(f"{name}-{uuid.uuid4().hex[:12]}", password)
+        return Account(jid=jid, password=password, c2s_port=server.c2s_port)
 
     return make
 

@@ -1,7 +1,8 @@
 """The set of the plays: a stage for each module, players who leave with their test, a telephone for each test.
 
-A module says what its stage is by a `stage_config` of its own. All of a module's tests share one event loop, because
-the bridge on the stage lives in it.
+A module says what its stage is by a `stage_config` of its own. Every play is played twice, on Prosody and on ejabberd,
+each with the file that administrators are told to use. All of a module's tests share one event loop, because the bridge
+on the stage lives in it.
 """
 
 import itertools
@@ -13,9 +14,12 @@ import pytest
 import pytest_asyncio
 
 from smsbridge.sim.client import Client
-from smsbridge.sim.stage import LOOPBACK, Stage, StageConfig, password_of
+from smsbridge.sim.stage import Stage, StageConfig, password_of
+from smsbridge.sim.xmpp_server import LOOPBACK, ServerName
+from tests.fakes.contrib import SERVERS, stage_on
 
 Login = Callable[..., Awaitable[Client]]
+OnServer = Callable[[StageConfig], StageConfig]
 
 _telephones = itertools.count(1)
 
@@ -26,10 +30,17 @@ def stage_config() -> StageConfig:
     return StageConfig()
 
 
+@pytest.fixture(scope="module", params=SERVERS)
+def on_server(request: pytest.FixtureRequest) -> OnServer:
+    """`on_server(config)` is the same stage on the server whose turn it is."""
+    name: ServerName = request.param
+    return lambda config: stage_on(name, config)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(stage_config: StageConfig) -> AsyncIterator[Stage]:
-    """Carrier, Prosody and bridge, for all tests of the module."""
-    async with Stage(stage_config) as built:
+async def stage(stage_config: StageConfig, on_server: OnServer) -> AsyncIterator[Stage]:
+    """Carrier, XMPP server and bridge, for all tests of the module."""
+    async with Stage(on_server(stage_config)) as built:
         yield built
 
 
@@ -38,9 +49,9 @@ async def login(stage: Stage) -> AsyncIterator[Login]:
     """`await login("alice")`; everybody is logged out with the test."""
     async with AsyncExitStack() as sessions:
 
-        async def enter(name: str, *, domain: str = stage.prosody.domain, **options: object) -> Client:
+        async def enter(name: str, *, domain: str = stage.server.domain, **options: object) -> Client:
             client = await Client.login(
-                f"{name}@{domain}", password_of(name), LOOPBACK, stage.prosody.c2s_port, **options
+                f"{name}@{domain}", password_of(name), LOOPBACK, stage.server.c2s_port, **options
             )
             return await sessions.enter_async_context(client)
 

@@ -231,7 +231,7 @@ async def test_a_text_for_a_number_that_nobody_has_goes_to_the_administrator(sta
     stage.carrier.account.dids[number] = DidSettings(did=number, webhook=stage.webhook_url, webhook_enabled=True)
     push = await stage.carrier.text_in(peer, NOBODYS, "who has this number?")
     assert (await push.answered).body == "ok"
-    notice = await carol.next(from_(stage.prosody.component_jid))
+    notice = await carol.next(from_(stage.server.component_jid))
     assert "who has this number?" in notice.body
     assert NOBODYS in notice.body
     assert peer in notice.body
@@ -248,9 +248,9 @@ async def test_a_picture_comes_as_a_link_that_clients_show(stage, login, http, p
 
 
 async def test_a_text_that_comes_while_the_server_is_dead_is_shown_when_it_lives_again(stage, login, peer):
-    await stage.prosody.kill()
+    await stage.server.kill()
     push = await stage.carrier.text_in(peer, DID, "are you there?")
     assert (await push.answered).body == "ok"
-    await stage.prosody.restart()
+    await stage.server.restart()
     alice = await login("alice")
     assert await curtain(stage, alice, peer, DID) == ["are you there?"]

@@ -161,8 +161,8 @@ async def test_nothing_is_taken_while_it_cannot_be_stored_and_the_writer_hears_i
     assert left_for(stage, peer) == ["again"]
 
 
-async def test_a_carrier_that_is_not_there_is_waited_for(login, peer):
-    async with Stage() as stage:
+async def test_a_carrier_that_is_not_there_is_waited_for(on_server, peer):
+    async with Stage(on_server(StageConfig())) as stage:
         alice, contact = await stage.client("alice"), stage.contact(peer)
         await stage.stop_carrier()
         written = await alice.send_text(contact, "patience")

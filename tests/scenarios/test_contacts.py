@@ -25,10 +25,10 @@ async def befriend(client, contact):
 
 async def test_the_gateway_says_that_it_is_one(stage, login):
     alice = await login("alice")
-    gateway = await alice.disco_info(stage.prosody.component_jid)
+    gateway = await alice.disco_info(stage.server.component_jid)
     assert gateway.identities == (Identity(category="gateway", kind="sms", name="SMS gateway"),)
     assert {"urn:xmpp:ping", "jabber:iq:version", "urn:xmpp:time"} <= gateway.features
-    await alice.ping(stage.prosody.component_jid)
+    await alice.ping(stage.server.component_jid)
 
 
 @pytest.mark.parametrize("form", ["{}", "{}%" + DID])

@@ -58,7 +58,7 @@ async def test_a_number_that_nobody_owns_may_not_be_used_either(stage, login):
 
 
 async def test_the_same_name_on_another_host_is_somebody_else(stage, login):
-    stage.prosody.add_account("alice", password_of("alice"), domain="example.org")
+    stage.server.add_account("alice", password_of("alice"), domain="example.org")
     look_alike = await login("alice", domain="example.org")
     for localpart in (PEER, f"{PEER}%{DID}"):
         refused = await refusal(look_alike, stage.contact(localpart))
@@ -67,7 +67,7 @@ async def test_the_same_name_on_another_host_is_somebody_else(stage, login):
 
 async def test_the_bridge_itself_is_nobody_to_text(stage, login):
     alice = await login("alice")
-    refused = await refusal(alice, stage.prosody.component_jid, "help")
+    refused = await refusal(alice, stage.server.component_jid, "help")
     assert refused.error.condition == "item-not-found"
     assert "+15559870002@sms.example.com" in refused.error.text
 

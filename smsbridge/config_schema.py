@@ -9,9 +9,10 @@ import re
 import sys
 from dataclasses import dataclass
 from decimal import Decimal
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import phonenumbers
 from pydantic import (
@@ -28,15 +29,16 @@ from pydantic import (
 
 from smsbridge.config_secrets import secret_forms
 from smsbridge.config_yaml import Place, quoted
-from smsbridge.core.address import Did, parse_did
+from smsbridge.core.address import E164, Did, parse_did
 from smsbridge.core.gate import NORTH_AMERICA
 from smsbridge.core.line import AddressStyle, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Format
+from smsbridge.store.opening import SQLITE
+from smsbridge.web.sources import LOCAL_PROXIES
 from smsbridge.xmpp.jids import bare, owner_jid
 
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_SQLITE = "sqlite:///"
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[^?#\s]*)?")
 
 
@@ -102,6 +104,13 @@ def _domain(text: str) -> str:
     return domain
 
 
+def _absolute_path(text: object) -> Path:
+    path = Path(text if isinstance(text, str | Path) else "")
+    if not path.is_absolute() or "\0" in str(path):
+        raise ValueError("an absolute path is expected, such as /etc/ejabberd/ejabberd.yml")
+    return path
+
+
 def _did(text: str) -> Did:
     try:
         return parse_did(text)
@@ -118,6 +127,18 @@ def _region(text: str) -> str:
     return text
 
 
+def _proxy(text: object) -> IPv4Network | IPv6Network:
+    if isinstance(text, IPv4Network | IPv6Network):
+        return text
+    try:
+        network = ip_network(text if isinstance(text, str) else "")
+    except ValueError:
+        raise ValueError("an address or a network is expected, such as 127.0.0.1 or 10.0.0.0/8") from None
+    if not network.prefixlen:
+        raise ValueError("this is everybody: name your reverse proxies only, whoever it is may claim any address")
+    return network
+
+
 def _public_url(text: str) -> str:
     if not _PUBLIC_URL.fullmatch(text):
         raise ValueError("a URL is expected, such as https://sms.example.com")
@@ -125,29 +146,49 @@ def _public_url(text: str) -> str:
 
 
 def _store_url(text: str) -> str:
-    scheme, _, rest = text.partition(":")
-    if scheme != "sqlite":
-        raise ValueError("only sqlite is supported by this version, such as sqlite:////var/lib/smsbridge/smsbridge.db")
-    if not text.startswith(_SQLITE) or not rest.strip("/") or text.endswith("/"):
-        raise ValueError(f"{_SQLITE} and the path of a file are expected: four slashes where the path is absolute")
+    if text.partition(":")[0] in {"postgresql", "postgres"}:
+        return _postgres_url(text)
+    if text.partition(":")[0] != "sqlite":
+        raise ValueError(
+            "sqlite or postgresql is expected, such as sqlite:////var/lib/smsbridge/smsbridge.db"
+            " or postgresql://smsbridge@db.example.com/smsbridge"
+        )
+    if not text.startswith(SQLITE) or not text.removeprefix(SQLITE).strip("/") or text.endswith("/"):
+        raise ValueError(f"{SQLITE} and the path of a file are expected: four slashes where the path is absolute")
+    return text
+
+
+def _postgres_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_secret = parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
+    except ValueError:
+        raise ValueError("this is no URL: postgresql://user@host:port/database is expected") from None
+    if is_secret:
+        raise ValueError("a password does not belong into the URL, which is logged: write it to a password_file")
+    if not parts.netloc or not parts.path.strip("/"):
+        raise ValueError("a host and a database are missing: postgresql://user@host:port/database is expected")
     return text
 
 
 def _default_store_url() -> str:
     # systemd sets STATE_DIRECTORY to one or more paths, joined by colons
     state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return f"{_SQLITE}{state}/smsbridge.db" if state else f"{_SQLITE}smsbridge.db"
+    return f"{SQLITE}{state}/smsbridge.db" if state else f"{SQLITE}smsbridge.db"
 
 
-ListenEndpoint = Annotated[Endpoint, PlainValidator(endpoint), WithJsonSchema({"type": "string"})]
-RemoteEndpoint = Annotated[Endpoint, PlainValidator(_remote_endpoint), WithJsonSchema({"type": "string"})]
+_ENDPOINT_SCHEMA = {"type": "string", "pattern": r"^(.+:[0-9]{1,5}|.*\$\{\w+\}.*)$"}
+ListenEndpoint = Annotated[Endpoint, PlainValidator(endpoint), WithJsonSchema(_ENDPOINT_SCHEMA)]
+RemoteEndpoint = Annotated[Endpoint, PlainValidator(_remote_endpoint), WithJsonSchema(_ENDPOINT_SCHEMA)]
+Proxy = Annotated[IPv4Network | IPv6Network, PlainValidator(_proxy), WithJsonSchema({"type": "string"})]
 Domain = Annotated[str, AfterValidator(_domain)]
-DidKey = Annotated[Did, AfterValidator(_did)]
-Owner = Annotated[str, AfterValidator(owner_jid)]
-Region = Annotated[str, AfterValidator(_region)]
+AbsolutePath = Annotated[Path, PlainValidator(_absolute_path), WithJsonSchema({"type": "string"})]
+DidKey = Annotated[Did, AfterValidator(_did), Field(json_schema_extra={"pattern": f"^{E164.pattern}$"})]
+Owner = Annotated[str, AfterValidator(owner_jid), Field(json_schema_extra={"pattern": "^[^@/]+@[^@/]+$"})]
+Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"pattern": "^[A-Z]{2}$"})]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
-Price = Annotated[Decimal, Field(ge=0)]
+Price = Annotated[Decimal, Field(ge=0, json_schema_extra={"pattern": r"^(\$\{\w+\}|[0-9]*\.?[0-9]+)$"})]
 Cap = Annotated[int, Field(ge=1)]
 
 
@@ -156,12 +197,16 @@ class Section(BaseModel, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class XmppSettings(Section):
-    """The component's name and its way to the server. `ping` is who answers the fence."""
+    """The component's name and its way to the server. `ping` is who answers the fence.
+
+    `server_config` is ejabberd's own file, which tells what it shows to nobody.
+    """
 
     jid: Domain
     server: RemoteEndpoint = Field(default="127.0.0.1:5347", validate_default=True)
     secret: SecretStr
     ping: Domain = Field(default_factory=lambda fields: fields["jid"].partition(".")[2])
+    server_config: AbsolutePath | None = None
 
     @model_validator(mode="after")
     def _has_somebody_to_ping(self) -> "XmppSettings":
@@ -171,11 +216,18 @@ class XmppSettings(Section):
 
 
 class HttpSettings(Section):
-    """`listen` is what carriers reach through the reverse proxy; `internal` has health and metrics, None is off."""
+    """`listen` is what carriers reach through the reverse proxy; `internal` has health and metrics, None is off.
+
+    `proxies`: whose X-Forwarded-For is believed. The limits are for all connections, and for each address.
+    """
 
     listen: ListenEndpoint = Field(default="127.0.0.1:8080", validate_default=True)
     internal: ListenEndpoint | None = Field(default="127.0.0.1:8081", validate_default=True)
     public_url: PublicUrl | None = None
+    proxies: tuple[Proxy, ...] = LOCAL_PROXIES
+    connections: Annotated[int, Field(ge=16, le=512)] = 256
+    per_address: Annotated[int, Field(ge=1)] = 16
+    callbacks_a_minute: Annotated[int, Field(ge=60)] = 600
 
     @model_validator(mode="after")
     def _listens_apart(self) -> "HttpSettings":
@@ -185,51 +237,61 @@ class HttpSettings(Section):
 
 
 class StoreSettings(Section):
-    """Where messages wait. A relative path starts at the working directory."""
+    """Where messages wait. A relative path starts at the working directory; the password is PostgreSQL's."""
 
     url: StoreUrl = Field(default_factory=_default_store_url)
+    password: SecretStr | None = None
 
     @property
-    def path(self) -> Path:
-        """The database file."""
-        return Path(self.url.removeprefix(_SQLITE))
+    def path(self) -> Path | None:
+        """The database file, if it is one."""
+        return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
+
+    @model_validator(mode="after")
+    def _has_use_for_a_password(self) -> "StoreSettings":
+        if self.password is not None and self.path is not None:
+            raise ValueError("SQLite takes no password: file permissions protect it")
+        return self
 
 
 class LineSettings(Section):
     """What differs for one DID."""
 
-    provider: ProviderName | None = None
-    receipts: Receipts = Receipts.ACCEPTED
-    mms: bool = True
+    provider: ProviderName | None = Field(default=None, description="the account it goes over; with one, that one")
+    receipts: Receipts = Field(default=Receipts.ACCEPTED, description="what the tick means")
+    mms: bool = Field(default=True, description="false: texts only, no pictures")
 
 
 class OwnerCaps(Section):
     """The most that one owner may send."""
 
-    minute: Cap = 30
-    day: Cap = 300
-    new_peers_a_day: Cap = 20
+    minute: Cap = Field(default=30, description="texts in a minute")
+    day: Cap = Field(default=300, description="texts in a day")
+    new_peers_a_day: Cap = Field(default=20, description="numbers in a day that were never texted before")
 
 
 class Caps(Section):
     """Limits against surprise."""
 
-    per_owner: OwnerCaps = OwnerCaps()
+    per_owner: OwnerCaps = Field(default=OwnerCaps(), description="the most that one owner may send")
 
 
 class Prices(Section):
     """What one text costs."""
 
-    sms: Price
-    mms: Price
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "USD"
+    sms: Price = Field(description="for each segment")
+    mms: Price = Field(description="for each message")
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(default="USD", description="ISO 4217")
 
 
 class LogSettings(Section):
     """How the journal is written; the default suits a terminal and a service alike."""
 
-    format: Format = Field(default_factory=lambda: "console" if sys.stderr.isatty() else "json")
-    level: Literal["debug", "info", "warning"] = "info"
+    format: Format = Field(
+        default_factory=lambda: "console" if sys.stderr.isatty() else "json",
+        description="for eyes or for programs; default: console on a terminal, else json",
+    )
+    level: Literal["debug", "info", "warning"] = Field(default="info", description="the least that is worth a line")
 
     @property
     def threshold(self) -> int:
@@ -240,36 +302,28 @@ class LogSettings(Section):
 class Config(Section):
     """The whole configuration, valid in itself."""
 
-    xmpp: XmppSettings
-    http: HttpSettings = Field(default_factory=HttpSettings)
-    store: StoreSettings = Field(default_factory=StoreSettings)
-    providers: dict[ProviderName, InstanceOf[Account]]
-    jids: dict[Owner, tuple[DidKey, ...]]
-    lines: dict[DidKey, LineSettings] = {}
-    admins: tuple[Owner, ...] = ()
-    address_style: AddressStyle = AddressStyle.PLAIN
-    caps: Caps = Caps()
-    prices: Prices | None = None
-    destinations: tuple[Region, ...] = (NORTH_AMERICA,)
-    log: LogSettings = Field(default_factory=LogSettings)
+    xmpp: XmppSettings = Field(description="the component's name and its way to the XMPP server")
+    http: HttpSettings = Field(default_factory=HttpSettings, description="where carriers call, and health is asked")
+    store: StoreSettings = Field(default_factory=StoreSettings, description="where messages wait")
+    providers: dict[ProviderName, InstanceOf[Account]] = Field(
+        description="one section for each account at a carrier, by a name of yours"
+    )
+    jids: dict[Owner, tuple[DidKey, ...]] = Field(description="who owns which numbers, the usual one first")
+    lines: dict[DidKey, LineSettings] = Field(default={}, description="what differs for one number")
+    admins: tuple[Owner, ...] = Field(default=(), description="who hears of texts to nobody, and of faults")
+    address_style: AddressStyle = Field(default=AddressStyle.PLAIN, description="from which JID a text comes")
+    caps: Caps = Field(default=Caps(), description="the most that may be sent")
+    prices: Prices | None = Field(default=None, description="what one text costs")
+    destinations: tuple[Region, ...] = Field(
+        default=(NORTH_AMERICA,),
+        description="the countries that may be texted, as ISO 3166 has them; US stands for CA too",
+    )
+    log: LogSettings = Field(default_factory=LogSettings, description="how the journal is written")
 
     def provider_of(self, did: Did) -> ProviderName:
         """The provider of an owned DID: the named one, or the only one."""
         named = self.lines[did].provider if did in self.lines else None
         return named or next(iter(self.providers))
-
-
-def schema_of(model: type[BaseModel], ref_template: str) -> dict[str, Any]:
-    """A model's JSON Schema, with every form in which its secrets may be written."""
-    schema = model.model_json_schema(ref_template=ref_template)
-    for forms in secret_forms(model):
-        properties: dict[str, Any] = schema["properties"]
-        for key in forms.keys:
-            properties.setdefault(key, {"type": "string"})
-        properties[forms.file] = {"type": "string", "description": "a path, or the name of a systemd credential"}
-        if forms.field in schema.get("required", ()):
-            schema["required"].remove(forms.field)
-    return schema
 
 
 SECTIONS: dict[Place, type[BaseModel]] = {  # "*" is any key

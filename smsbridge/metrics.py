@@ -1,6 +1,6 @@
 """Every metric, in one place. Labels are closed lists (states, reasons, provider names): never a number or a JID."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 20, 60)
@@ -11,6 +11,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.inbound_taken = self._counter("inbound_taken", "Inbound messages committed", "provider", "kind")
         self.inbound_repeated = self._counter("inbound_repeated", "Inbound messages known already", "provider")
         self.inbound_conflicted = self._counter("inbound_conflicted", "Known ids with another text", "provider")
@@ -32,8 +33,17 @@ class Metrics:
             "smsbridge_oldest_waiting_seconds", "Age of the oldest waiting row", ["table"], registry=self.registry
         )
         self.stream_up = Gauge("smsbridge_stream_up", "1 while the component stream is open", registry=self.registry)
+        self.server_promises = Gauge(
+            "smsbridge_server_promises",
+            "1 for what was found about each promise of the XMPP server",
+            ["promise", "verdict"],
+            registry=self.registry,
+        )
         self.loops_late = Gauge(
             "smsbridge_loops_late", "Loops that have not turned when they should", registry=self.registry
+        )
+        self.store_failing = Gauge(
+            "smsbridge_store_failing", "1 while the store refuses, or does not answer", registry=self.registry
         )
         self.send_seconds = Histogram(
             "smsbridge_send_seconds", "Calls to send a part", ["provider"], registry=self.registry, buckets=SECONDS

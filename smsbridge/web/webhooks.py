@@ -3,18 +3,19 @@
 - The bounds (method, length, encoding) come before the secret, the secret before the body.
 - The carrier reads its "yes" only after `take` has returned, which is after the commit.
 - Accounts may share a path; every one of them is asked for its secret, whoever holds it gets the callback.
-- Refusals have an empty body: 403 wrong secret, 400 not understood, as mod_voipms had them; 405, 408, 413, 415 out of
-  bounds; 429 too many wrong secrets, never for a right one; 503 no commit, come again; 500 our own fault.
+- Refusals have an empty body and end the connection: 403 wrong secret, 400 not understood, as mod_voipms had them; 404,
+  405, 408, 413, 415 out of bounds; 429 refused too often; 503 no commit or too many, come again; 500 our own fault.
+- What a source did wrong never stands in the way of what it does right: the secret is asked first, always, and the
+  limit on refusals changes nothing but the refusals. So nobody who shares a carrier's address can lock it out.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, hdrs, web
 
 from smsbridge.clock import Clock
 from smsbridge.core.errors import Malformed, StoreUnavailable, Unauthentic
@@ -24,16 +25,30 @@ from smsbridge.log import Event as Logged
 from smsbridge.log import Log
 from smsbridge.metrics import Metrics
 from smsbridge.providers.contract import Answer, Callback, Parsed, Provider, Webhooked
+from smsbridge.web.refusals import WINDOW_SECONDS, Journal, Tally
+from smsbridge.web.sources import Network, is_proxy, mask_source, source_key, source_of
 
 Take = Callable[[ProviderName, Sequence[Event]], Awaitable[None]]
 
 UNTOLD: Final = ProviderName("unknown")  # the metric label and log word where no account is certain
 RETRY_SECONDS: Final = 30
-_WINDOW_SECONDS: Final = 60
-_MAX_SOURCES: Final = 4096
+SMALL_BODY: Final = 64 * 1024
 _METHODS: Final = (hdrs.METH_GET, hdrs.METH_POST)
 
 _log = Log("web")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What callers may cost, in seconds, per minute and source, and in bytes.
+
+    `large_bytes`: what all bodies that are longer than `SMALL_BODY` may hold in memory together.
+    """
+
+    body_seconds: float = 10
+    failures_a_minute: int = 100
+    callbacks_a_minute: int = 600
+    large_bytes: int = 32 * 1024 * 1024
 
 
 class Caller(Provider, Webhooked, Protocol):
@@ -48,29 +63,16 @@ class OutOfBounds(Exception):
         self.status = status
 
 
-class Failures:
-    """Refusals by source in the current minute; a full table counts every newcomer as over the limit."""
+class TooMany(Exception):
+    """More than we take at once, from one who may call: to come again."""
 
-    def __init__(self, limit: int, clock: Clock) -> None:
-        self._limit = limit
-        self._clock = clock
-        self._since = clock.monotonic()
-        self._counts: dict[str, int] = {}
-
-    def count(self, source: str) -> int:
-        """Count one more, and tell how many are over the limit: 0 while it is kept."""
-        now = self._clock.monotonic()
-        if now - self._since >= _WINDOW_SECONDS:
-            self._since = now
-            self._counts.clear()
-        if source not in self._counts and len(self._counts) >= _MAX_SOURCES:
-            return self._limit + 1
-        self._counts[source] = self._counts.get(source, 0) + 1
-        return max(0, self._counts[source] - self._limit)
+    def __init__(self, seconds: int = RETRY_SECONDS) -> None:
+        super().__init__(str(seconds))
+        self.seconds = seconds
 
 
 class Webhooks:
-    """The public listener's only business."""
+    """The public listener's only business. `seat` is told of a request that is known to be a carrier's."""
 
     def __init__(
         self,
@@ -79,9 +81,9 @@ class Webhooks:
         *,
         metrics: Metrics,
         clock: Clock,
-        body_seconds: float,
-        failures_a_minute: int,
-        proxies: frozenset[str],
+        bounds: Bounds,
+        proxies: tuple[Network, ...],
+        seat: Callable[[web.BaseRequest], None],
     ) -> None:
         self._callers: dict[str, list[Caller]] = {}
         for provider in providers:
@@ -91,24 +93,27 @@ class Webhooks:
         self._take = take
         self._metrics = metrics
         self._clock = clock
-        self._body_seconds = body_seconds
-        self._failures = Failures(failures_a_minute, clock)
-        self._garbled = Failures(1, clock)
+        self._bounds = bounds
+        self._failures = Tally(bounds.failures_a_minute, clock)
+        self._served = Tally(bounds.callbacks_a_minute, clock)
+        self._journal = Journal()
+        self._large = 0
         self._proxies = proxies
+        self._seat = seat
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
         """Answer one request; the secret, the body and their errors never reach the answer or the log."""
-        callers = self._callers.get(request.path)
-        if callers is None:
-            return self._answer(UNTOLD, Answer(status=404))
+        callers = self._callers.get(request.path, [])
         claimed = callers[0].name if len(callers) == 1 else UNTOLD
         try:
-            _check_bounds(request, _longest(callers))
+            _check_bounds(request, callers)
             callback = self._head_of(request)
             callers = _authenticated(callers, callback)
             body = await self._read(request, _longest(callers))
             caller, parsed = _parsed(callers, replace(callback, body=body))
             claimed = caller.name
+            self._seat(request)
+            self._check_rate(request)
             if parsed.events:
                 await self._take(claimed, parsed.events)
             return self._answer(claimed, caller.answer(parsed, ()))
@@ -116,10 +121,19 @@ class Webhooks:
             return self._refuse(request, claimed, error)
 
     def refuse_garbled(self, address: str, error: str) -> None:
-        """Tell once a minute and source of what is no HTTP, and was answered 400: it may be a carrier's."""
+        """Tell of what is no HTTP, and was answered 400: it may be a carrier's."""
         self._metrics.callbacks.labels(UNTOLD, 400).inc()
-        if not self._garbled.count(source_key(address)):
-            _log.warning(Logged.CALLBACK_REFUSED, why=error, status=400, source=mask_source(address))
+        self._journal.refuse(source_key(address), status=400, why=error, source=mask_source(address))
+
+    def close(self) -> None:
+        """Tell the journal what it has not heard yet."""
+        self._journal.close()
+
+    def _check_rate(self, request: web.BaseRequest) -> None:
+        source = source_of(request, self._proxies)
+        # a proxy that does not tell for whom it asks is everybody: no rate of one source can be held against it
+        if not is_proxy(source, self._proxies) and not self._served.count(source_key(source)):
+            raise TooMany(self._served.seconds_left)
 
     def _head_of(self, request: web.BaseRequest) -> Callback:
         return Callback(
@@ -131,9 +145,9 @@ class Webhooks:
         )
 
     async def _read(self, request: web.BaseRequest, limit: int) -> bytes:
-        body = bytearray()
+        body, large = bytearray(), 0
         try:
-            async with asyncio.timeout(self._body_seconds):
+            async with asyncio.timeout(self._bounds.body_seconds):
                 if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
                     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                     request.writer.output_size = 0  # the answer itself has not begun
@@ -141,43 +155,56 @@ class Webhooks:
                     body += chunk
                     if len(body) > limit:
                         raise OutOfBounds(413)
+                    if len(body) > SMALL_BODY:
+                        self._large += len(body) - large
+                        large = len(body)
+                        if self._large > self._bounds.large_bytes:
+                            raise TooMany
         except TimeoutError:
             raise OutOfBounds(408) from None
         except (web.RequestPayloadError, ConnectionError):
             raise OutOfBounds(400) from None
+        finally:
+            self._large -= large
         return bytes(body)
 
     def _refuse(self, request: web.BaseRequest, claimed: ProviderName, error: Exception) -> web.Response:
-        source = source_of(request, self._proxies)
-        over = self._failures.count(source_key(source)) if isinstance(error, Unauthentic) else 0
-        status = 429 if over else _status_of(error)
-        told = {"provider": claimed, "path": request.path, "status": status, "source": mask_source(source)}
+        source, status, seconds = source_of(request, self._proxies), _status_of(error), RETRY_SECONDS
+        key = source_key(source)
+        told: dict[str, object] = {"provider": claimed, "path": request.path, "source": mask_source(source)}
         match error:
+            case OutOfBounds(status=404):  # no line: the internet is full of scanners
+                status, seconds = self._count_failure(key, status)
+            case Unauthentic():
+                status, seconds = self._count_failure(key, status)
+                self._journal.refuse(key, status=status, **told)
+            case OutOfBounds():
+                self._journal.refuse(key, status=status, **told)
             case Malformed():
-                _log.warning(Logged.CALLBACK_REFUSED, why=str(error), **told)
-            case OutOfBounds() | Unauthentic():
-                if over <= 1:  # then silence, lest a flood fills the journal
-                    _log.warning(Logged.CALLBACK_REFUSED, **told)
+                self._journal.refuse(key, status=status, why=str(error), **told)
+            case TooMany():
+                seconds = error.seconds
+                self._journal.refuse(key, status=status, why="too_many", **told)
             case StoreUnavailable():
-                _log.error(Logged.CALLBACK_FAILED, why="store_unavailable", **told)
+                _log.error(Logged.CALLBACK_FAILED, why="store_unavailable", status=status, **told)
             case _:
-                _log.crash(Logged.CALLBACK_FAILED, error, **told)
-        return self._answer(claimed, Answer(status=status))
+                _log.crash(Logged.CALLBACK_FAILED, error, status=status, **told)
+        response = self._answer(claimed, Answer(status=status))
+        if status in (429, 503):
+            response.headers[hdrs.RETRY_AFTER] = str(seconds)
+        if status == 405:
+            response.headers[hdrs.ALLOW] = ", ".join(_METHODS)
+        response.force_close()
+        return response
+
+    def _count_failure(self, key: str, status: int) -> tuple[int, int]:
+        return (status if self._failures.count(key) else 429), WINDOW_SECONDS
 
     def _answer(self, provider: ProviderName, answer: Answer) -> web.Response:
         self._metrics.callbacks.labels(provider, answer.status).inc()
         response = web.Response(status=answer.status, body=answer.body or None)
         if answer.body:
             response.headers[hdrs.CONTENT_TYPE] = answer.content_type
-        match answer.status:
-            case 405:
-                response.headers[hdrs.ALLOW] = ", ".join(_METHODS)
-            case 408:
-                response.force_close()
-            case 429:
-                response.headers[hdrs.RETRY_AFTER] = str(_WINDOW_SECONDS)
-            case 503:
-                response.headers[hdrs.RETRY_AFTER] = str(RETRY_SECONDS)
         return response
 
 
@@ -188,52 +215,24 @@ def parse_query(raw: str) -> tuple[tuple[str, str], ...]:
     return tuple((decode(unquote_to_bytes(name)), decode(unquote_to_bytes(value))) for name, _, value in halves)
 
 
-def source_of(request: web.BaseRequest, proxies: frozenset[str]) -> str:
-    """The caller's address; behind a reverse proxy of ours, the one that it put last into X-Forwarded-For."""
-    remote = request.remote or ""
-    if remote in proxies:
-        forwarded = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, []))
-        if address := _address_of(forwarded.rpartition(",")[2].strip()):
-            return str(address)
-    return remote
-
-
-def source_key(source: str) -> str:
-    """What counts as one source: an IPv4 address, or an IPv6 network of 64 bits, which is one household."""
-    return _network(source, 32, 64)
-
-
-def mask_source(source: str) -> str:
-    """An address for the journal: its network, not its host."""
-    return _network(source, 24, 48)
-
-
-def _network(source: str, bits4: int, bits6: int) -> str:
-    address = _address_of(source)
-    if address is None:
-        return ""
-    return str(ip_network((address, bits4 if address.version == 4 else bits6), strict=False))
-
-
-def _address_of(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
 def _longest(callers: Sequence[Caller]) -> int:
     return max(caller.capabilities.callback_bytes for caller in callers)
 
 
-def _check_bounds(request: web.BaseRequest, limit: int) -> None:
+def _check_bounds(request: web.BaseRequest, callers: Sequence[Caller]) -> None:
+    if not callers:
+        raise OutOfBounds(404)
     if request.method not in _METHODS:
         raise OutOfBounds(405)
-    if (request.content_length or 0) > limit:
+    if request.version < HttpVersion10:
+        raise OutOfBounds(400)
+    if (request.content_length or 0) > _longest(callers):
         raise OutOfBounds(413)
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise OutOfBounds(415)
+    # a proxy in front may read a body in two codings as another than we do
+    if request.headers.get(hdrs.TRANSFER_ENCODING, "chunked").strip().lower() != "chunked":
+        raise OutOfBounds(400)
 
 
 def _authenticated(callers: Sequence[Caller], callback: Callback) -> list[Caller]:
@@ -267,7 +266,7 @@ def _status_of(error: Exception) -> int:
             return 403
         case Malformed():
             return 400
-        case StoreUnavailable():
+        case StoreUnavailable() | TooMany():
             return 503
         case _:
             return 500

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -10,13 +10,14 @@ import pytest
 from smsbridge.metrics import Metrics
 from smsbridge.web.app import Web, WebSettings
 from smsbridge.web.health import Readiness
+from smsbridge.web.webhooks import Bounds
 
 from .station import Carrier, Start, Station, Taker, Ticks, is_ready
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Start a `Web` on free ports of the loopback; keyword arguments change its settings."""
+    """Start a `Web` on free ports of the loopback; keyword arguments change its settings and bounds."""
     async with AsyncExitStack() as stack:
 
         async def begin(
@@ -25,8 +26,10 @@ async def start() -> AsyncIterator[Start]:
             **settings: Any,
         ) -> Station:
             take, metrics, ticks = Taker(), Metrics(), Ticks()
+            bounds = {field.name: settings.pop(field.name) for field in fields(Bounds) if field.name in settings}
+            loopback = WebSettings(listen=("127.0.0.1", 0), internal=("127.0.0.1", 0), bounds=Bounds(**bounds))
             web = Web(
-                replace(WebSettings(listen=("127.0.0.1", 0), internal=("127.0.0.1", 0)), **settings),
+                replace(loopback, **settings),
                 providers=carriers or (Carrier(),),
                 take=take,
                 readiness=readiness,

@@ -75,12 +75,14 @@ class Taker:
 
     def __init__(self) -> None:
         self.taken: list[tuple[ProviderName, tuple[Event, ...]]] = []
+        self.calls = 0
         self.is_called = asyncio.Event()
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.error: Exception | None = None
 
     async def __call__(self, provider: ProviderName, events: Sequence[Event]) -> None:
+        self.calls += 1
         self.is_called.set()
         await self.is_open.wait()
         if self.error is not None:
@@ -186,6 +188,9 @@ class Station:
 
     async def page(self, target: str, method: str = "GET") -> Reply:
         return await self.ask(request(target, b"", method=method), port=self.web.internal_port)
+
+    def ended(self, why: str) -> float:
+        return self.metrics.registry.get_sample_value("smsbridge_connections_ended_total", {"why": why}) or 0.0
 
     def counted(self, provider: str, status: int) -> float:
         labels = {"provider": provider, "status": str(status)}

@@ -13,6 +13,7 @@ from smsbridge.log import Event as Logged
 from smsbridge.metrics import Metrics
 from smsbridge.providers.contract import Answer
 from smsbridge.web.app import CannotListen, Web, WebSettings
+from tests.fakes.waiting import until
 
 from .station import KEY, PATIENCE, Carrier, Start, Station, Taker, Wire, is_ready, request
 
@@ -118,20 +119,68 @@ async def test_a_client_that_does_not_read_its_answers_cannot_stay(start: Start)
                     await asyncio.sleep(0.05)
 
 
-async def test_connections_over_the_cap_are_closed_at_once_and_a_place_is_given_back(start: Start):
+async def test_when_every_place_is_taken_the_oldest_that_has_shown_nothing_makes_room(start: Start):
     station = await start(connections=3)
-    wires = [await station.connect() for _ in range(3)]
-    assert await (await station.connect()).end() == b""
-    await wires[0].close()
-    await until_it_serves(station)
+    oldest, *others = [await station.connect() for _ in range(3)]
+    newcomer = await station.connect()
+    assert await oldest.end() == b""
+    for wire in (newcomer, *others):
+        wire.send(request())
+        assert (await wire.reply()).body == b"ok"
+    assert station.ended("displaced") == 1
+
+
+async def test_a_callback_that_is_being_recorded_keeps_its_place(start: Start):
+    station = await start(connections=2)
+    station.take.is_open.clear()
+    wires = [await station.connect() for _ in range(2)]
+    for n, wire in enumerate(wires, 1):
+        wire.send(request())
+        await until(lambda n=n: station.take.calls == n)
+    newcomer = await station.connect()
+    assert await newcomer.end() == b""
+    assert station.ended("refused") == 1
+    station.take.is_open.set()
+    for wire in wires:
+        assert (await wire.reply()).body == b"ok"
+    assert (await station.ask(request())).body == b"ok"  # and then it makes room
+
+
+async def test_every_place_is_given_back_however_a_client_leaves(start: Start):
+    station = await start()
+    station.take.is_open.clear()
+    openings = (b"", HALF_HEADER, request(body=b"hel", length=500), request(), request("/hook?key=magpie-key"))
+    wires = [await station.connect(f"127.0.0.{n}") for n in range(2, 6) for _ in openings]
+    for n, wire in enumerate(wires):
+        wire.send(openings[n % len(openings)])
+    await until(lambda: station.take.calls == 4 and station.counted("fake", 403) == 4)
+    for wire in wires:
+        wire.writer.transport.abort()
+    await until(lambda: len(station.web._public.places) == 0)
+    station.take.is_open.set()
+    assert (await station.ask(request())).body == b"ok"
+    await until(lambda: len(station.web._public.places) == 0)
+
+
+@pytest.mark.parametrize("opening", [b"", HALF_HEADER, request(body=b"hel", length=500)])
+async def test_a_crowd_of_slow_clients_does_not_keep_a_carrier_out(start: Start, opening: bytes):
+    station = await start(connections=8, per_source=100)
+    crowd = [await station.connect(f"127.0.0.{n}") for n in (2, 3, 4, 5) for _ in range(20)]
+    for wire in crowd:
+        wire.send(opening)
+    carrier = await station.connect("127.0.0.9")
+    for _ in range(3):
+        crowd += [await station.connect(f"127.0.0.{n}") for n in (2, 3, 4, 5) for _ in range(5)]
+        carrier.send(request())
+        assert (await carrier.reply()).body == b"ok"
 
 
 async def test_one_source_cannot_take_every_place(start: Start):
     station = await start(per_source=2)
-    wires = [await station.connect("127.0.0.2") for _ in range(2)]
-    assert await (await station.connect("127.0.0.2")).end() == b""
+    wires = [await station.connect("127.0.0.2") for _ in range(5)]
+    assert [await wire.end() for wire in wires[:3]] == [b""] * 3
     assert (await station.ask(request(), source="127.0.0.3")).body == b"ok"
-    for wire in wires:
+    for wire in wires[3:]:
         wire.send(request())
         assert (await wire.reply()).body == b"ok"
 
@@ -165,9 +214,10 @@ async def test_what_is_no_http_is_answered_400_and_quoted_nowhere(start: Start, 
         reply = await wire.reply()
         assert await wire.end() == b""
         again = await station.ask(raw)
+        await station.web.stop()
     assert (reply.status, reply.body) == (again.status, again.body) == (400, b"")
     assert "server" not in reply.headers
-    assert [(entry["event"], entry["status"]) for entry in logs] == [(Logged.CALLBACK_REFUSED, 400)]
+    assert [(entry["event"], entry["status"]) for entry in logs] == [(Logged.CALLBACK_REFUSED, 400)] * 2
     assert station.counted("unknown", 400) == 2
     assert "kingfisher" not in str(logs) + caplog.text
     assert caplog.text == ""

@@ -1,0 +1,99 @@
+"""A process beside the benchmark, what it costs, and a port for it. Linux only: the figures come from /proc."""
+
+import asyncio
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+PORTS = range(20_000, 32_000)  # below those that the kernel gives to clients
+STOP_SECONDS = 30.0
+_TICK = os.sysconf("SC_CLK_TCK")
+_taken: set[int] = set()
+_draw = random.SystemRandom()
+
+
+class Process:
+    """`python -m module …`, its two outputs appended to a file."""
+
+    def __init__(
+        self, module: str, *arguments: str, output: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        with output.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env={**os.environ, **(environment or {})},
+            )
+        self._output = output
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def require_alive(self) -> None:
+        if self._process.poll() is not None:
+            words = self._output.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"a process ended with {self._process.returncode}: {words}")
+
+    async def stop(self) -> None:
+        """SIGTERM and wait; SIGKILL if that takes too long. Raises `RuntimeError` if it did not end well."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            code = await asyncio.to_thread(self._process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = await asyncio.to_thread(self._process.wait)
+        if code not in (0, -15):
+            raise RuntimeError(f"a process ended with {code}: {self._output.read_text(errors='replace')[-2000:]}")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and all its threads, in steps of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def rss_bytes(pid: int) -> int:
+    """What a process has in memory."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError("the process has no memory")
+
+
+def free_port() -> int:
+    """A port that nobody has, and that was not handed out before."""
+    for port in _draw.sample(PORTS, len(PORTS)):
+        if port in _taken:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        _taken.add(port)
+        return port
+    raise RuntimeError("no port is free")
+
+
+async def answers(port: int, process: Process, seconds: float = 20.0) -> None:
+    """Return when somebody listens there."""
+    async with asyncio.timeout(seconds):
+        while True:
+            process.require_alive()
+            try:
+                _, writer = await asyncio.open_connection(LOOPBACK, port)
+            except OSError:
+                await asyncio.sleep(0.002)  # another process tells us nothing
+            else:
+                writer.close()
+                return

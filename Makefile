@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 N ?= 20
 
-.PHONY: help demo test lint kill format lock clean
+.PHONY: help demo test lint kill bench flood format lock clean
 
 help: ## tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -27,6 +27,12 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 
 kill: $(READY) ## N random kill -9 of the bridge under load; prints a ledger, writes build/ledger.json
 	$(BIN)/python -m tests.bench.kill --kills $(N)
+
+bench: $(READY) ## throughput, latency, CPU and memory beside the bare limits of this machine; writes build/bench.json
+	$(BIN)/python -m tests.bench.run
+
+flood: $(READY) ## slow sockets, wrong keys and huge bodies at the door, and a carrier that must come through
+	$(BIN)/python -m tests.bench.flood
 
 format: $(READY) ## put the source in its form
 	$(BIN)/ruff format .

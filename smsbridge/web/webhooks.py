@@ -145,13 +145,16 @@ class Webhooks:
         )
 
     async def _read(self, request: web.BaseRequest, limit: int) -> bytes:
+        content = request.content
+        if content.is_eof() and content.exception() is None and content.total_bytes <= min(limit, SMALL_BODY):
+            return content.read_nowait()  # it came with its head, as nearly all do
         body, large = bytearray(), 0
         try:
             async with asyncio.timeout(self._bounds.body_seconds):
                 if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
                     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                     request.writer.output_size = 0  # the answer itself has not begun
-                async for chunk in request.content.iter_any():
+                async for chunk in content.iter_any():
                     body += chunk
                     if len(body) > limit:
                         raise OutOfBounds(413)

@@ -1,10 +1,12 @@
-"""The command line: run, check, demo.
+"""The command line: run, check, schema, demo.
 
 Exit codes: 0 done, 1 failed, 2 the configuration (or the command) is wrong, and starting again would not help.
 """
 
 import argparse
 import asyncio
+import faulthandler
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,10 +16,12 @@ import uvloop
 
 from smsbridge import __version__, log
 from smsbridge.config import ConfigError, Loaded, describe, load
+from smsbridge.config_json import json_schema
 from smsbridge.config_rules import advice
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.log import Event, Log
-from smsbridge.service import NotReloadable, RulesBook, Service, discover_kinds, serve
+from smsbridge.rules_book import tell_warnings
+from smsbridge.service import Service, discover_kinds, serve
 from smsbridge.tenure import AlreadyRunning
 from smsbridge.web.app import CannotListen
 
@@ -34,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(options.config)
         case "check":
             return _check(options.file)
+        case "schema":
+            return _schema()
         case _:
             from smsbridge.sim import demo  # noqa: PLC0415  # a production start does not pay for the demo
 
@@ -48,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration")
     check = commands.add_parser("check", help="tell every problem of a configuration, without starting anything")
     check.add_argument("file", type=Path, metavar="FILE")
+    commands.add_parser("schema", help="write the JSON Schema of the configuration, for your editor")
     demo = commands.add_parser("demo", help="a whole conversation on this machine: carrier, bridge, server, client")
     demo.add_argument("--once", action="store_true", help="play the conversation and exit")
     demo.add_argument("--c2s-port", type=int, default=15222, help="where your own client may join (default 15222)")
@@ -73,15 +80,20 @@ def _check(path: Path) -> int:
     return OK
 
 
+def _schema() -> int:
+    print(json.dumps(json_schema(discover_kinds()), indent=2, ensure_ascii=False))
+    return OK
+
+
 def _run(path: Path) -> int:
     try:
         loaded = load(path, discover_kinds())
     except ConfigError as error:
         print(describe(path, error.problems), file=sys.stderr)
         return WRONG
+    faulthandler.enable()  # the supervisor's watchdog aborts us: where every thread was then is told, and nothing else
     log.configure(loaded.config.log.format, loaded.config.log.threshold)
-    for warning in (*loaded.warnings, *advice(loaded.config)):
-        _log.warning(Event.CONFIG_WARNED, line=warning.line, look_at="smsbridge check")  # the words may hold numbers
+    tell_warnings(loaded)
     failures: list[Exception] = []
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -103,31 +115,18 @@ def _tell_crashes(crashes: ExceptionGroup[Exception]) -> list[Exception]:
 
 
 async def _serve(path: Path, loaded: Loaded) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop, stop, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     def started(service: Service) -> None:
-        loop.add_signal_handler(signal.SIGHUP, _reload, path, service.book)
+        loop.add_signal_handler(signal.SIGHUP, service.reload)
+        if asked.is_set():
+            service.reload()
 
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what comes before there is anything to reload is no end
+    loop.add_signal_handler(signal.SIGHUP, asked.set)  # who stands by may wait for days until there are rules in force
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(loaded.config, discover_kinds(), stop, started)
-
-
-def _reload(path: Path, book: RulesBook) -> None:
-    """All or nothing: a configuration with a problem changes nothing."""
-    try:
-        book.replace(load(path, discover_kinds()).config)
-    except ConfigError as error:
-        _log.error(
-            Event.CONFIG_REFUSED,
-            lines=[problem.line for problem in error.problems if problem.line],
-            look_at="smsbridge check",
-        )
-    except NotReloadable as error:
-        _log.error(Event.CONFIG_REFUSED, why=str(error))
-    else:
-        _log.info(Event.CONFIG_RELOADED)
+    kinds = discover_kinds()
+    await serve(loaded.config, kinds, stop, started, lambda: load(path, kinds))
 
 
 if __name__ == "__main__":

@@ -23,13 +23,22 @@ from smsbridge.config_schema import (
     Account,
     Config,
     Endpoint,
-    XmppSettings,
     endpoint,
     known_keys,
-    schema_of,
 )
 from smsbridge.config_secrets import SecretForms, read_secrets, secret_forms, weaknesses
-from smsbridge.config_yaml import Document, Place, Problem, Unreadable, Value, parse, quoted, read, unquoted_words
+from smsbridge.config_yaml import (
+    Document,
+    Place,
+    Problem,
+    Unreadable,
+    Value,
+    line_of,
+    parse,
+    quoted,
+    read,
+    unquoted_words,
+)
 from smsbridge.core.message import ProviderName
 from smsbridge.providers.contract import ProviderKind
 from smsbridge.xmpp.jids import owner_jid
@@ -43,7 +52,6 @@ __all__ = [
     "Problem",
     "check",
     "describe",
-    "json_schema",
     "load",
 ]
 
@@ -70,6 +78,11 @@ class Loaded:
 
     config: Config
     warnings: tuple[Problem, ...]
+    lines: Mapping[Place, int] = field(default_factory=dict, repr=False)
+
+    def line_of(self, place: Place) -> int | None:
+        """Where a key stands, or what is around it."""
+        return line_of(self.lines, place)
 
 
 class ConfigError(Exception):
@@ -82,10 +95,10 @@ class ConfigError(Exception):
 
 def load(path: str | Path, kinds: Mapping[str, ProviderKind]) -> Loaded:
     """Read the file, its secrets and the environment; `kinds` by their `kind`. Raises `ConfigError`."""
-    config, problems = _examine(Path(path), kinds)
+    config, problems, lines = _examine(Path(path), kinds)
     if config is None or not all(problem.is_warning for problem in problems):
         raise ConfigError(problems)
-    return Loaded(config=config, warnings=tuple(problems))
+    return Loaded(config=config, warnings=tuple(problems), lines=lines)
 
 
 def check(path: str | Path, kinds: Mapping[str, ProviderKind]) -> list[Problem]:
@@ -102,32 +115,14 @@ def describe(path: str | Path, problems: Iterable[Problem]) -> str:
     return "\n".join(lines)
 
 
-def json_schema(kinds: Mapping[str, ProviderKind]) -> dict[str, Any]:
-    """A JSON Schema of the file for editors."""
-    schema = schema_of(Config, "#/$defs/{model}")
-    definitions: dict[str, Any] = schema["$defs"]
-    for ours in ("Account", "BaseModel"):
-        definitions.pop(ours, None)
-    definitions["XmppSettings"] = schema_of(XmppSettings, "#/$defs/{model}")
-    sections = []
-    for name, kind in kinds.items():
-        section = schema_of(kind.settings, f"#/$defs/{name}.{{model}}")
-        definitions |= {f"{name}.{inner}": value for inner, value in section.pop("$defs", {}).items()}
-        section["properties"]["kind"] = {"const": name}
-        section["required"] = ["kind", *section.get("required", ())]
-        sections.append(section)
-    schema["properties"]["providers"] = {"type": "object", "additionalProperties": {"anyOf": sections}}
-    return schema
-
-
-def _examine(path: Path, kinds: Mapping[str, ProviderKind]) -> tuple[Config | None, list[Problem]]:
+def _examine(path: Path, kinds: Mapping[str, ProviderKind]) -> tuple[Config | None, list[Problem], Mapping[Place, int]]:
     try:
         document = parse(read(path))
     except Unreadable as error:
-        return None, [error.problem]
+        return None, [error.problem], {}
     examiner = _Examiner(document, path.parent)
     config = examiner.config(kinds)
-    return config, sorted(examiner.problems, key=lambda problem: problem.line or 0)
+    return config, sorted(examiner.problems, key=lambda problem: problem.line or 0), document.lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +145,9 @@ class _Examiner:
         if isinstance(tree.get("lines"), dict):
             tree["lines"] = {did: {} if line is None else line for did, line in tree["lines"].items()}
         self._judge_whole(tree)
-        if isinstance(tree.get("xmpp"), dict):
-            tree["xmpp"] = self._with_secrets(XmppSettings, tree["xmpp"], ("xmpp",))
+        for place, model in SECTIONS.items():
+            if len(place) == 1 and isinstance(section := tree.get(str(place[0])), dict):
+                tree[str(place[0])] = self._with_secrets(model, section, place)
         if isinstance(tree.get("providers"), dict):
             accounts = {name: self._account(name, section, kinds) for name, section in tree["providers"].items()}
             tree["providers"] = {name: account for name, account in accounts.items() if account}
@@ -362,7 +358,10 @@ class _Examiner:
     def _tell(self, words: str, place: Place, *, is_warning: bool = False) -> None:
         where = ".".join(step for step in place if isinstance(step, str))
         problem = Problem(
-            line=self.document.line_of(place), words=f"{where}: {words}" if where else words, is_warning=is_warning
+            line=self.document.line_of(place),
+            words=f"{where}: {words}" if where else words,
+            is_warning=is_warning,
+            place=place,
         )
         self.problems.append(problem)
 

@@ -8,6 +8,7 @@ No problem quotes a value of the file, except an unquoted number or truth where 
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,11 +42,12 @@ _QUOTED = re.compile(r"""'[^'<>]{2,}'|"[^"]{2,}\"""")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing to tell the operator. `line` counts from 1; None: the file as a whole."""
+    """One thing to tell the operator. `line` counts from 1; None: the file as a whole. `place`: of which key."""
 
     line: int | None
     words: str
     is_warning: bool = False
+    place: Place = ()
 
 
 class Unreadable(Exception):
@@ -72,9 +74,14 @@ class Document:
 
     def line_of(self, place: Place) -> int | None:
         """The line of a place, or of the nearest thing around it that was written."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place)
+        return line_of(self.lines, place)
+
+
+def line_of(lines: Mapping[Place, int], place: Place) -> int | None:
+    """The line of a place, or of the nearest thing around it that was written."""
+    while place and place not in lines:
+        place = place[:-1]
+    return lines.get(place)
 
 
 def read(path: Path) -> str:
@@ -172,7 +179,8 @@ class _Reader:
             inner = (*place, key)
             if key in found:
                 first = self._document.lines[inner]
-                self._tell(key_node, f'"{key}" is here twice, first on line {first}: YAML would keep only the last')
+                words = f'"{key}" is here twice, first on line {first}: YAML would keep only the last'
+                self._tell(key_node, words, inner)
                 continue
             self._document.lines[inner] = key_node.start_mark.line + 1
             found[key] = self._value(value_node, inner)
@@ -227,12 +235,12 @@ class _Reader:
             self._document.from_env.add(place)
             if name not in os.environ:
                 self._document.spoiled.add(place)
-                self._tell(node, f"the environment variable {name} is not set")
+                self._tell(node, f"the environment variable {name} is not set", place)
         return _REFERENCE.sub(lambda reference: os.environ.get(reference.group(1), ""), text)
 
-    def _tell(self, node: Node, words: str) -> None:
-        self._document.problems.append(Problem(line=node.start_mark.line + 1, words=words))
+    def _tell(self, node: Node, words: str, place: Place = ()) -> None:
+        self._document.problems.append(Problem(line=node.start_mark.line + 1, words=words, place=place))
 
     def _tell_tag(self, node: Node, place: Place) -> None:
         self._document.spoiled.add(place)
-        self._tell(node, 'a value that begins with "!" must be quoted')
+        self._tell(node, 'a value that begins with "!" must be quoted', place)

@@ -1,6 +1,7 @@
 """Telling the service supervisor how we are: sd_notify(3), nothing at all if NOTIFY_SOCKET is unset.
 
     notify("READY=1")   notify("STOPPING=1")   notify("WATCHDOG=1")   notify(status("3 lines"))
+    notify(*reloading(clock.monotonic())) … notify("READY=1")
 
 One datagram of `NAME=value` lines; an address that begins with `@` is an abstract socket. The supervisor's absence
 or silence is never our failure.
@@ -30,6 +31,11 @@ def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> None:
 def status(words: str) -> str:
     """The line that `systemctl status` shows, made one line."""
     return f"STATUS={' '.join(words.split())}"
+
+
+def reloading(monotonic: float) -> tuple[str, str]:
+    """The lines that begin a reload; `READY=1` ends it, whatever came of it. `monotonic`: seconds, CLOCK_MONOTONIC."""
+    return "RELOADING=1", f"MONOTONIC_USEC={round(monotonic * 1_000_000)}"
 
 
 def watchdog_seconds(environ: Mapping[str, str] = os.environ) -> float | None:

@@ -7,14 +7,15 @@ in a buffer; then the callbacks; the calls in flight are finished and settled; t
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
-from pathlib import Path
+from typing import Final
 
 from smsbridge.bridge.bell import Bell
-from smsbridge.bridge.desk import Desk, Rules
+from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.inbound import Inbound
@@ -22,54 +23,39 @@ from smsbridge.bridge.janitor import Janitor
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.progress import Progress
+from smsbridge.bridge.pulse import Pulse
 from smsbridge.bridge.reconciler import Reconciler
-from smsbridge.clock import system_clock, to_ms
-from smsbridge.config import Config
-from smsbridge.config_rules import directory, policy
-from smsbridge.core.address import Did
+from smsbridge.clock import Clock, system_clock, to_ms
+from smsbridge.config import Config, Loaded
+from smsbridge.core.address import Address, Did, Peer, to_localpart
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.line import AddressStyle
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
-from smsbridge.notify import notify, watchdog_seconds
-from smsbridge.providers.contract import ENTRY_POINTS, Capabilities, Checked, Provider, ProviderKind, Sends
+from smsbridge.notify import notify
+from smsbridge.providers.contract import ENTRY_POINTS, Checked, Provider, ProviderKind, Sends
 from smsbridge.providers.http import open_session
-from smsbridge.store import deliveries, leases
+from smsbridge.rules_book import Changed, Reloader, RulesBook
+from smsbridge.store import bindings, deliveries, holds
 from smsbridge.store.ids import Ids
-from smsbridge.store.leases import Lease
-from smsbridge.tenure import keep_lease, open_store, renew, take_lease
+from smsbridge.tenure import Place, Tenure, settle_in
+from smsbridge.watch import Watch
 from smsbridge.web.app import Web, WebSettings
 from smsbridge.web.health import Readiness, judge_readiness
+from smsbridge.web.webhooks import Bounds
+from smsbridge.xmpp.asking import Asking
 from smsbridge.xmpp.component import Component, StreamSettings
 from smsbridge.xmpp.errors import ERRORS
 from smsbridge.xmpp.handlers import Handlers
+from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.stanzas import render
 
+RECALLED_CONTACTS: Final = 50  # of those who know a number of ours one will tell what its server keeps
+
+_Check = Callable[[], Awaitable[None]]
+
 _log = Log("service")
-
-
-class NotReloadable(Exception):
-    """The new configuration changes what only a restart can change."""
-
-
-class RulesBook:
-    """The rules in force; a reload replaces them whole."""
-
-    def __init__(self, config: Config, capabilities: Mapping[ProviderName, Capabilities]) -> None:
-        self._config = config
-        self._capabilities = capabilities
-        self._rules = _rules(config, capabilities)
-
-    def rules(self) -> Rules:
-        return self._rules
-
-    def replace(self, config: Config) -> None:
-        """All or nothing; raises `NotReloadable` if more changed than who may do what."""
-        for section in ("xmpp", "http", "store", "providers", "log"):
-            if getattr(config, section) != getattr(self._config, section):
-                raise NotReloadable(f"{section} changed: that takes a restart")
-        self._rules = _rules(config, self._capabilities)
-        self._config = config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +67,7 @@ class Service:
     web: Web
     component: Component
     dispatchers: Dispatchers
+    reload: Callable[[], None]
 
 
 def discover_kinds() -> dict[str, ProviderKind]:
@@ -98,24 +85,30 @@ async def serve(
     kinds: Mapping[str, ProviderKind],
     stop: asyncio.Event,
     on_start: Callable[[Service], None] = lambda _: None,
+    reread: Callable[[], Loaded] | None = None,
 ) -> None:
-    """Run until `stop` is set, then drain. Raises `AlreadyRunning`, `StoreUnavailable` or `CannotListen`."""
+    """Run until `stop` is set, then drain. Raises `AlreadyRunning`, `StoreUnavailable` or `CannotListen`.
+
+    `reread` is what a reload reads; it raises `ConfigError`.
+    """
     metrics, clock = Metrics(), system_clock()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_store(Path(config.store.path), metrics))
+        holder = f"{config.xmpp.jid}/{uuid.uuid4().hex}"
+        place = _place(config, holder, clock, metrics)
+        tenure = await stack.enter_async_context(settle_in(place, stop))
+        if tenure is None:
+            return
         ids = Ids(lambda: to_ms(clock.now()))
-        ids.start_after(await database.run(deliveries.newest_id))
+        ids.start_after(await tenure.database.run(deliveries.newest_id))
         session = await stack.enter_async_context(open_session())
         providers = {
             account.name: kinds[account.kind].build(account.name, account.settings, session)
             for account in config.providers.values()
         }
-        holder = f"{config.xmpp.jid}/{uuid.uuid4().hex}"
-        lease = await take_lease(database, clock, config.xmpp.jid, holder)
         bells = _Bells(stream=Bell(), reconciler=Bell(), senders={name: Bell() for name in providers})
-        book = RulesBook(config, {name: provider.capabilities for name, provider in providers.items()})
+        book = RulesBook(config, providers)
         desk = Desk(
-            database=database,
+            database=tenure.database,
             ids=ids,
             clock=clock,
             metrics=metrics,
@@ -125,8 +118,22 @@ async def serve(
             words=lambda reason: ERRORS[reason].words,
             wake_stream=bells.stream.ring,
             wake_senders=bells.ring_senders,
+            pulse=Pulse(clock),
         )
-        await _run(config, desk, book, providers, bells, lease, stop, on_start)
+        again = reread or (lambda: Loaded(config=config, warnings=()))
+        await _run(config, desk, book, again, providers, bells, tenure, stop, on_start)
+
+
+def _place(config: Config, holder: str, clock: Clock, metrics: Metrics) -> Place:
+    password = config.store.password
+    return Place(
+        url=config.store.url,
+        password=password.get_secret_value() if password else None,
+        name=config.xmpp.jid,
+        holder=holder,
+        clock=clock,
+        observe_commit=metrics.commit_seconds.observe,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,29 +148,43 @@ class _Bells:
 
 
 async def _run(
-    config: Config, desk: Desk, book: RulesBook, providers: Mapping[ProviderName, Provider], bells: _Bells,
-    lease: Lease, stop: asyncio.Event, on_start: Callable[[Service], None],
+    config: Config, desk: Desk, book: RulesBook, reread: Callable[[], Loaded],
+    providers: Mapping[ProviderName, Provider], bells: _Bells, tenure: Tenure, stop: asyncio.Event,
+    on_start: Callable[[Service], None],
 ) -> None:  # fmt: skip
     pacers = {name: Pacer(provider.capabilities, desk.clock) for name, provider in providers.items()}
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
-    handlers, component = _build_xmpp(config, desk, book, providers, bells)
-    web = _build_web(config, desk, providers, component, lease)
+    contacts = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
+    handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts)
+    web = _build_web(config, desk, providers, component, tenure)
     await web.start()
     async with asyncio.TaskGroup() as group:
+        checks = {
+            name: partial(_check, provider, pacers[name], partial(_dids_over, name, book))
+            for name, provider in providers.items()
+        }
+        reloader = Reloader(book, reread, desk.clock, partial(_follow_up, desk, checks))
         dispatching = group.create_task(dispatchers.run())
         streaming = group.create_task(component.run())
         others = [
             group.create_task(Reconciler(desk, bells.reconciler).run()),
             group.create_task(Janitor(desk).run()),
-            group.create_task(keep_lease(desk, lease, Path(config.store.path))),
-            group.create_task(_feed_watchdog()),
-            *(
-                group.create_task(_check(provider, pacers[name], _dids_over(name, book)))
-                for name, provider in providers.items()
-            ),
+            group.create_task(tenure.keep()),
+            group.create_task(reloader.run()),
+            group.create_task(_build_watch(desk, component, reloader, tenure).run()),
+            *(group.create_task(check()) for check in checks.values()),
         ]
         _log.info(Event.SERVICE_STARTED, public_port=web.public_port, internal_port=web.internal_port)
-        on_start(Service(book=book, metrics=desk.metrics, web=web, component=component, dispatchers=dispatchers))
+        on_start(
+            Service(
+                book=book,
+                metrics=desk.metrics,
+                web=web,
+                component=component,
+                dispatchers=dispatchers,
+                reload=reloader.ask,
+            )
+        )
         notify("READY=1")
         await stop.wait()
         _log.info(Event.SERVICE_STOPPING)
@@ -176,10 +197,7 @@ async def _run(
         await dispatching
         for task in (streaming, *others):
             task.cancel()
-    try:
-        await desk.database.run(leases.release, lease)
-    except StoreUnavailable as error:  # it runs out by itself
-        _log.warning(Event.STORE_FAILED, error=str(error))
+    await tenure.release()
     _log.info(Event.SERVICE_STOPPED)
 
 
@@ -200,8 +218,9 @@ def _build_dispatchers(
 
 
 def _build_xmpp(
-    config: Config, desk: Desk, book: RulesBook, providers: Mapping[ProviderName, Provider], bells: _Bells
-) -> tuple[Handlers, Component]:
+    config: Config, desk: Desk, book: RulesBook, providers: Mapping[ProviderName, Provider], bells: _Bells,
+    contacts: Sequence[tuple[str, Peer, Did]],
+) -> tuple[Handlers, Component]:  # fmt: skip
     handover = HandOver(desk, bells.stream)
     outbound = Outbound(desk, lambda: {name: provider.capabilities for name, provider in providers.items()})
     component = Component(
@@ -217,6 +236,8 @@ def _build_xmpp(
         install=lambda stream, _: handlers.install(stream),
         metrics=desk.metrics,
         clock=desk.clock,
+        pulse=desk.pulse,
+        promises=partial(_build_promises, config, desk, contacts),
     )
     handlers = Handlers(
         outbound=outbound,
@@ -230,22 +251,53 @@ def _build_xmpp(
     return handlers, component
 
 
+def _build_promises(
+    config: Config,
+    desk: Desk,
+    contacts: Sequence[tuple[str, Peer, Did]],
+    asking: Asking,
+    write: Callable[[bytes], None],
+) -> Promises:
+    promises = Promises(
+        jid=config.xmpp.jid,
+        server=config.xmpp.ping,
+        owners=lambda: [owner for line in desk.rules().directory for owner in line.owners],
+        asking=asking,
+        write=write,
+        metrics=desk.metrics,
+        clock=desk.clock,
+        server_config=config.xmpp.server_config,
+    )
+    for owner, peer, did in contacts:
+        is_plain = config.address_style is AddressStyle.PLAIN
+        number = to_localpart(Address(peers=(peer,), did=None if is_plain else did))
+        promises.see(owner, f"{number}@{config.xmpp.jid}")
+    return promises
+
+
 def _build_web(
-    config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component, lease: Lease
+    config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component, tenure: Tenure
 ) -> Web:
     inbound, progress = Inbound(desk), Progress(desk)
 
     async def readiness() -> Readiness:
         try:
-            backlog = await progress.backlog() if await renew(desk, lease) else None
+            backlog = await progress.backlog() if await tenure.renew() else None
         except StoreUnavailable:
             backlog = None
-        return judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), down_since=component.down_since)
+        found = judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), down_since=component.down_since)
+        if late := desk.pulse.late():
+            return replace(found, is_ready=False, words=(*found.words, f"no progress: {', '.join(late)}"))
+        return found
 
     http = config.http
     settings = WebSettings(
         listen=(http.listen.host, http.listen.port),
         internal=(http.internal.host, http.internal.port) if http.internal else None,
+        connections=http.connections,
+        per_source=http.per_address,
+        proxies=http.proxies,
+        bounds=Bounds(callbacks_a_minute=http.callbacks_a_minute),
     )
     return Web(
         settings,
@@ -257,25 +309,45 @@ def _build_web(
     )
 
 
-async def _feed_watchdog() -> None:
-    """As long as the event loop turns; systemd starts us anew when it does not."""
-    seconds = watchdog_seconds()
-    while seconds is not None:
-        notify("WATCHDOG=1")
-        await asyncio.sleep(seconds)
+async def _follow_up(desk: Desk, checks: Mapping[ProviderName, _Check], changed: Changed) -> None:
+    """After a reload: what waited for a password or for an owner may go now, and the carriers are asked again."""
+    accounts = {ProviderName(str(place[1])) for place in changed if place[0] == "providers"}
+    try:
+        for name in accounts:
+            await desk.database.run(holds.probe_soon, desk.now(), name)
+    except StoreUnavailable as error:  # it is probed when it was due
+        _log.warning(Event.STORE_FAILED, error=str(error))
+    desk.wake_senders()
+    desk.wake_stream()
+    if any(place[0] in {"jids", "lines"} for place in changed):
+        accounts |= checks.keys()
+    for name in sorted(accounts):
+        await checks[name]()
+
+
+def _build_watch(desk: Desk, component: Component, reloader: Reloader, tenure: Tenure) -> Watch:
+    return Watch(
+        pulse=desk.pulse,
+        clock=desk.clock,
+        metrics=desk.metrics,
+        commit=tenure.renew,
+        backlog=Progress(desk).backlog,
+        stream_down_since=lambda: None if component.is_up else component.down_since or desk.now(),
+        refusal=lambda: reloader.refusal,
+    )
 
 
 def _dids_over(name: ProviderName, book: RulesBook) -> tuple[Did, ...]:
     return tuple(line.did for line in book.rules().directory if line.provider == name)
 
 
-async def _check(provider: Provider, pacer: Pacer, dids: Collection[Did]) -> None:
+async def _check(provider: Provider, pacer: Pacer, dids: Callable[[], Collection[Did]]) -> None:
     """Tell the operator at start what would otherwise be found out with the first text."""
     if not isinstance(provider, Checked):
         return
     async with pacer.slot():
         try:
-            findings = await provider.check(dids)
+            findings = await provider.check(dids())
         except Exception as error:  # noqa: BLE001  # a bug in a check must not end what works
             _log.crash(Event.PROVIDER_CHECK_FAILED, error, provider=provider.name)
             return
@@ -284,12 +356,3 @@ async def _check(provider: Provider, pacer: Pacer, dids: Collection[Did]) -> Non
                 _log.info(Event.PROVIDER_CHECKED, provider=provider.name, words=finding.words)
             else:
                 _log.error(Event.PROVIDER_CHECK_FAILED, provider=provider.name, words=finding.words)
-
-
-def _rules(config: Config, capabilities: Mapping[ProviderName, Capabilities]) -> Rules:
-    return Rules(
-        directory=directory(config, capabilities),
-        policy=policy(config),
-        address_style=config.address_style,
-        admins=config.admins,
-    )

@@ -1,30 +1,42 @@
-"""Who holds the house: the database, open and locked for this process, and the lease to speak for the component.
+"""Who holds the house: the store, open and of the newest schema, and the lease to speak for the component.
 
-lock (SQLite) ─▶ open ─▶ migrate ─▶ take the lease ─▶ keep it, every RENEW_SECONDS ─▶ lost: end at once
+    SQLite       lock file ─▶ open ─▶ migrate ─▶ take the lease, whoever had it is dead ─▶ keep it
+    PostgreSQL   open ─▶ the lease is free? ─▶ take it ─▶ migrate ─▶ keep it ─▶ lost, or not renewed in time: end
+                          └ no: stand by, ask again, until it runs out, is released, or we are stopped
+
+The lease of PostgreSQL is told by the server's clock, which all nodes share, and fences the database: who has lost it
+cannot commit any more. Only a holder migrates, so a newer node that stands by does not pull the schema from under it;
+a database without a schema has no holder.
 """
 
 import asyncio
+import contextlib
 import fcntl
+import math
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from smsbridge.bridge.desk import Desk
 from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.log import Event, Log
-from smsbridge.metrics import Metrics
-from smsbridge.store import leases
-from smsbridge.store.database import Database
+from smsbridge.notify import notify, status
+from smsbridge.store import leases, migrations
+from smsbridge.store.database import Database, Fenced
 from smsbridge.store.leases import Lease
-from smsbridge.store.migrations import migrate
+from smsbridge.store.opening import SQLITE, open_postgres
 from smsbridge.store.sqlite import SqliteDatabase
 
-LEASE_SPAN: Final = timedelta(seconds=60)
-RENEW_SECONDS: Final = 20.0
+ALONE_SPAN, SHARED_SPAN = timedelta(seconds=60), timedelta(seconds=15)
+ALONE_RENEW_SECONDS, SHARED_RENEW_SECONDS = 20.0, 5.0
+RETRY_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 2.0
+MIGRATION_SECONDS: Final = 3600.0
 
 _log = Log("tenure")
 
@@ -33,20 +45,221 @@ class AlreadyRunning(Exception):
     """Another smsbridge has this database."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which store, for whom, under which name. `observe_commit` gets the seconds of each commit."""
+
+    url: str
+    password: str | None
+    name: str
+    holder: str
+    clock: Clock
+    observe_commit: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _House:
+    """A store that is open, and what its driver does about leases.
+
+    `fence` gets a lease and until when (`time.monotonic`) it lasts at least; None where nobody else can be alive.
+    `inspect` raises `StoreUnavailable` if the store is not what was opened. `migrate` may take long.
+    """
+
+    database: Database
+    span: timedelta
+    renew_seconds: float
+    now: Callable[[], Awaitable[datetime]]
+    fence: Callable[[Lease, float], None] | None
+    inspect: Callable[[], None]
+    migrate: Callable[[Lease | None], Awaitable[None]]
+
+
+class Tenure:
+    """The store, ours while the lease lasts."""
+
+    def __init__(self, house: _House, lease: Lease, ends: float) -> None:
+        self.database = house.database
+        self._house = house
+        self.lease = lease
+        self._ends = ends
+        self._enter(ends)
+
+    async def renew(self) -> bool:
+        """Whether the lease is still ours; its renewal is a commit, so this also tells whether the store can write."""
+        held, ends = await _take(self._house, self.lease.name, self.lease.holder)
+        if held is None or held.epoch != self.lease.epoch:
+            return False
+        self._enter(ends)
+        return True
+
+    async def keep(self) -> None:
+        """Raises `AlreadyRunning` when somebody else has the lease: then nothing more may be sent from here, at once.
+
+        Likewise `StoreUnavailable` when it could not be renewed in time and somebody else may have it, or when the
+        database is no longer the file at its path: what is accepted would be gone.
+        """
+        seconds = self._house.renew_seconds
+        while True:
+            await asyncio.sleep(seconds)
+            self._house.inspect()
+            seconds = self._house.renew_seconds
+            try:
+                async with asyncio.timeout(self._left()):
+                    is_ours = await self.renew()
+            except Fenced:
+                is_ours = False
+            except (StoreUnavailable, TimeoutError) as error:
+                _log.error(Event.STORE_FAILED, error=str(error))
+                if self._left() == 0:
+                    _log.error(Event.LEASE_LOST)
+                    raise StoreUnavailable(f"the lease of {self.lease.name} could not be renewed in time") from error
+                seconds = RETRY_SECONDS
+                continue
+            if not is_ours:
+                _log.error(Event.LEASE_LOST)
+                raise AlreadyRunning(f"another smsbridge speaks for {self.lease.name} now")
+
+    async def release(self) -> None:
+        """Let go: whoever stands by takes over at once."""
+        try:
+            await self.database.run(leases.release, self.lease)
+        except StoreUnavailable as error:  # it runs out by itself
+            _log.warning(Event.STORE_FAILED, error=str(error))
+
+    def _enter(self, ends: float) -> None:
+        self._ends = ends
+        if self._house.fence is not None:
+            self._house.fence(self.lease, ends)
+
+    def _left(self) -> float | None:
+        """Seconds, or None where the lease may be renewed late."""
+        return None if self._house.fence is None else max(0.0, self._ends - time.monotonic())
+
+
 @asynccontextmanager
-async def open_store(path: Path, metrics: Metrics) -> AsyncIterator[Database]:
-    """The database file, locked for this process, of the newest schema."""
+async def settle_in(place: Place, stop: asyncio.Event) -> AsyncIterator[Tenure | None]:
+    """The store, ours; None if `stop` was set before it could be. Raises `AlreadyRunning`, `StoreUnavailable`."""
+    opening = _alone(place) if place.url.startswith(SQLITE) else _among_others(place)
+    async with opening as house:
+        if not 0 < await migrations.current(house.database) <= migrations.newest():
+            await house.migrate(None)  # which refuses what is newer
+        tenure = await _become_holder(house, place, stop)
+        if tenure is not None:
+            version = await _bring_up(house, tenure)
+            _log.info(Event.STORE_OPENED, schema=version, url=place.url)
+        yield tenure
+
+
+async def _become_holder(house: _House, place: Place, stop: asyncio.Event) -> Tenure | None:
+    is_told = False
+    while not stop.is_set():
+        lease, ends = None, 0.0
+        try:
+            lease, ends = await _take(house, place.name, place.holder)
+        except StoreUnavailable as error:
+            if not is_told:
+                raise
+            _log.error(Event.STORE_FAILED, error=str(error))
+        if lease is not None:
+            if is_told:
+                _log.info(Event.LEASE_TAKEN, epoch=lease.epoch)
+            return Tenure(house, lease, ends)
+        if house.fence is None:
+            raise AlreadyRunning(f"another smsbridge speaks for {place.name}")
+        if not is_told:
+            _log.info(Event.STANDING_BY, name=place.name)
+            notify("READY=1", status(f"standing by: another smsbridge speaks for {place.name}"))
+            is_told = True
+        notify("WATCHDOG=1")
+        await _until_next_poll(stop)
+    return None
+
+
+async def _take(house: _House, name: str, holder: str) -> tuple[Lease | None, float]:
+    """Take or renew the lease; with it, until when it lasts at least."""
+    begun = time.monotonic()
+    by_force = house.fence is None
+    lease = await house.database.run(leases.take, await house.now(), name, holder, house.span, by_force=by_force)
+    return lease, begun + house.span.total_seconds()
+
+
+async def _until_next_poll(stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(POLL_SECONDS):
+            await stop.wait()
+
+
+async def _bring_up(house: _House, tenure: Tenure) -> int:
+    """Migrate if need be, and keep the lease meanwhile; the version."""
+    if await migrations.current(house.database) != migrations.newest():
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(tenure.keep())
+            await house.migrate(tenure.lease)
+            keeping.cancel()
+    return migrations.newest()
+
+
+@asynccontextmanager
+async def _alone(place: Place) -> AsyncIterator[_House]:
+    """A file that is locked for this process."""
+    path = Path(place.url.removeprefix(SQLITE))
     lock = _lock(path)
     try:
-        database = await SqliteDatabase.open(path, metrics.commit_seconds.observe)
+        database = await SqliteDatabase.open(path, place.observe_commit)
+        opened = _identity(path)
+
+        async def now() -> datetime:
+            return place.clock.now()
+
+        async def migrate(_: Lease | None) -> None:
+            await migrations.migrate(database)
+
+        def inspect() -> None:
+            if _identity(path) != opened:
+                raise StoreUnavailable(f"the database was moved away or replaced: {path}")
+
         try:
-            version = await migrate(database)
-            _log.info(Event.STORE_OPENED, schema=version, path=str(path))
-            yield database
+            yield _House(
+                database=database,
+                span=ALONE_SPAN,
+                renew_seconds=ALONE_RENEW_SECONDS,
+                now=now,
+                fence=None,
+                inspect=inspect,
+                migrate=migrate,
+            )
         finally:
             await database.close()
     finally:
         os.close(lock)
+
+
+@asynccontextmanager
+async def _among_others(place: Place) -> AsyncIterator[_House]:
+    """A server that other nodes use as well."""
+    database = await open_postgres(place.url, place.password, place.observe_commit)
+
+    async def migrate(lease: Lease | None) -> None:
+        patient = await open_postgres(place.url, place.password, seconds=MIGRATION_SECONDS)
+        try:
+            if lease is not None:
+                patient.fence(lease, math.inf)
+            await migrations.migrate(patient)
+        finally:
+            await patient.close()
+
+    try:
+        yield _House(
+            database=database,
+            span=SHARED_SPAN,
+            renew_seconds=SHARED_RENEW_SECONDS,
+            now=database.now,
+            fence=database.fence,
+            inspect=lambda: None,
+            migrate=migrate,
+        )
+    finally:
+        await database.close()
 
 
 def _lock(path: Path) -> int:
@@ -64,43 +277,9 @@ def _lock(path: Path) -> int:
     return lock
 
 
-async def take_lease(database: Database, clock: Clock, name: str, holder: str) -> Lease:
-    # The lock on the file has proved that nobody else is alive, so a dead holder's lease need not run out.
-    lease = await database.run(leases.take, clock.now(), name, holder, LEASE_SPAN, by_force=True)
-    if lease is None:
-        raise AlreadyRunning(f"another smsbridge speaks for {name}")
-    return lease
-
-
-async def keep_lease(desk: Desk, lease: Lease, path: Path) -> None:
-    """Raises `AlreadyRunning` when somebody else has the lease: then nothing more may be sent from here, at once.
-
-    Likewise `StoreUnavailable` when the database is no longer the file at its path: what is accepted would be gone.
-    """
-    opened = _identity(path)
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        if _identity(path) != opened:
-            raise StoreUnavailable(f"the database was moved away or replaced: {path}")
-        try:
-            held = await renew(desk, lease)
-        except StoreUnavailable as error:
-            _log.error(Event.STORE_FAILED, error=str(error))
-            continue
-        if not held:
-            _log.error(Event.LEASE_LOST)
-            raise AlreadyRunning(f"another smsbridge speaks for {lease.name} now")
-
-
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        status = path.stat()
+        found = path.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino
-
-
-async def renew(desk: Desk, lease: Lease) -> bool:
-    """Whether the lease is still ours; its renewal is a commit, so this also tells whether the store can write."""
-    held = await desk.database.run(leases.take, desk.now(), lease.name, lease.holder, LEASE_SPAN)
-    return held is not None and held.epoch == lease.epoch
+    return found.st_dev, found.st_ino

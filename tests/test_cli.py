@@ -1,17 +1,22 @@
 """The command line: what it says, and with which exit code. No XMPP server is there, and no carrier."""
 
+import asyncio
+import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
-from smsbridge import __version__
+from smsbridge import __version__, cli
 from smsbridge.cli import main
+from smsbridge.config import load
+from smsbridge.service import discover_kinds
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, SECOND_DID, bridge_yaml
 from tests.scenarios.running import Running, free_port
 
@@ -167,7 +172,7 @@ async def test_a_hangup_reloads_who_owns_what_all_or_nothing(write, tmp_path):
                 return [row[0] for row in reader.execute(query, (str(number),))]
 
         assert await owners_of_a_text(1) == []
-        wrong, needs_restart = f"{with_bob}nonsense: 1\n", with_bob.replace(QUERY_KEY, "another-query-key-0002")
+        wrong, needs_restart = f"{with_bob}nonsense: 1\n", with_bob.replace("jid: sms.", "jid: mms.")
         for number, text in enumerate((wrong, needs_restart), start=2):
             path.write_text(text)
             bridge.signal(signal.SIGHUP)
@@ -177,6 +182,22 @@ async def test_a_hangup_reloads_who_owns_what_all_or_nothing(write, tmp_path):
         bridge.signal(signal.SIGHUP)
         await bridge.said("config_reloaded")
         assert await owners_of_a_text(9) == ["bob@example.com"]
+
+
+async def test_a_hangup_while_another_node_has_the_lease_is_not_forgotten(write, monkeypatch):
+    reloads = []
+
+    async def stand_by(config, kinds, stop, on_start, reread):
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(stop.wait(), 10)
+        on_start(SimpleNamespace(reload=lambda: reloads.append(reread().config)))
+
+    monkeypatch.setattr(cli, "serve", stand_by)
+    path = write()
+    loaded = load(path, discover_kinds())
+    await cli._serve(path, loaded)
+    assert reloads == [loaded.config]
 
 
 async def text_to_second(http, port, number):

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
-from smsbridge.config import ConfigError, Endpoint, Problem, check, describe, json_schema, load
+from smsbridge.config import ConfigError, Endpoint, Problem, check, describe, load
+from smsbridge.config_json import json_schema
 from smsbridge.config_rules import directory, policy
 from smsbridge.core.address import Did
 from smsbridge.core.line import AddressStyle, Receipts
@@ -154,7 +155,7 @@ def test_the_schema_for_editors_takes_the_example():
     assert set(schema["required"]) <= example.keys() <= set(schema["properties"])
     xmpp = schema["$defs"]["XmppSettings"]
     assert set(xmpp["required"]) <= example["xmpp"].keys() <= set(xmpp["properties"])
-    (account,) = schema["properties"]["providers"]["additionalProperties"]["anyOf"]
+    (account,) = schema["properties"]["providers"]["additionalProperties"]["oneOf"]
     assert set(account["required"]) <= example["providers"]["voipms"].keys() <= set(account["properties"])
 
 
@@ -218,6 +219,14 @@ def test_the_internal_listener_can_be_off(write):
 
 def test_a_section_with_nothing_under_it_is_as_good_as_none(write):
     assert load(write(GOOD + "lines:\nhttp:\nadmins:\n"), KINDS).config.lines == {}
+
+
+def test_a_database_of_several_machines_has_a_password_of_its_own(write):
+    loaded = load(write(GOOD + "store: {url: 'postgresql://john@db.example.com/x', password_file: ./secret}\n"), KINDS)
+    assert loaded.warnings == ()
+    assert loaded.config.store.password is not None
+    assert loaded.config.store.password.get_secret_value() == SECRET
+    assert loaded.config.store.path is None
 
 
 def test_an_ipv6_address_stands_in_brackets(write, told):
@@ -553,7 +562,7 @@ def test_no_scalar_brings_the_reader_down(told, value):
             changed("  secret_file", "  secretfile: x\n  secret_file"),
             'config.yaml:3: xmpp.secretfile: unknown key: did you mean "secret_file"?',
         ),
-        (GOOD + "store: {zzz: 1}\n", "config.yaml:12: store.zzz: unknown key: known are url"),
+        (GOOD + "store: {zzz: 1}\n", "config.yaml:12: store.zzz: unknown key: known are url, password, password_file"),
     ],
 )
 def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
@@ -601,11 +610,22 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
             "config.yaml:12: http.public_url: a URL is expected, such as https://sms.example.com",
         ),
         (
-            GOOD + "store: {url: postgresql://db.example.com/x}\n",
+            GOOD + "store: {url: mysql://db.example.com/x}\n",
             (
-                "config.yaml:12: store.url: only sqlite is supported by this version, "
-                "such as sqlite:////var/lib/smsbridge/smsbridge.db"
+                "config.yaml:12: store.url: sqlite or postgresql is expected, such as "
+                "sqlite:////var/lib/smsbridge/smsbridge.db or postgresql://smsbridge@db.example.com/smsbridge"
             ),
+        ),
+        (
+            GOOD + "store: {url: 'postgresql://john:pretended@db.example.com/x'}\n",
+            (
+                "config.yaml:12: store.url: a password does not belong into the URL, which is logged: "
+                "write it to a password_file"
+            ),
+        ),
+        (
+            GOOD + "store: {password_file: ./secret}\n",
+            "config.yaml:12: store: SQLite takes no password: file permissions protect it",
         ),
         (
             GOOD + "store: {url: sqlite://x.db}\n",

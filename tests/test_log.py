@@ -25,6 +25,7 @@ def configure() -> Iterator[object]:
     yield log.configure
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
+    log._logger_of.cache_clear()
 
 
 def events_named_in(path: Path) -> set[str]:
@@ -53,6 +54,19 @@ def test_every_event_is_logged_somewhere_and_none_is_made_up():
 
 def test_events_are_spelled_as_their_members():
     assert [event.value for event in Event] == [name.lower() for name in Event.__members__]
+
+
+def test_a_logger_that_has_spoken_follows_a_new_way_of_speaking(configure, capsys: pytest.CaptureFixture[str]):
+    speaker = Log("test")
+    configure("json")
+    speaker.info(Event.SERVICE_STARTED)
+    configure("console", logging.WARNING)
+    speaker.info(Event.SERVICE_STOPPING)
+    speaker.warning(Event.SERVICE_STOPPED)
+    first, second = capsys.readouterr().err.splitlines()
+    assert json.loads(first)["event"] == "service_started"
+    assert "service_stopped" in second
+    assert not second.startswith("{")
 
 
 def test_a_line_of_json_is_one_object(configure, capsys: pytest.CaptureFixture[str]):

@@ -2,12 +2,13 @@
 
 import os
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from smsbridge.notify import notify, status, watchdog_seconds
+from smsbridge.notify import notify, reloading, status, watchdog_seconds
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])
@@ -55,6 +56,13 @@ def test_a_supervisor_that_does_not_read_holds_nobody_up(tmp_path: Path):
                 while filler.sendto(b"x", str(tmp_path / "notify")):
                     pass
         notify("WATCHDOG=1", environ={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+
+
+def test_a_reload_begins_with_the_time_of_the_machine():
+    began = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    first, second = reloading(time.monotonic())
+    assert first == "RELOADING=1"
+    assert 0 <= int(second.removeprefix("MONOTONIC_USEC=")) - began < 60_000_000
 
 
 @pytest.mark.parametrize(

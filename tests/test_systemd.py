@@ -1,20 +1,27 @@
-"""The unit agrees with the program that it starts, and keeps its sandbox.
+"""The unit agrees with the program that it starts, keeps its sandbox, and the program can live in it."""
 
-How tight the sandbox is: systemd-analyze security --offline=true systemd/smsbridge.service (1.1 with systemd 252).
-"""
-
+import asyncio
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 import yaml
 
 from smsbridge import cli
 from smsbridge.providers.voipms.api import Settings
+from smsbridge.sim.stage import DID, LOOPBACK, QUERY_KEY, bridge_yaml
+from tests.fakes.waiting import until
+from tests.scenarios.running import Running, free_port
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "systemd" / "smsbridge.service").read_text()
+UNIT = ROOT / "systemd" / "smsbridge.service"
+TEXT = UNIT.read_text()
+WORST_EXPOSURE = 15  # in tenths
 
 
 def assigned(name: str) -> list[str]:
@@ -56,9 +63,10 @@ def test_the_example_of_a_configuration_fits_the_unit():
     example = (ROOT / "config.example.yaml").read_text()
     database = yaml.safe_load(example)["store"]["url"].removeprefix("sqlite:///")
     assert Path(database).parent == Path("/var/lib") / assigned("StateDirectory")[0]
-    offered = dict(credential.split(":") for credential in assigned("LoadCredential"))
-    assert sorted(offered) == sorted(re.findall(r"_file: (\S+)", example))
-    assert all(path == f"/etc/smsbridge/{name}" for name, path in offered.items())
+    for mark in ("", "#"):  # what is in use, and what only some need
+        offered = dict(line.split(":") for line in re.findall(rf"^{mark}LoadCredential=(.*)$", TEXT, re.MULTILINE))
+        assert sorted(offered) == sorted(re.findall(rf"^ *{mark} *\w+_file: (\S+)", example, re.MULTILINE))
+        assert all(path == f"/etc/smsbridge/{name}" for name, path in offered.items())
 
 
 @pytest.mark.parametrize(
@@ -101,3 +109,105 @@ def test_the_sandbox_is_shut(name: str, value: str):
 
 def test_system_calls_are_those_of_an_ordinary_service():
     assert assigned("SystemCallFilter") == ["@system-service", "~@privileged @resources"]
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """systemd-analyze, of Debian's package systemd."""
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_systemd_finds_the_sandbox_tight():
+    judged = analyze("security", "--offline=true", f"--threshold={WORST_EXPOSURE}", str(UNIT))
+    assert judged.returncode == 0, judged.stdout.splitlines()[-1:]
+
+
+def test_systemd_finds_a_loose_sandbox_loose(tmp_path: Path):
+    loose = tmp_path / UNIT.name
+    loose.write_text(TEXT.replace("ProtectSystem=strict", "").replace("CapabilityBoundingSet=\n", ""))
+    assert analyze("security", "--offline=true", f"--threshold={WORST_EXPOSURE}", str(loose)).returncode != 0
+
+
+def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path):
+    unit = tmp_path / UNIT.name
+    unit.write_text(TEXT.replace("/opt/smsbridge/bin/smsbridge", "/bin/true"))
+    judged = analyze("verify", "--man=no", str(unit))
+    assert (judged.returncode, judged.stdout, judged.stderr) == (0, "", "")
+
+
+def test_there_is_room_for_every_thread():
+    executor, database, resolver = 32, 1, 4
+    assert int(*assigned("TasksMax")) >= executor + database + resolver
+
+
+async def test_a_wrong_configuration_ends_with_the_code_that_is_not_started_again(tmp_path: Path):
+    (tmp_path / "config.yaml").write_text("nonsense: 1\n")
+    async with await Running.start(tmp_path / "config.yaml") as bridge:
+        assert [str(await bridge.ended())] == assigned("RestartPreventExitStatus")
+
+
+def members(group: str) -> set[str]:
+    """The system calls of a group, those of the groups in it as well."""
+    listed = analyze("syscall-filter", group).stdout.split("\n")[1:]
+    names = [line.strip() for line in listed if line.strip() and not line.strip().startswith("#")]
+    return set[str]().union(*(members(name) if name.startswith("@") else {name} for name in names))
+
+
+async def test_it_makes_no_system_call_and_no_memory_that_the_sandbox_denies(tmp_path: Path):
+    trace = tmp_path / "trace"
+    await a_life_under(trace, tmp_path)
+    lines = trace.read_text().splitlines()
+    made = {found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line))}
+    assert {"accept4", "fdatasync", "flock"} <= made
+    allowed = members("@system-service") - members("@privileged") - members("@resources")
+    assert made - allowed <= {"fchown"}, made - allowed  # SQLite: as root only, and it does not look at the answer
+    denied = r"(mmap|mprotect|pkey_mprotect)\([^)]*(PROT_WRITE[^)]*PROT_EXEC|PROT_EXEC[^)]*PROT_WRITE)"
+    made_executable = r"(mprotect|pkey_mprotect)\([^)]*PROT_EXEC"
+    assert [line for line in lines if re.search(f"{denied}|{made_executable}", line)] == []
+    families = {found[1] for line in lines if (found := re.search(r"socket\((AF_\w+)", line))}
+    assert families <= set(assigned("RestrictAddressFamilies")[0].split())
+
+
+async def a_life_under(trace: Path, directory: Path) -> None:
+    """The program starts, takes a text, reloads and stops, and strace writes down each system call."""
+    config, port = directory / "config.yaml", free_port()
+    config.write_text(
+        bridge_yaml(
+            component_jid="sms.example.com",
+            component_port=free_port(),
+            secret="pretended-secret",
+            api_url=f"http://localhost:{free_port()}/",
+            public_port=port,
+            database=directory / "bridge.db",
+            owners={"alice": (DID,)},
+            extra="log: {format: json}\n",
+        )
+    )
+    program = await asyncio.create_subprocess_exec(
+        *("strace", "-D", "-f", "-q", "-o", str(trace), sys.executable, "-m", "smsbridge", "run", "-c", str(config)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    payload = {
+        "id": 1,
+        "type": "SMS",
+        "from": {"phone_number": "5559870002"},
+        "to": [{"phone_number": DID}],
+        "text": "x",
+    }
+    async with Running(program) as bridge, aiohttp.ClientSession() as http:
+        await bridge.said("service_started")
+        url = f"http://{LOOPBACK}:{port}/voipms?key={QUERY_KEY}"
+        async with http.post(url, json={"data": {"payload": payload}}, timeout=aiohttp.ClientTimeout(10)) as answer:
+            assert answer.status == 200
+        bridge.signal(signal.SIGHUP)
+        await bridge.said("config_reloaded")
+        bridge.signal(signal.SIGTERM)
+        assert await bridge.ended() == 0
+    await until(lambda: f"{program.pid} +++ exited with 0 +++" in end_of(trace), seconds=30)
+
+
+def end_of(trace: Path) -> str:
+    with trace.open("rb") as file:
+        file.seek(max(0, trace.stat().st_size - 4096))
+        return file.read().decode(errors="replace")

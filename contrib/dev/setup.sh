@@ -4,7 +4,7 @@
 set -eu
 
 PACKAGES="prosody prosody-modules lua-dbi-sqlite3 ejabberd erlang-p1-sqlite3 sqlite3 postgresql nginx-light caddy
-systemd openssl python3-venv ca-certificates"
+systemd strace openssl python3-venv ca-certificates"
 
 missing() {
   command -v prosody >/dev/null 2>&1 || return 0

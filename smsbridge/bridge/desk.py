@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from smsbridge.clock import Clock
+from smsbridge.bridge.pulse import Pulse
+from smsbridge.clock import Clock, system_clock
 from smsbridge.core.errors import Reason
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import AddressStyle, Directory
@@ -28,7 +29,8 @@ class Desk:
     """The store, the time and the rules.
 
     `domain` is the component's; `holder` is `node/life`, the name under which this process claims; `words` the
-    sentence for a reason; `wake_stream` and `wake_senders` are called after a commit that gave them work.
+    sentence for a reason; `wake_stream` and `wake_senders` are called after a commit that gave them work;
+    `pulse` is where a loop that lives as long as the process promises to turn again.
     """
 
     database: Database
@@ -41,6 +43,7 @@ class Desk:
     words: Callable[[Reason], str]
     wake_stream: Callable[[], None]
     wake_senders: Callable[[], None]
+    pulse: Pulse = field(default_factory=lambda: Pulse(system_clock()))
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -161,6 +161,18 @@ class Traceable(Protocol):
     async def trace(self, part: Part, since: datetime) -> Traced: ...
 
 
+@runtime_checkable
+class Resettable(Protocol):
+    """A carrier that takes new settings (a password, a key) while it runs."""
+
+    def reset(self, settings: Any) -> None:
+        """From the next call and callback on; what is in flight ends with the old ones. Does no I/O, never raises.
+
+        `settings` as `build` had it. Name, paths and capabilities stay what they were.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderKind:
     """What an entry point offers. `settings` validates the account's section of the configuration.

@@ -77,6 +77,10 @@ class Caller:
             total=None, connect=deadlines.connect, sock_connect=deadlines.connect, sock_read=None
         )
 
+    def within(self, deadlines: Deadlines) -> "Caller":
+        """The same way out, with other deadlines."""
+        return Caller(self._session, deadlines)
+
     async def post(self, url: str, body: Payload) -> Reply:
         """Raises `Deferred` or `Indeterminate` after the table above."""
         try:

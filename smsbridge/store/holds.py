@@ -76,6 +76,15 @@ def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transacti
     return tuple(Hold(row["hold"]) for row in rows)
 
 
+def probe_soon(now: datetime, provider: ProviderName) -> Transaction[None]:
+    """The carrier's fault may have been mended: it is probed now, and not only when it was due."""
+    yield sql(
+        "UPDATE hold SET probe_at = $2 WHERE provider = $1 AND probe_at > $2"
+        " AND hold NOT IN ('lockdown', 'restore', 'pause')",
+        *(provider, to_ms(now)),
+    )
+
+
 def current() -> Transaction[tuple[HoldRow, ...]]:
     """All holds that are on."""
     rows = yield sql("SELECT * FROM hold ORDER BY since")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.store.database import Database, Transaction, sql
+from smsbridge.store.database import Conflict, Database, Transaction, sql
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,19 +30,38 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda migration: migration.version))
 
 
+def newest() -> int:
+    """The version that this smsbridge needs."""
+    return migrations()[-1].version
+
+
+async def current(database: Database) -> int:
+    """The version that the database has; 0 if there is nothing in it."""
+    try:
+        return await database.run(_version)
+    except Conflict:  # another node makes the table at this moment
+        return await database.run(_version)
+
+
 async def migrate(database: Database, known: Sequence[Migration] | None = None) -> int:
-    """Bring the database to the newest version and return that; raises `StoreUnavailable` for a newer one."""
+    """Bring the database to the newest version and return that; raises `StoreUnavailable` for a newer one.
+
+    Several nodes may do so at once: whoever is slower finds it done.
+    """
     known = migrations() if known is None else known
-    version = await database.run(_version)
-    newest = known[-1].version
-    if version > newest:
+    wanted = known[-1].version
+    while (version := await current(database)) < wanted:
+        following = next(migration for migration in known if migration.version > version)
+        try:
+            await database.run(_apply, following)
+        except (Conflict, StoreUnavailable):
+            if await current(database) == version:
+                raise
+    if version > wanted:
         raise StoreUnavailable(
-            f"the database is of version {version}, this smsbridge knows {newest}: upgrade smsbridge"
+            f"the database is of version {version}, this smsbridge knows {wanted}: upgrade smsbridge"
         )
-    for migration in known:
-        if migration.version > version:
-            await database.run(_apply, migration)
-    return newest
+    return wanted
 
 
 def _version() -> Transaction[int]:

@@ -23,6 +23,7 @@ from slixmpp import ComponentXMPP
 from slixmpp.xmlstream import StanzaBase
 
 from smsbridge.bridge.handover import HandOver
+from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock
 from smsbridge.core.message import Delivery
 from smsbridge.core.pacing import CONFIG_FAULT_BACKOFF, RECONNECT_BACKOFF
@@ -39,6 +40,7 @@ from smsbridge.xmpp.suspicion import death_of
 
 STEADY_SECONDS: Final = 5.0  # a session that lived so long ends the back-off
 GOODBYE_SECONDS: Final = 2.0
+TURN_SECONDS: Final = 120.0  # a loop that has not turned for so long hangs
 
 # Stream errors that no waiting will cure, with what to look at.
 CONFIG_FAULTS: Final = {
@@ -107,6 +109,7 @@ class Component:
         install: Callable[[ComponentXMPP, Callable[[bytes], None]], None],
         metrics: Metrics,
         clock: Clock,
+        pulse: Pulse | None = None,
         promises: Callable[[Asking, Callable[[bytes], None]], Promises] | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
@@ -115,6 +118,7 @@ class Component:
         self._install = install
         self._metrics = metrics
         self._clock = clock
+        self._pulse = pulse or Pulse(clock)
         self._roll = roll
         self._fence = Fence(
             jid=settings.jid,
@@ -139,6 +143,7 @@ class Component:
             is_up=lambda: self.is_up,
             write=self._write,
             on_handed=self._proving.handed,
+            pulse=self._pulse,
             clock=clock,
             roll=roll,
             batch=settings.batch,
@@ -196,6 +201,7 @@ class Component:
                 settling.cancel()
         finally:
             self._connection.end("ended")
+            self._pulse.rest("stream")
             self._metrics.stream_up.set(0)
             compat.retire(stream)
             self._ended.set()
@@ -221,6 +227,7 @@ class Component:
 
     async def _live(self, stream: ComponentXMPP) -> None:
         """One connection, from the first packet until the last is gone."""
+        self._pulse.beat("stream", TURN_SECONDS)
         connection = self._connection = _Connection()
         settings = self._settings
         stream.connect(settings.host, settings.port)
@@ -267,6 +274,7 @@ class Component:
     async def _watch(self, stream: ComponentXMPP, connection: _Connection) -> None:
         """Ask when it is quiet; hang up when no answer comes."""
         while connection.is_up:
+            self._pulse.beat("stream", TURN_SECONDS)
             wait = self._fence.due_at() - self._clock.monotonic()
             if wait > 0:
                 self._stirred.clear()
@@ -294,6 +302,7 @@ class Component:
     async def _pause(self) -> None:
         """Tell what happened and wait before the next connection, less if `close` is called."""
         delay = self._judge(self._connection)
+        self._pulse.beat("stream", delay + TURN_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._closing.wait()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from smsbridge.bridge.handover import HandOver, Rendered, Unfit
+from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId
@@ -24,6 +25,7 @@ from smsbridge.xmpp.proving import Handed
 from smsbridge.xmpp.suspicion import Death, Suspicion
 from smsbridge.xmpp.wire import Unrenderable
 
+TURN_SECONDS: Final = 90.0  # a batch may wait so long for its fence, its store or its turn
 CLOSES_STREAM: Final = "the server closes the stream over this stanza"
 
 _log = Log("xmpp")
@@ -44,6 +46,7 @@ class Handing:
         is_up: Callable[[], bool],
         write: Callable[[bytes], None],
         on_handed: Callable[[Sequence[Handed]], None],
+        pulse: Pulse,
         clock: Clock,
         roll: Callable[[], float],
         batch: int,
@@ -56,6 +59,7 @@ class Handing:
         self._is_up = is_up
         self._write = write
         self._on_handed = on_handed
+        self._pulse = pulse
         self._clock = clock
         self._roll = roll
         self._batch = batch
@@ -73,6 +77,7 @@ class Handing:
         """Hand over what there is, and what comes, until the stream is down or `drain` was called."""
         failures, self._is_unsure = 0, True
         while self._is_taking and self._is_up():
+            self._pulse.beat("hand-over", self._idle + TURN_SECONDS)
             self._is_in_round = True
             try:
                 went = await self._round()
@@ -115,6 +120,7 @@ class Handing:
 
     def lost(self, death: Death) -> bool:
         """The stream is gone and the pump has ended. True: a stanza of ours is to blame, and being looked for."""
+        self._pulse.rest("hand-over")
         unproved = self._fence.renew()
         self._written.clear()
         self._suspicion.died(death, unproved)

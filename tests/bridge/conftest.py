@@ -1,4 +1,4 @@
-"""A house for each test; `reopen` is the next life over the same file."""
+"""A house for each test, over each driver in turn; `reopen` is the next life over the same store."""
 
 from contextlib import AsyncExitStack
 
@@ -15,14 +15,16 @@ def ticks():
 
 
 @pytest.fixture
-async def reopen(tmp_path, ticks):
-    """`await reopen()`: another life; `await reopen("other.db")`: another database."""
+async def reopen(store_url, ticks):
+    """`await reopen()`: another life; `await reopen(is_wiped=True)`: all that was stored is gone."""
     async with AsyncExitStack() as stack:
         lives = iter(range(1, 100))
 
-        async def open_(name="smsbridge.db"):
-            house = await House.open(tmp_path / name, ticks, f"life-{next(lives)}")
+        async def open_(*, is_wiped=False):
+            house = await House.open(store_url, ticks, f"life-{next(lives)}")
             stack.push_async_callback(house.kill)
+            if is_wiped:
+                await house.wipe()
             return house
 
         yield open_

@@ -1,7 +1,6 @@
-"""A whole bridge over a real database file, with a clock to set, a store to break and a carrier that plays a script."""
+"""A whole bridge over a real database, with a clock to set, a store to break and a carrier that plays a script."""
 
 import asyncio
-import sqlite3
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +35,7 @@ from smsbridge.store import deliveries
 from smsbridge.store.database import sql
 from smsbridge.store.ids import Ids
 from smsbridge.store.migrations import migrate
-from smsbridge.store.sqlite import SqliteDatabase
+from smsbridge.store.opening import open_database
 from tests.fakes.provider import ScriptedProvider
 
 PATIENCE = 10  # seconds that no test should ever need
@@ -164,9 +163,7 @@ def _break(work, statements, args, kwargs):
         except StopIteration as stop:
             return stop.value  # it has fewer
         rows = yield statement
-    error = sqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorname = "SQLITE_IOERR"
-    raise error
+    raise StoreUnavailable("the test says so")
 
 
 class WatchedBell:
@@ -222,8 +219,8 @@ class House:
         self._dispatching = None
 
     @classmethod
-    async def open(cls, path, ticks, life):
-        database = await SqliteDatabase.open(path, busy_seconds=0.05)
+    async def open(cls, url, ticks, life):
+        database = await open_database(url)
         await migrate(database)
         house = cls(database, ticks, life)
         house.ids.start_after(await database.run(deliveries.newest_id))
@@ -311,6 +308,11 @@ class House:
             return (yield sql(text, *params))
 
         return [dict(row) for row in await self.store._database.run(read)]
+
+    async def wipe(self):
+        """All that was stored is gone."""
+        for table in ("outbox_key", "outbox", "message", "media", "delivery", "inbox_key", "inbox", "binding"):
+            await self.rows(f"DELETE FROM {table}")  # noqa: S608
 
     async def states(self):
         """The parts' states, oldest first."""

@@ -51,9 +51,9 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self._program.send_signal(number)
 
-    async def said(self, event: str) -> dict[str, Any]:
+    async def said(self, event: str, seconds: float = 15) -> dict[str, Any]:
         """The next line of the journal about this event, after those that were asked for before."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(seconds):
             while True:
                 while self._read_to < len(self.journal):
                     line = self.journal[self._read_to]

@@ -1,4 +1,4 @@
-"""A real SQLite file of the newest schema, a clock that is set by hand, and short words for what tests do most."""
+"""A real store, over each driver in turn, a clock that is set by hand, and short words for what tests do most."""
 
 import asyncio
 import threading
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +17,11 @@ from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderName
 from smsbridge.core.state import PartEvent, PartState
 from smsbridge.store import holds, outbox
-from smsbridge.store.database import Row, Transaction, sql
+from smsbridge.store.database import Database, Row, Transaction, sql
 from smsbridge.store.holds import HoldRow
 from smsbridge.store.ids import Ids
 from smsbridge.store.migrations import migrate
+from smsbridge.store.opening import open_database
 from smsbridge.store.outbox import StoredMessage
 from smsbridge.store.sqlite import SqliteDatabase
 
@@ -43,7 +43,7 @@ class SetClock:
 class House:
     """A store and those who work in it."""
 
-    database: SqliteDatabase
+    database: Database
     clock: SetClock
     ids: Ids
     holder: str = "bridge/now"
@@ -137,8 +137,8 @@ def ids(clock: SetClock) -> Ids:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
-    opened = await SqliteDatabase.open(tmp_path / "bridge.db")
+async def database(store_url: str) -> AsyncIterator[Database]:
+    opened = await open_database(store_url)
     async with asyncio.timeout(10):
         await migrate(opened)
     yield opened
@@ -147,15 +147,15 @@ async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
 
 
 @pytest.fixture
-def house(database: SqliteDatabase, clock: SetClock, ids: Ids) -> House:
+def house(database: Database, clock: SetClock, ids: Ids) -> House:
     return House(database=database, clock=clock, ids=ids)
 
 
 @pytest.fixture
-def house_of() -> Callable[[SqliteDatabase], House]:
+def house_of() -> Callable[[Database], House]:
     """For those who open their own store: a house with a clock of its own."""
 
-    def building(database: SqliteDatabase) -> House:
+    def building(database: Database) -> House:
         clock = SetClock()
         return House(database=database, clock=clock, ids=Ids(lambda: to_ms(clock.now)))
 

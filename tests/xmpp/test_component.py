@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import system_clock
 from smsbridge.core.pacing import Backoff
 from smsbridge.metrics import Metrics
@@ -51,7 +52,7 @@ def settings_for(server, **changes):
     return replace(settings, **changes)
 
 
-def make_component(server, handover, *, install=lambda _stream, _send: None, **changes):
+def make_component(server, handover, *, install=lambda _stream, _send: None, pulse=None, **changes):
     return Component(
         settings_for(server, **changes),
         handover=handover,
@@ -59,6 +60,7 @@ def make_component(server, handover, *, install=lambda _stream, _send: None, **c
         install=install,
         metrics=Metrics(),
         clock=system_clock(),
+        pulse=pulse,
     )
 
 
@@ -480,3 +482,13 @@ class TestAServerThatDies:
             "<query xmlns='jabber:iq:last' seconds='1'/></iq>"
         )
         await until(lambda: handover.handed == ["a"])
+
+
+async def test_the_stream_and_the_pump_promise_to_turn_and_are_released_at_the_end(server, handover):
+    pulse = Pulse(system_clock())
+    component = make_component(server, handover, pulse=pulse)
+    running = asyncio.create_task(component.run())
+    await until(lambda: pulse._due.keys() == {"stream", "hand-over"})
+    await component.close()
+    await running
+    assert not pulse._due

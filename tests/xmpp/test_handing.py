@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from smsbridge.bridge.handover import TIRED_ATTEMPTS
+from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import system_clock
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.xmpp.fence import Fence
@@ -42,6 +43,7 @@ class Bench:
             is_up=lambda: self.is_up,
             write=self.write,
             on_handed=self.handed.extend,
+            pulse=Pulse(system_clock()),
             clock=system_clock(),
             roll=lambda: 0.9,
             batch=batch,

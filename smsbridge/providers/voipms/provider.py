@@ -59,8 +59,15 @@ class VoipMs:
         self.kind = NAME
         self.capabilities = CAPABILITIES
         self.paths = (f"/hook/{name}", "/voipms")  # the second is mod_voipms', and works unchanged
+        self._caller = caller
         self._api = Api(settings, caller)
-        self._keys = tuple(key.get_secret_value().encode() for key in settings.query_keys)
+        self._keys = _keys(settings)
+
+    def reset(self, settings: Settings) -> None:
+        """From the next call and the next callback on."""
+        self._caller = self._caller.within(_deadlines(settings))
+        self._api = Api(settings, self._caller)
+        self._keys = _keys(settings)
 
     async def send(self, part: Part) -> ProviderMessageId:
         """Raises `Rejected`, `Deferred` or `Indeterminate`."""
@@ -92,10 +99,18 @@ class VoipMs:
 
 def build(name: ProviderName, settings: Settings, session: aiohttp.ClientSession) -> Provider:
     """The account of a section of the configuration."""
-    return VoipMs(name, settings, Caller(session, Deadlines(connect=CONNECT_SECONDS, whole=settings.timeout)))
+    return VoipMs(name, settings, Caller(session, _deadlines(settings)))
 
 
 KIND: Final = ProviderKind(kind=NAME, settings=Settings, build=build)
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    return Deadlines(connect=CONNECT_SECONDS, whole=settings.timeout)
+
+
+def _keys(settings: Settings) -> tuple[bytes, ...]:
+    return tuple(key.get_secret_value().encode() for key in settings.query_keys)
 
 
 def _content(part: Part) -> tuple[str, dict[str, str]]:

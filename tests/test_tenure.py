@@ -1,0 +1,203 @@
+"""Who holds the house, over each driver: one at a time, for as long as the lease lasts, and systemd is told."""
+
+import asyncio
+import contextlib
+import socket
+from datetime import timedelta
+
+import pytest
+
+from smsbridge import tenure
+from smsbridge.clock import system_clock
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.sim.postgres import Postgres
+from smsbridge.store import migrations
+from smsbridge.store.database import sql
+from smsbridge.store.migrations import Migration
+from smsbridge.tenure import AlreadyRunning, Place, settle_in
+from tests.fakes.waiting import until
+
+
+def place(url, life="life-1"):
+    return Place(
+        url=url,
+        password=None,
+        name="sms.example.com",
+        holder=f"sms.example.com/{life}",
+        clock=system_clock(),
+        observe_commit=lambda _: None,
+    )
+
+
+def rows(text):
+    return [tuple(row) for row in (yield sql(text))]
+
+
+@pytest.fixture
+def brisk(monkeypatch):
+    """A lease of a second."""
+    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=1))
+    monkeypatch.setattr(tenure, "SHARED_RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(tenure, "ALONE_RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(tenure, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(tenure, "POLL_SECONDS", 0.05)
+
+
+@pytest.fixture
+def supervisor(monkeypatch, tmp_path):
+    """What systemd was told, so far."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(tmp_path / "notify"))
+        ear.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        heard = []
+
+        def hear():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    heard.extend(ear.recv(4096).decode().splitlines())
+            return heard
+
+        yield hear
+
+
+class Waiting:
+    """Somebody who stands by."""
+
+    def __init__(self, url, life="life-2"):
+        self.stop, self.is_in, self.is_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.tenure = None
+        self.task = asyncio.create_task(self._run(place(url, life)))
+
+    async def _run(self, where):
+        async with settle_in(where, self.stop) as held:
+            self.tenure = held
+            if held is not None:
+                self.is_in.set()
+                await self.is_over.wait()
+
+
+async def test_a_new_store_is_brought_to_the_newest_version_and_is_ours(store_url, postgres):
+    if store_url.startswith("postgres"):
+        store_url = await postgres.create_database("fresh")
+    try:
+        async with asyncio.timeout(20), settle_in(place(store_url), asyncio.Event()) as held:
+            assert await held.renew()
+            assert await migrations.current(held.database) == migrations.newest()
+            assert held.lease.epoch == 1
+    finally:
+        await postgres.drop_database("fresh")
+
+
+async def test_a_store_of_an_older_version_is_brought_up_under_the_lease(postgres, tmp_path, brisk):
+    urls = (f"sqlite:///{tmp_path}/old.db", await postgres.create_database("old"))
+    try:
+        for url in urls:
+            database = await tenure.open_postgres(url) if url.startswith("p") else await opened(url)
+            await migrations.migrate(database, migrations.migrations()[:1])
+            await database.close()
+            async with asyncio.timeout(20), settle_in(place(url), asyncio.Event()) as held:
+                assert await migrations.current(held.database) == migrations.newest()
+                assert await held.renew()
+    finally:
+        await postgres.drop_database("old")
+
+
+async def opened(url):
+    return await tenure.SqliteDatabase.open(tenure.Path(url.removeprefix("sqlite:///")))
+
+
+async def test_a_store_of_a_newer_version_is_refused_and_its_lease_left_alone(copied_postgres):
+    newer = Migration(version=migrations.newest() + 1, name="newer", statements=("SELECT 1",))
+    database = await tenure.open_postgres(copied_postgres)
+    await migrations.migrate(database, [*migrations.migrations(), newer])
+    with pytest.raises(StoreUnavailable, match="upgrade smsbridge"):
+        async with asyncio.timeout(20), settle_in(place(copied_postgres), asyncio.Event()):
+            pass
+    assert await database.run(rows, "SELECT * FROM lease") == []
+    await database.close()
+
+
+async def test_a_second_one_on_the_same_file_is_refused_at_once(tmp_path):
+    url = f"sqlite:///{tmp_path}/bridge.db"
+    async with asyncio.timeout(20), settle_in(place(url), asyncio.Event()):
+        with pytest.raises(AlreadyRunning, match="has .* open"):
+            async with settle_in(place(url, "life-2"), asyncio.Event()):
+                pass
+
+
+async def test_after_a_kill_the_file_is_ours_at_once(tmp_path):
+    url = f"sqlite:///{tmp_path}/bridge.db"
+    for epoch in (1, 2):
+        async with asyncio.timeout(20), settle_in(place(url, f"life-{epoch}"), asyncio.Event()) as held:
+            assert held.lease.epoch == epoch  # never released
+
+
+async def test_who_stands_by_tells_the_supervisor_and_waits_until_the_lease_is_released(
+    empty_postgres, supervisor, brisk
+):
+    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()) as held:
+        keeping = asyncio.create_task(held.keep())
+        second = Waiting(empty_postgres)
+        await until(lambda: supervisor().count("WATCHDOG=1") > 25)  # more than a second: the lease is renewed
+        assert supervisor().count("READY=1") == 1
+        assert any(line.startswith("STATUS=standing by") for line in supervisor())
+        assert not second.is_in.is_set()
+        keeping.cancel()
+        await held.release()
+        await second.is_in.wait()
+        assert second.tenure.lease.epoch == 2
+        second.is_over.set()
+        await second.task
+
+
+async def test_who_stands_by_ends_when_it_is_told_to(empty_postgres, supervisor, brisk):
+    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()):
+        second = Waiting(empty_postgres)
+        await until(lambda: "READY=1" in supervisor())
+        second.stop.set()
+        await second.task
+        assert second.tenure is None
+
+
+async def test_who_is_not_heard_of_for_the_span_of_a_lease_has_lost_it_and_learns_so(empty_postgres, brisk):
+    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()) as held:
+        second = Waiting(empty_postgres)
+        await second.is_in.wait()  # nobody renews
+        with pytest.raises(StoreUnavailable):
+            await held.database.run(rows, "SELECT 1")
+        with pytest.raises((AlreadyRunning, StoreUnavailable)):
+            await held.keep()
+        second.is_over.set()
+        await second.task
+
+
+async def test_who_stands_by_outlasts_a_restart_of_the_server(brisk, supervisor):
+    async with Postgres() as server, asyncio.timeout(60):
+        url = await server.create_database("mine")
+        async with settle_in(place(url), asyncio.Event()):
+            second = Waiting(url)
+            await until(lambda: "READY=1" in supervisor())
+            await server.kill()
+            await server.restart()
+            await second.is_in.wait()
+            second.is_over.set()
+            await second.task
+
+
+async def test_who_cannot_renew_in_time_ends(brisk):
+    async with Postgres() as server, asyncio.timeout(60):
+        url = await server.create_database("mine")
+        async with settle_in(place(url), asyncio.Event()) as held:
+            keeping = asyncio.create_task(held.keep())
+            await server.kill()
+            with pytest.raises(StoreUnavailable, match="could not be renewed in time"):
+                await keeping
+
+
+async def test_a_database_file_that_was_replaced_ends_it(tmp_path, brisk):
+    async with asyncio.timeout(20), settle_in(place(f"sqlite:///{tmp_path}/bridge.db"), asyncio.Event()) as held:
+        keeping = asyncio.create_task(held.keep())
+        (tmp_path / "bridge.db").rename(tmp_path / "moved.db")
+        with pytest.raises(StoreUnavailable, match="moved away or replaced"):
+            await keeping

@@ -22,6 +22,7 @@ from smsbridge.store.outbox import PartStatus, StoredMessage
 PROMPT = timedelta(seconds=15)
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
+LEFT = "left"  # nothing was said: all of it is with the carrier, whose report ticks it
 QUEUED = "it waits for those before it."
 FOUND = "The text that may not have been sent has left after all."
 
@@ -42,6 +43,8 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
             yield from _tell_trouble(desk, message, parts, tally, UNSURE)
         case Fold.ACCEPTED if message.receipts is Receipts.ACCEPTED:
             yield from _tell_receipt(desk, message)
+        case Fold.ACCEPTED if not message.told:
+            yield from outbox.set_told(message.id, LEFT)
         case Fold.DELIVERED:
             yield from _tell_receipt(desk, message)
         case _:

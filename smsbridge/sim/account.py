@@ -8,7 +8,7 @@ only one of the two forms fails at once and always at the same place.
 import base64
 import ipaddress
 import re
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from smsbridge.sim.faults import ANY_METHOD, FaultPlan, Faults
+from smsbridge.sim.faults import Fault, FaultPlan, Moment, What
 from smsbridge.sim.ledger import Attachment
 from smsbridge.sim.statuses import Refusal
 
@@ -99,7 +99,7 @@ class CarrierConfig:
     push_seconds: float = 10.0
     pushes_in_flight: int = 16
     clock: Callable[[], datetime] = wall_clock
-    faults: Faults = field(default_factory=FaultPlan)
+    faults: FaultPlan = field(default_factory=FaultPlan)
     journal: Path | None = None
     control_token: str | None = field(default=None, repr=False)
 
@@ -139,7 +139,6 @@ class Account:
         self.changed_at: dict[str, datetime] = {}
         self.hosted: dict[str, Attachment] = {}
         self.url = ""  # known once the server listens
-        self._scripted: defaultdict[str, deque[str]] = defaultdict(deque)
         self._sent_on: Counter[date] = Counter()
 
     def now(self) -> datetime:
@@ -150,13 +149,9 @@ class Account:
 
     def answer_next(self, method: str, status: str, times: int = 1) -> None:
         """Answer the next calls of a method (`*`: of any) with this status, doing nothing."""
-        self._scripted[method].extend([status] * times)
-
-    def scripted_status(self, method: str) -> str | None:
-        for name in (method, ANY_METHOD):
-            if self._scripted[name]:
-                return self._scripted[name].popleft()
-        return None
+        self.config.faults.arm(
+            Fault(when=Moment.BEFORE_ACCEPT, method=method, times=times, what=What.REFUSED, status=status)
+        )
 
     def admit(self, method: str, params: Mapping[str, str], address: str) -> None:
         username, password = params.get("api_username", ""), params.get("api_password", "")

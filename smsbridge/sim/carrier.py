@@ -12,22 +12,31 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import aiohttp
 from aiohttp import web
 
 from smsbridge.sim.account import Account, CarrierConfig, DidSettings, ten_digits
 from smsbridge.sim.control import Control
-from smsbridge.sim.ledger import Attachment, Direction, Kind, Ledger, Row
+from smsbridge.sim.faults import CONNECTION, FaultPlan, Moment
+from smsbridge.sim.ledger import Attachment, Direction, Kind, Ledger, Met, Row
 from smsbridge.sim.push import Push, Pushes
 from smsbridge.sim.rest import RestEndpoint
 
 LOOPBACK = "127.0.0.1"
 LARGEST_REQUEST = 16 * 1024 * 1024
 GRACE_SECONDS = 0.1  # a call that stalls when the carrier stops is cut off
+
+
+class _HungUp(asyncio.Protocol):
+    """A connection that is closed before anything is read of it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
 
 
 class Carrier:
@@ -41,13 +50,15 @@ class Carrier:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=config.push_seconds))
         self._pushes = Pushes(config, self.ledger, self._session)
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=GRACE_SECONDS)
+        self._socket: asyncio.Server | None = None
+        self._port = config.port
 
     @classmethod
     async def start(cls, config: CarrierConfig) -> Self:
         carrier = cls(config)
         try:
             await carrier._runner.setup()
-            await web.TCPSite(carrier._runner, LOOPBACK, config.port).start()
+            await carrier._listen()
         except BaseException:
             await carrier.stop()
             raise
@@ -56,13 +67,27 @@ class Carrier:
 
     async def stop(self) -> None:
         await self._pushes.close()
+        if self._socket is not None:
+            self._socket.close()
         await self._runner.cleanup()
+        await self._rest.close()
         await self._session.close()
         self.ledger.close()
 
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """For as long as this lasts every new connection is refused, as by a machine where nothing listens."""
+        if self._socket is not None:
+            self._socket.close()
+        try:
+            yield
+        finally:
+            if self._runner.server is not None:  # it may have stopped meanwhile
+                await self._listen()
+
     @property
     def port(self) -> int:
-        return int(self._runner.addresses[0][1])
+        return self._port
 
     @property
     def url(self) -> str:
@@ -83,6 +108,13 @@ class Carrier:
 
     def handset(self, peer: str) -> list[Row]:
         return self.ledger.handset(ten_digits(peer) or peer)
+
+    def push(self, row: Row) -> Push:
+        """Tell the customer of a row: once more, or with another text, or under another id, as the caller likes.
+
+        The ledger takes no note of it: nobody has sent a text.
+        """
+        return self._pushes.offer(row, self.account.dids[row.did])
 
     async def text_in(
         self, peer: str, did: str, text: str, media: Sequence[Attachment] = (), kind: Kind | None = None
@@ -117,10 +149,22 @@ class Carrier:
                 web.get("/api/v1/rest.php", self._rest.answer, allow_head=False),
                 web.post("/api/v1/rest.php", self._rest.answer),
                 web.get("/media/{token}/{name}", self._show_media),
-                *Control(self.account, self.ledger, self.text_in).routes(),
+                *Control(self.account, self.ledger, self).routes(),
             ]
         )
         return app
+
+    async def _listen(self) -> None:
+        self._socket = await asyncio.get_running_loop().create_server(self._connected, LOOPBACK, self._port)
+        self._port = int(self._socket.sockets[0].getsockname()[1])
+
+    def _connected(self) -> asyncio.BaseProtocol:
+        fault = self.config.faults.take(Moment.BEFORE_ACCEPT, CONNECTION)
+        if fault is None and self._runner.server is not None:
+            return self._runner.server()
+        if fault is not None:
+            self.ledger.meet(Met(method=CONNECTION, fault=str(fault), at=self.account.now()))
+        return _HungUp()
 
     async def _show_media(self, request: web.Request) -> web.Response:
         item = self.account.hosted.get(request.match_info["token"])
@@ -144,7 +188,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--latency-ms", type=int, default=0)
     parser.add_argument("--first-sms-id", type=int, default=usual.first_sms_id)
     parser.add_argument("--first-mms-id", type=int, default=usual.first_mms_id)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the chance in faults and of the loose types")
     parser.add_argument("--journal", type=Path, default=None, help="append the ledger here, line by line")
     parser.add_argument("--control-token", default=None)
     return parser
@@ -172,6 +216,7 @@ def config_of(options: argparse.Namespace) -> CarrierConfig:
         first_sms_id=options.first_sms_id,
         first_mms_id=options.first_mms_id,
         seed=options.seed,
+        faults=FaultPlan(seed=options.seed),
         webhook_interval=options.webhook_retry,
         callback_interval=callback_interval if callback_interval is not None else 1800.0,
         journal=options.journal,

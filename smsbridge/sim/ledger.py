@@ -2,8 +2,8 @@
 
 A row is recorded, and its journal line flushed, before anything is answered, so that a customer who was told
 `success` always finds his row. SMS and MMS ids are two sequences, each shared by both directions.
-A journal line is a JSON object: `event` is `sent` or `received` (the row's fields) or `answered` (what the
-customer said to one attempt: `kind`, `id`, `via`, `status`, `satisfied`).
+A journal line is a JSON object: `event` is `sent` or `received` (the row's fields), `answered` (what the
+customer said to one attempt: `kind`, `id`, `via`, `status`, `satisfied`) or `met` (a call and the fault that it met).
 """
 
 import asyncio
@@ -92,12 +92,26 @@ class Acknowledgement:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """A call (or a push, or a connection) and the fault that it met; `peer` as the caller wrote it, if he did."""
+
+    method: str
+    fault: str
+    at: datetime
+    peer: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        return {"method": self.method, "fault": self.fault, "at": self.at.isoformat(), "peer": self.peer}
+
+
 class Ledger:
     def __init__(self, *, first_sms_id: int, first_mms_id: int, journal: Path | None = None) -> None:
         self.rows: list[Row] = []
         self.sent: list[Row] = []
         self.received: list[Row] = []
         self.answered: list[Acknowledgement] = []
+        self.met: list[Met] = []
         self._by_id: dict[tuple[Kind, int], Row] = {}
         self._delivery_status: dict[tuple[Kind, int], str] = {}
         self._ids = {Kind.SMS: itertools.count(first_sms_id), Kind.MMS: itertools.count(first_mms_id)}
@@ -120,6 +134,11 @@ class Ledger:
         self.answered.append(acknowledgement)
         self._changed.set()
 
+    def meet(self, met: Met) -> None:
+        self._write("met", met.as_json())
+        self.met.append(met)
+        self._changed.set()
+
     def row_of(self, kind: Kind, number: int) -> Row | None:
         return self._by_id.get((kind, number))
 
@@ -137,7 +156,7 @@ class Ledger:
         self._delivery_status[row.kind, row.id] = words
 
     async def until(self, holds: Callable[[], bool], *, within: float = 5.0) -> None:
-        """Return once `holds()`; it is asked again after every row and acknowledgement."""
+        """Return once `holds()`; it is asked again after every row, acknowledgement and fault."""
         async with asyncio.timeout(within):
             while not holds():
                 self._changed.clear()

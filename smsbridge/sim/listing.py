@@ -9,6 +9,7 @@ With `all_messages=1` rows of both kinds are mixed and do not say which they are
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 
 from smsbridge.sim.account import EASTERN, Account, ten_digits
 from smsbridge.sim.ledger import Direction, Kind, Ledger, Row
@@ -17,6 +18,18 @@ from smsbridge.sim.statuses import Refusal, refused
 DEFAULT_LIMIT = 50
 MOST_DAYS = 92
 MOST_MEDIA_COLUMNS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How the listing differs from the truth: it lags behind, is cut short, has a clock that is off."""
+
+    lag_seconds: float = 0.0
+    most_rows: int | None = None
+    hours_off: float = 0.0
+
+
+TRUE_VIEW = View()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +54,12 @@ class Filter:
         )
 
 
-def get_sms(account: Account, ledger: Ledger, params: Mapping[str, str]) -> dict[str, object]:
-    return _listed(account, ledger, params, Kind.SMS)
+def get_sms(account: Account, ledger: Ledger, params: Mapping[str, str], view: View = TRUE_VIEW) -> dict[str, object]:
+    return _listed(account, ledger, params, Kind.SMS, view)
 
 
-def get_mms(account: Account, ledger: Ledger, params: Mapping[str, str]) -> dict[str, object]:
-    return _listed(account, ledger, params, Kind.MMS)
+def get_mms(account: Account, ledger: Ledger, params: Mapping[str, str], view: View = TRUE_VIEW) -> dict[str, object]:
+    return _listed(account, ledger, params, Kind.MMS, view)
 
 
 def get_media_mms(account: Account, ledger: Ledger, params: Mapping[str, str]) -> dict[str, object]:
@@ -74,21 +87,18 @@ def eastern_stamp(at: datetime) -> str:
     return _stamp(at, timedelta())
 
 
-def _listed(account: Account, ledger: Ledger, params: Mapping[str, str], kind: Kind) -> dict[str, object]:
-    wanted = _filter(account, params, kind)
+def _listed(account: Account, ledger: Ledger, params: Mapping[str, str], kind: Kind, view: View) -> dict[str, object]:
+    wanted = _filter(account, params, kind, view)
+    listed_until = account.now() - timedelta(seconds=view.lag_seconds)
     number = params.get(kind.value, "") or "0"
     if not number.isdecimal() or (number != "0" and wanted.both_kinds):
         raise Refusal("invalid_sms")
     if number != "0":
         found = ledger.row_of(kind, int(number))
-        rows = [found] if found else []
+        rows = [found] if found and found.at <= listed_until else []
     else:
-        rows = []
-        for row in reversed(ledger.rows):
-            if wanted.takes(row):
-                rows.append(row)
-                if len(rows) == wanted.limit:
-                    break
+        matching = (row for row in reversed(ledger.rows) if wanted.takes(row) and row.at <= listed_until)
+        rows = list(islice(matching, wanted.limit))
     if not rows:
         return refused("no_sms")
     return {
@@ -119,7 +129,7 @@ def _shown(account: Account, ledger: Ledger, wanted: Filter, row: Row) -> dict[s
     return fields
 
 
-def _filter(account: Account, params: Mapping[str, str], kind: Kind) -> Filter:
+def _filter(account: Account, params: Mapping[str, str], kind: Kind, view: View) -> Filter:
     first = _day(params.get("from"), account.today())
     last = _day(params.get("to"), account.today())
     if first > last:
@@ -129,7 +139,8 @@ def _filter(account: Account, params: Mapping[str, str], kind: Kind) -> Filter:
     direction = {"": None, "1": Direction.RECEIVED, "0": Direction.SENT}
     if (written := params.get("type", "")) not in direction:
         raise Refusal("invalid_type")
-    limit = params.get("limit", "")
+    asked = params.get("limit", "")
+    limit = int(asked) if asked.isdecimal() and int(asked) > 0 else DEFAULT_LIMIT
     return Filter(
         kind=kind,
         both_kinds=params.get("all_messages") == "1",
@@ -138,8 +149,8 @@ def _filter(account: Account, params: Mapping[str, str], kind: Kind) -> Filter:
         direction=direction[written],
         did=account.own(params["did"]).did if params.get("did") else None,
         contact=_contact(params.get("contact", "")),
-        limit=int(limit) if limit.isdecimal() and int(limit) > 0 else DEFAULT_LIMIT,
-        shift=_shift(params.get("timezone", "")),
+        limit=limit if view.most_rows is None else min(limit, view.most_rows),
+        shift=_shift(params.get("timezone", "")) + timedelta(hours=view.hours_off),
     )
 
 

@@ -7,22 +7,30 @@ variables in its URL stay as they are, and nothing shows that it is ever repeate
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC
 from enum import StrEnum
+from typing import Self
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
 from smsbridge.sim.account import CarrierConfig, DidSettings
-from smsbridge.sim.ledger import Acknowledgement, Kind, Ledger, Row
+from smsbridge.sim.faults import CALLBACK, WEBHOOK, Fault, Moment, What
+from smsbridge.sim.ledger import Acknowledgement, Kind, Ledger, Met, Row
 from smsbridge.sim.listing import eastern_stamp
+
+Answer = tuple[int | None, str]  # the status and the body
+NO_ANSWER: Answer = (None, "")
 
 
 class Via(StrEnum):
-    WEBHOOK = "webhook"
-    CALLBACK = "callback"
+    WEBHOOK = WEBHOOK
+    CALLBACK = CALLBACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +44,44 @@ class Attempt:
     @property
     def satisfied(self) -> bool:
         return self.status == 200 and (self.via is Via.WEBHOOK or self.body == "ok")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One push as HTTP: a POST if it has a body."""
+
+    via: Via
+    url: URL
+    body: bytes = field(repr=False, default=b"")
+
+    @property
+    def method(self) -> str:
+        return "POST" if self.body else "GET"
+
+    def padded(self, count: int) -> Self:
+        """As much longer as asked, and still right: JSON may end in blanks, a query may have a field nobody reads."""
+        if self.body:
+            return replace(self, body=self.body + b" " * count)
+        return replace(self, url=URL(f"{self.url}&padding={'x' * count}", encoded=True))
+
+    def written(self) -> bytes:
+        return self._head(f"Content-Length: {len(self.body)}\r\n" if self.body else "") + self.body
+
+    def written_in_bad_chunks(self) -> bytes:
+        return self._head("Transfer-Encoding: chunked\r\n") + b"no length\r\n" + self.body + b"\r\n0\r\n\r\n"
+
+    def in_drops(self) -> list[bytes]:
+        """The head at once, the body in twenty pieces; without one the head takes its time."""
+        whole = self.written()
+        head, slow = whole[: len(whole) - len(self.body)] if self.body else b"", self.body or whole
+        size = -(-len(slow) // 20)
+        return [piece for piece in (head, *(slow[n : n + size] for n in range(0, len(slow), size))) if piece]
+
+    def _head(self, fields: str) -> bytes:
+        kind = "Content-Type: application/json\r\n" if self.body else ""
+        return (
+            f"{self.method} {self.url.raw_path_qs} HTTP/1.1\r\nHost: {self.url.authority}\r\n{kind}{fields}\r\n"
+        ).encode()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -85,50 +131,106 @@ class Pushes:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry(self, push: Push, settings: DidSettings) -> Attempt | None:
+        row, config = push.row, self._config
         async with asyncio.TaskGroup() as channels:
             if settings.webhook_enabled and settings.webhook:
-                channels.create_task(
-                    self._offer_until_satisfied(
-                        push, Via.WEBHOOK, self._config.webhook_interval, lambda: self._post(push.row, settings)
-                    )
-                )
+                body = json.dumps(webhook_body(row, settings)).encode()  # beyond ASCII: \u, emoji as surrogates
+                request = Request(via=Via.WEBHOOK, url=URL(settings.webhook), body=body)
+                channels.create_task(self._offer_until_satisfied(push, request, config.webhook_interval))
             if settings.sms_url_callback_enabled and settings.sms_url_callback:
-                interval = self._config.callback_interval if settings.sms_url_callback_retry else None
-                channels.create_task(
-                    self._offer_until_satisfied(push, Via.CALLBACK, interval, lambda: self._get(push.row, settings))
-                )
+                url = URL(callback_url(row, settings, config.unfilled), encoded=True)
+                interval = config.callback_interval if settings.sms_url_callback_retry else None
+                channels.create_task(self._offer_until_satisfied(push, Request(via=Via.CALLBACK, url=url), interval))
         return push.attempts[-1] if push.attempts else None
 
-    async def _offer_until_satisfied(
-        self, push: Push, via: Via, interval: float | None, ask: Callable[[], Awaitable[tuple[int, str]]]
-    ) -> None:
+    async def _offer_until_satisfied(self, push: Push, request: Request, interval: float | None) -> None:
         while True:
-            async with self._in_flight:
-                try:
-                    async with asyncio.timeout(self._config.push_seconds):
-                        status, body = await ask()
-                    attempt = Attempt(via=via, status=status, body=body)
-                except (aiohttp.ClientError, OSError):  # a time-out is an OSError
-                    attempt = Attempt(via=via, status=None)
-            push.attempts.append(attempt)
-            row = push.row
-            self._ledger.acknowledge(
-                Acknowledgement(kind=row.kind, id=row.id, via=via, status=attempt.status, satisfied=attempt.satisfied)
-            )
-            if attempt.satisfied or interval is None:
+            answers = await self._offer(request)
+            for status, body in answers:
+                attempt = Attempt(via=request.via, status=status, body=body)
+                push.attempts.append(attempt)
+                self._ledger.acknowledge(
+                    Acknowledgement(
+                        kind=push.row.kind, id=push.id, via=attempt.via, status=status, satisfied=attempt.satisfied
+                    )
+                )
+            if any(attempt.satisfied for attempt in push.attempts[-len(answers) :]) or interval is None:
                 return
             await asyncio.sleep(interval)
 
-    async def _post(self, row: Row, settings: DidSettings) -> tuple[int, str]:
-        headers = {"Content-Type": "application/json"}
-        body = json.dumps(webhook_body(row, settings)).encode()  # beyond ASCII: \u escapes, emoji as surrogates
-        async with self._session.post(settings.webhook, data=body, headers=headers, allow_redirects=False) as response:
-            return response.status, await response.text(errors="replace")
+    async def _offer(self, request: Request) -> list[Answer]:
+        """One attempt, with what befalls it: an answer for each copy that was made of it."""
+        before = await self._meet(Moment.BEFORE_ACCEPT, request)
+        if before is not None and before.drop:
+            return [NO_ANSWER]
+        async with self._in_flight:
+            answers = await self._ask(request, before)
+        after = await self._meet(Moment.AFTER_ACCEPT, request)
+        return [NO_ANSWER] if after is not None and after.drop else answers
 
-    async def _get(self, row: Row, settings: DidSettings) -> tuple[int, str]:
-        url = URL(callback_url(row, settings, self._config.unfilled), encoded=True)
-        async with self._session.get(url, allow_redirects=False) as response:
-            return response.status, await response.text(errors="replace")
+    async def _meet(self, moment: Moment, request: Request) -> Fault | None:
+        fault = self._config.faults.take(moment, request.via)
+        if fault is not None:
+            at = self._config.clock().astimezone(UTC)
+            self._ledger.meet(Met(method=request.via, fault=str(fault), at=at))
+            await fault.stall()
+        return fault
+
+    async def _ask(self, request: Request, fault: Fault | None) -> list[Answer]:
+        count = int(fault.amount) if fault is not None else 1
+        try:
+            async with asyncio.timeout(self._config.push_seconds):
+                match fault and fault.what:
+                    case What.COPIES:
+                        return list(await asyncio.gather(*(self._ask_once(request) for _ in range(count))))
+                    case What.PADDED:
+                        return [await self._ask_once(request.padded(count))]
+                    case What.PIPELINED:
+                        return await ask_by_hand(request, [request.written() * count], answers=count)
+                    case What.BAD_CHUNKS:
+                        return await ask_by_hand(request, [request.written_in_bad_chunks()])
+                    case What.DRIBBLED if fault:
+                        return await ask_by_hand(request, request.in_drops(), seconds=fault.amount)
+                    case _:
+                        return [await self._ask_once(request)]
+        except OSError:  # a time-out is one
+            return [NO_ANSWER]
+
+    async def _ask_once(self, request: Request) -> Answer:
+        headers = {"Content-Type": "application/json"} if request.body else {}
+        try:
+            async with self._session.request(
+                request.method, request.url, data=request.body or None, headers=headers, allow_redirects=False
+            ) as response:
+                return response.status, await response.text(errors="replace")
+        except (aiohttp.ClientError, OSError):
+            return NO_ANSWER
+
+
+async def ask_by_hand(
+    request: Request, pieces: Sequence[bytes], *, answers: int = 1, seconds: float = 0.0
+) -> list[Answer]:
+    """Write the pieces over so many seconds, and read so many answers. Raises OSError; plain HTTP only."""
+    reader, writer = await asyncio.open_connection(request.url.host, request.url.port)
+    try:
+        with suppress(ConnectionError):  # an answer may have come before all was written
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(seconds / len(pieces))
+        return [await _read_answer(reader) for _ in range(answers)]
+    finally:
+        writer.transport.abort()
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> Answer:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        length = re.search(r"(?i)^content-length: *(\d+)", head, re.MULTILINE)
+        body = await reader.readexactly(int(length[1]) if length else 0)
+        return int(head.split(maxsplit=2)[1]), body.decode(errors="replace")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return NO_ANSWER
 
 
 def webhook_body(row: Row, settings: DidSettings) -> dict[str, object]:

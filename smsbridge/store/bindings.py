@@ -15,18 +15,17 @@ def bind(now: datetime, owner: str, peer: Peer, did: Did) -> Transaction[Did]:
 
 def bind_all(now: datetime, wanted: Sequence[tuple[str, Peer, Did]]) -> Transaction[dict[tuple[str, Peer], Did]]:
     """The bound line of each owner and peer; where there is none, the first that is wanted."""
-    if not wanted:
-        return {}
     pairs = dict.fromkeys((owner, peer) for owner, peer, _ in wanted)
-    known = yield sql_rows("SELECT owner, peer, did FROM binding WHERE (owner, peer) IN (VALUES $rows)", list(pairs))
+    known = yield from sql_rows(
+        "SELECT owner, peer, did FROM binding WHERE (owner, peer) IN (VALUES $rows)", list(pairs)
+    )
     lines = {(row["owner"], Peer(row["peer"])): Did(row["did"]) for row in known}
     fresh = [(owner, peer, did, to_ms(now)) for owner, peer, did in wanted if (owner, peer) not in lines]
     for owner, peer, did, _ in fresh:
         lines.setdefault((owner, peer), did)
-    if fresh:
-        yield sql_rows(
-            "INSERT INTO binding (owner, peer, did, bound_at) VALUES $rows ON CONFLICT (owner, peer) DO NOTHING", fresh
-        )
+    yield from sql_rows(
+        "INSERT INTO binding (owner, peer, did, bound_at) VALUES $rows ON CONFLICT (owner, peer) DO NOTHING", fresh
+    )
     return lines
 
 

@@ -15,7 +15,7 @@ that may meet what is there already says `ON CONFLICT`.
 import functools
 import itertools
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from smsbridge.core.errors import SmsbridgeError, StoreUnavailable
 
@@ -34,6 +34,9 @@ class Statement(NamedTuple):
 
 Transaction = Generator[Statement, Sequence[Row], T]
 
+MOST_ROWS: Final = 64
+MOST_VALUES: Final = 512
+
 
 class Conflict(SmsbridgeError):
     """A constraint of the schema was violated; nothing of the transaction was written."""
@@ -45,28 +48,52 @@ class Fenced(StoreUnavailable):
 
 def sql(text: str, *params: Value) -> Statement:
     """One statement of a transaction. What no database takes in a text (NUL, lone surrogates) is replaced."""
-    return Statement(text, tuple(_storable(param) if isinstance(param, str) else param for param in params))
+    checked = [
+        _storable(param) if type(param) is not str or not param.isascii() or "\0" in param else param
+        for param in params
+    ]  # inline: a text takes a hundred of these
+    return Statement(text, tuple(checked))
 
 
-def sql_rows(text: str, rows: Sequence[tuple[Value, ...]], *params: Value) -> Statement:
-    """One statement with many rows in the place of `$rows`; its other parameters come first.
+def sql_rows(text: str, rows: Sequence[tuple[Value, ...]], *params: Value) -> Transaction[list[Row]]:
+    """A statement with `VALUES $rows` over many rows, some at a time; its other parameters come first.
 
-    `VALUES $rows` takes a row each, `IN $rows` a single one. There must be one at least.
+    A piece has a power of two of rows, so that a database keeps seven statements ready, not one for each count.
     """
-    return sql(_with_rows(text, len(rows), len(rows[0]), len(params)), *params, *itertools.chain.from_iterable(rows))
+    found: list[Row] = []
+    start = 0
+    while start < len(rows):
+        count = min(MOST_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        piece = rows[start : start + count]
+        template = _with_rows(text, count, len(piece[0]), len(params))
+        found += yield sql(template, *params, *itertools.chain.from_iterable(piece))
+        start += count
+    return found
 
 
-@functools.lru_cache(maxsize=512)
+def sql_among(text: str, values: Sequence[Value], *params: Value) -> Transaction[list[Row]]:
+    """A statement with `IN $among` over many values; its other parameters come first. Repeats fill a piece up."""
+    found: list[Row] = []
+    for start in range(0, len(values), MOST_VALUES):
+        piece = values[start : start + MOST_VALUES]
+        width = 1 << (len(piece) - 1).bit_length()
+        template = _with_rows(text.replace("$among", "$rows"), 1, width, len(params))
+        found += yield sql(template, *params, *piece, *itertools.repeat(piece[0], width - len(piece)))
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
 def _with_rows(text: str, count: int, width: int, before: int) -> str:
     numbers = itertools.count(before + 1)
     rows = (", ".join(f"${next(numbers)}" for _ in range(width)) for _ in range(count))
     return text.replace("$rows", ", ".join(f"({row})" for row in rows))
 
 
-def _storable(text: str) -> str:
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+def _storable(param: Value) -> Value:
+    if not isinstance(param, str):
+        return param
+    # str() of an enum is its value: a driver would look for an adapter
+    return str(param).encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 class Database(Protocol):

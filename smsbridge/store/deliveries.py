@@ -14,16 +14,13 @@ a tick nor an error. Bytes that were fixed once are sent again unchanged, with t
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, InboxId, MediaId, MessageId
 from smsbridge.core.state import DeliveryState
 from smsbridge.store import history
-from smsbridge.store.database import Row, Transaction, sql, sql_rows
+from smsbridge.store.database import Row, Transaction, sql, sql_among, sql_rows
 from smsbridge.store.ids import Ids
-
-AT_ONCE: Final = 1000  # rows in one statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,70 +51,60 @@ def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
 
 def add_all(ids: Ids, now: datetime, drafts: Sequence[Draft]) -> Transaction[list[DeliveryId]]:
     """Write deliveries, in this order."""
-    made: list[DeliveryId] = []
-    for start in range(0, len(drafts), AT_ONCE):
-        some = drafts[start : start + AT_ONCE]
-        fresh = [DeliveryId(ids.new()) for _ in some]
-        yield sql_rows(
-            "INSERT INTO delivery (id, domain, kind, to_jid, sender, stanza_id, inbox_id, message_id, media_id, body,"
-            " about, reason, label, media_url, stamp, state, attempt, created_at) VALUES $rows",
-            [
-                (delivery_id, draft.domain, draft.kind, draft.to_jid, draft.sender, draft.stanza_id, draft.inbox_id,
-                 draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label, draft.media_url,
-                 to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, 0, to_ms(now))
-                for delivery_id, draft in zip(fresh, some, strict=True)
-            ],
-        )  # fmt: skip
-        made += fresh
-    return made
+    fresh = [DeliveryId(ids.new()) for _ in drafts]
+    yield from sql_rows(
+        "INSERT INTO delivery (id, domain, kind, to_jid, sender, stanza_id, inbox_id, message_id, media_id, body,"
+        " about, reason, label, media_url, stamp, state, attempt, created_at) VALUES $rows",
+        [
+            (delivery_id, draft.domain, draft.kind, draft.to_jid, draft.sender, draft.stanza_id, draft.inbox_id,
+             draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label, draft.media_url,
+             to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, 0, to_ms(now))
+            for delivery_id, draft in zip(fresh, drafts, strict=True)
+        ],
+    )  # fmt: skip
+    return fresh
 
 
 def pending(domain: str, limit: int, only: Sequence[DeliveryId] = ()) -> Transaction[tuple[Delivery, ...]]:
     """The oldest that wait for the stream, in order; of these, if any are named."""
-    rows = yield (
-        sql_rows(
-            "SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' AND id IN $rows ORDER BY id LIMIT $2",
-            [tuple(only)],
-            *(domain, limit),
+    if only:
+        rows: Sequence[Row] = yield from sql_among(
+            "SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' AND id IN $among ORDER BY id", only, domain
         )
-        if only
-        else sql("SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' ORDER BY id LIMIT $2", domain, limit)
-    )
-    return tuple(_delivery(row) for row in rows)
+    else:
+        rows = yield sql(
+            "SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' ORDER BY id LIMIT $2", domain, limit
+        )
+    return tuple(_delivery(row) for row in rows[:limit])
 
 
 def fix(ids: Ids, now: datetime, fixed: Sequence[tuple[DeliveryId, bytes]]) -> Transaction[None]:
     """`handing`, with these bytes for good; one more attempt each."""
-    if fixed:
-        rows = yield sql_rows(
-            "UPDATE delivery SET state = 'handing', xml = COALESCE(xml, fixed.column2), attempt = attempt + 1"
-            " FROM (VALUES $rows) AS fixed WHERE id = fixed.column1 AND state = 'waiting' RETURNING id, attempt",
-            [(delivery_id, xml.decode()) for delivery_id, xml in fixed],
-        )
-        yield from _note(ids, now, DeliveryState.HANDING, "xmpp", rows)
+    rows = yield from sql_rows(
+        "UPDATE delivery SET state = 'handing', xml = COALESCE(xml, fixed.column2), attempt = attempt + 1"
+        " FROM (VALUES $rows) AS fixed WHERE id = fixed.column1 AND state = 'waiting' RETURNING id, attempt",
+        [(delivery_id, xml.decode()) for delivery_id, xml in fixed],
+    )
+    yield from _note(ids, now, DeliveryState.HANDING, "xmpp", rows)
 
 
 def put_back(ids: Ids, now: datetime, domain: str, besides: Collection[DeliveryId]) -> Transaction[int]:
     """The stream has died: what was written and not proved waits again, unchanged, and goes first."""
     rows = yield sql("SELECT id, attempt FROM delivery WHERE domain = $1 AND state = 'handing' ORDER BY id", domain)
     lost = [row for row in rows if row["id"] not in besides]
-    for start in range(0, len(lost), AT_ONCE):
-        yield sql_rows(
-            "UPDATE delivery SET state = 'waiting' WHERE id IN $rows AND state = 'handing'",
-            [tuple(row["id"] for row in lost[start : start + AT_ONCE])],
-        )
+    yield from sql_among(
+        "UPDATE delivery SET state = 'waiting' WHERE id IN $among AND state = 'handing'", [row["id"] for row in lost]
+    )
     yield from _note(ids, now, DeliveryState.WAITING, "xmpp", lost, code="stream_died")
     return len(lost)
 
 
-def hand(ids: Ids, now: datetime, delivery_ids: Collection[DeliveryId]) -> Transaction[tuple[DeliveryKind, ...]]:
+def hand(ids: Ids, now: datetime, delivery_ids: Sequence[DeliveryId]) -> Transaction[tuple[DeliveryKind, ...]]:
     """The server has them. The kinds of those that were still `handing`."""
-    if not delivery_ids:
-        return ()
-    rows = yield sql_rows(
-        "UPDATE delivery SET state = 'handed', handed_at = $1, proved_at = NULL WHERE id IN $rows AND state = 'handing'"
-        " RETURNING id, kind, attempt",
-        [tuple(delivery_ids)],
+    rows = yield from sql_among(
+        "UPDATE delivery SET state = 'handed', handed_at = $1, proved_at = NULL"
+        " WHERE id IN $among AND state = 'handing' RETURNING id, kind, attempt",
+        delivery_ids,
         to_ms(now),
     )
     yield from _note(ids, now, DeliveryState.HANDED, "xmpp", rows)
@@ -126,12 +113,11 @@ def hand(ids: Ids, now: datetime, delivery_ids: Collection[DeliveryId]) -> Trans
 
 def prove(now: datetime, delivery_ids: Sequence[DeliveryId]) -> Transaction[None]:
     """The server's death could not lose these any more."""
-    for start in range(0, len(delivery_ids), AT_ONCE):
-        yield sql_rows(
-            "UPDATE delivery SET proved_at = $1 WHERE id IN $rows AND state = 'handed' AND proved_at IS NULL",
-            [tuple(delivery_ids[start : start + AT_ONCE])],
-            to_ms(now),
-        )
+    yield from sql_among(
+        "UPDATE delivery SET proved_at = $1 WHERE id IN $among AND state = 'handed' AND proved_at IS NULL",
+        delivery_ids,
+        to_ms(now),
+    )
 
 
 def prove_before(now: datetime, domain: str, before: datetime) -> Transaction[None]:

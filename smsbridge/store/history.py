@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.store.database import Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
-
-AT_ONCE: Final = 500  # rows of one statement: ten parameters each, and databases take about 32,000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +26,15 @@ class Step:
 def note(ids: Ids, now: datetime, *steps: Step) -> Transaction[None]:
     """Add steps to the trail."""
     at = to_ms(now)
-    for start in range(0, len(steps), AT_ONCE):
-        yield sql_rows(
-            "INSERT INTO history (id, subject, subject_id, at, who, state, attempt, provider_id, reason, code)"
-            " VALUES $rows",
-            [
-                (ids.new(), step.subject, step.subject_id, at, step.who, step.state, step.attempt, step.provider_id,
-                 step.reason, step.code)
-                for step in steps[start : start + AT_ONCE]
-            ],
-        )  # fmt: skip
+    yield from sql_rows(
+        "INSERT INTO history (id, subject, subject_id, at, who, state, attempt, provider_id, reason, code)"
+        " VALUES $rows",
+        [
+            (ids.new(), step.subject, step.subject_id, at, step.who, step.state, step.attempt, step.provider_id,
+             step.reason, step.code)
+            for step in steps
+        ],
+    )  # fmt: skip
 
 
 def of_subject(subject_id: str) -> Transaction[tuple[Step, ...]]:

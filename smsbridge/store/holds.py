@@ -11,7 +11,7 @@ from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Hold
 from smsbridge.core.message import ProviderName
-from smsbridge.store import history
+from smsbridge.store import heads, history
 from smsbridge.store.database import Transaction, sql
 from smsbridge.store.ids import Ids
 
@@ -61,9 +61,10 @@ def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transacti
         parts = yield sql(
             "UPDATE outbox SET state = 'queued', hold = '', due_at = $3, changed_at = $3 WHERE provider = $1"
             " AND state = 'held' AND hold NOT IN ('lockdown', 'restore', 'pause') AND ($2 = '' OR did = $2)"
-            " RETURNING id, attempt",
+            " RETURNING id, attempt, did, peer",
             *(provider, row["did"], to_ms(now)),
         )
+        yield from heads.renew((part["did"], part["peer"]) for part in parts)
         for part in parts:
             yield from history.note(
                 ids,

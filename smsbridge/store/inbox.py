@@ -19,7 +19,7 @@ from smsbridge.clock import to_ms
 from smsbridge.core.message import InboundMessage, InboxId, Kind, Media, MediaId
 from smsbridge.core.state import MediaState
 from smsbridge.store import history
-from smsbridge.store.database import Transaction, sql, sql_rows
+from smsbridge.store.database import Transaction, sql, sql_among, sql_rows
 from smsbridge.store.ids import Ids
 
 MERGE_WINDOW = timedelta(minutes=2)
@@ -87,8 +87,8 @@ class _Asked:
 def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]]:
     """The keys of those that cannot be a repeat, nor have one beside them."""
     keys, looks = Counter(one.key for one in asked), Counter(one.resembles for one in asked)
-    known = yield sql_rows("SELECT key FROM inbox_key WHERE key IN $rows", [tuple(keys)])
-    twins = yield sql_rows(
+    known = yield from sql_among("SELECT key FROM inbox_key WHERE key IN $among", tuple(keys))
+    twins = yield from sql_rows(
         "SELECT did, peer, text_hash FROM inbox WHERE (did, peer, text_hash) IN (VALUES $rows) AND taken_at >= $1",
         list(looks),
         to_ms(now - SAME_ID_WINDOW),
@@ -180,18 +180,17 @@ def _remember(now: datetime, key: str, inbox_id: InboxId, said: str) -> Transact
 
 def _insert(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transaction[None]:
     """Keys, rows and the trail of messages; the keys are not taken yet."""
-    if asked:
-        at = to_ms(now)
-        yield sql_rows(
-            "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES $rows",
-            [(one.key, one.id, one.said, at) for one in asked],
-        )
-        yield from _insert_rows(ids, now, asked)
+    at = to_ms(now)
+    yield from sql_rows(
+        "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES $rows",
+        [(one.key, one.id, one.said, at) for one in asked],
+    )
+    yield from _insert_rows(ids, now, asked)
 
 
 def _insert_rows(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transaction[None]:
     at = to_ms(now)
-    yield sql_rows(
+    yield from sql_rows(
         "INSERT INTO inbox (id, provider, source, kind, did, peer, label, others, provider_id, text, text_hash,"
         " sent_at, taken_at) VALUES $rows",
         [

@@ -97,6 +97,21 @@ class _Connection:
         self.why = self.why or why
 
 
+def _fence_of(settings: StreamSettings) -> Fence:
+    return Fence(
+        jid=settings.jid,
+        ping=settings.ping,
+        prefix=_secret_prefix("fence"),
+        seconds=settings.fence_seconds,
+        idle=settings.idle_seconds,
+    )
+
+
+def _secret_prefix(name: str) -> str:
+    """Of the ids of one process: whoever knows it could forge an answer."""
+    return f"{name}-{secrets.token_hex(12)}-"
+
+
 class Component:
     """The bridge's place on the XMPP server. `install` registers handlers; it is called once, before connecting."""
 
@@ -120,14 +135,8 @@ class Component:
         self._clock = clock
         self._pulse = pulse or Pulse(clock)
         self._roll = roll
-        self._fence = Fence(
-            jid=settings.jid,
-            ping=settings.ping,
-            prefix=f"fence-{secrets.token_hex(12)}-",
-            seconds=settings.fence_seconds,
-            idle=settings.idle_seconds,
-        )
-        self._asking = Asking(jid=settings.jid, prefix=f"ask-{secrets.token_hex(12)}-", write=self._write)
+        self._fence = _fence_of(settings)
+        self._asking = Asking(jid=settings.jid, prefix=_secret_prefix("ask"), write=self._write)
         self._promises = promises(self._asking, self._write) if promises is not None else None
         self._proving = Proving(
             prover=handover,

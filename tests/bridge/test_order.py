@@ -4,7 +4,6 @@ import asyncio
 import tempfile
 from datetime import timedelta
 from itertools import groupby
-from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,8 +44,8 @@ class Dice:
         return f"pid-{len(self.calls)}"
 
 
-async def play(path, texts, answers):
-    house = await House.open(path, Ticks(), "life")
+async def play(url, texts, answers):
+    house = await House.open(url, Ticks(), "life")
     try:
         dice = Dice(answers)
         house.dispatcher._sends = dice
@@ -70,7 +69,7 @@ async def play(path, texts, answers):
 )
 def test_parts_leave_in_order_and_never_twice(texts, answers):
     with tempfile.TemporaryDirectory() as folder:
-        parts, calls, states, told = asyncio.run(play(Path(folder) / "smsbridge.db", texts, answers))
+        parts, calls, states, told = asyncio.run(play(f"sqlite:///{folder}/smsbridge.db", texts, answers))
     conversations = {part["id"]: (part["did"], part["peer"]) for part in parts}
     for conversation in set(conversations.values()):
         called = [part.id for part, _ in calls if conversations[part.id] == conversation]

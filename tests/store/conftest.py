@@ -16,7 +16,7 @@ from smsbridge.core.errors import Hold
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderName
 from smsbridge.core.state import PartEvent, PartState
-from smsbridge.store import holds, outbox
+from smsbridge.store import claims, holds, outbox, retention
 from smsbridge.store.database import Database, Row, Transaction, sql
 from smsbridge.store.holds import HoldRow
 from smsbridge.store.ids import Ids
@@ -101,11 +101,16 @@ class House:
         return message
 
     async def claim(self, *, provider: ProviderName = VOIPMS, is_probe: bool = False) -> Part | None:
-        return await self.do(outbox.claim, provider, self.holder, self.lease, is_probe=is_probe)
+        return await self.do(claims.claim, provider, self.holder, self.lease, is_probe=is_probe)
 
     async def move(self, part: Part | PartId, event: PartEvent, **more: Any) -> PartState | None:
         part_id = part if isinstance(part, str) else part.id
         return await self.do(outbox.move, "test", part_id, event, **more)
+
+    async def forget(self, spans: retention.Spans) -> None:
+        place: retention.Place | None = retention.BEGIN
+        while place is not None:
+            place = await self.run(retention.forget, self.now, spans, place)
 
     async def states(self, message: StoredMessage) -> list[PartState]:
         return [part.state for part in await self.run(outbox.parts_of, message.id)]

@@ -1,6 +1,7 @@
 """Forward only, whole or not at all, and in the one dialect that both drivers speak."""
 
 import ast
+import asyncio
 import re
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pytest
 
 import smsbridge.store
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.store.database import sql
 from smsbridge.store.migrations import Migration, migrate, migrations
+from smsbridge.store.opening import open_database
 from smsbridge.store.sqlite import SqliteDatabase
 
 STORE = Path(smsbridge.store.__file__).parent
+OWN = {"sqlite.py", "postgres.py", "postgres_session.py", "database.py"}  # the drivers'; an example in a docstring
 FOREIGN = {
     "autoincrement": r"AUTOINCREMENT|SERIAL\b|IDENTITY",
     "blobs": r"\bBLOB\b|\bBYTEA\b",
@@ -24,11 +26,34 @@ FOREIGN = {
 }
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request, tmp_path):
+    """A store whose schema may be changed."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/bridge.db"
+    return request.getfixturevalue("copied_postgres")
+
+
+async def schema_of(house):
+    if "sqlite" in type(house.database).__name__.lower():
+        return await house.rows("SELECT name, sql FROM sqlite_master ORDER BY name")
+    return await house.rows(
+        "SELECT table_name AS name, column_name, data_type FROM information_schema.columns"
+        " WHERE table_schema = 'public' ORDER BY table_name, ordinal_position"
+    )
+
+
+async def plan_of(house, text):
+    """How the driver would carry it out, in its own words."""
+    is_sqlite = "sqlite" in type(house.database).__name__.lower()
+    return str(await house.rows(f"{'EXPLAIN QUERY PLAN' if is_sqlite else 'EXPLAIN'} {text}"))
+
+
 def sql_texts() -> list[tuple[str, str]]:
     """Every SQL text there is, with its place."""
     found = [(file.name, file.read_text()) for file in sorted((STORE / "schema").glob("*.sql"))]
     for file in sorted(STORE.glob("*.py")):
-        if file.name in {"sqlite.py", "database.py"}:  # the driver's own, and an example in a docstring
+        if file.name in OWN:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -56,7 +81,7 @@ def test_one_dialect_is_spoken_everywhere(what):
 
 
 def test_the_claims_lock_clause_is_the_only_dialect_token():
-    assert [place.partition(":")[0] for place, text in SQL if "/*" in text] == ["outbox.py"]
+    assert [place.partition(":")[0] for place, text in SQL if "/*" in text] == ["claims.py"]
 
 
 def test_instants_are_wide_enough_for_milliseconds():
@@ -81,9 +106,9 @@ async def test_a_new_file_is_brought_to_the_newest_version(house):
 
 
 async def test_to_migrate_again_is_to_do_nothing(house):
-    before = await house.rows("SELECT * FROM sqlite_master ORDER BY name")
+    before = await schema_of(house)
     assert await migrate(house.database) == migrations()[-1].version
-    assert await house.rows("SELECT * FROM sqlite_master ORDER BY name") == before
+    assert await schema_of(house) == before
     assert await house.count("schema_version") == len(migrations())
 
 
@@ -106,7 +131,7 @@ async def test_a_failing_migration_leaves_nothing(house):
     )
     with pytest.raises(StoreUnavailable):
         await migrate(house.database, [*migrations(), halfway])
-    assert await house.rows("SELECT name FROM sqlite_master WHERE name = 'half'") == []
+    assert "half" not in {row["name"] for row in await schema_of(house)}
     assert await house.count("schema_version") == newest
     mended = Migration(version=newest + 1, name="mended", statements=halfway.statements[:1])
     assert await migrate(house.database, [*migrations(), mended]) == newest + 1
@@ -120,10 +145,16 @@ async def test_what_was_migrated_stays_so_when_it_is_opened_again(tmp_path):
 
 
 async def test_the_due_and_live_parts_are_found_by_their_indexes(house):
-    def plan(text):
-        return [row["detail"] for row in (yield sql(f"EXPLAIN QUERY PLAN {text}"))]
-
     live = "SELECT 1 FROM outbox WHERE did = '' AND peer = '' AND state IN ('queued', 'held', 'sending', 'unknown')"
-    of_inbox = "SELECT 1 FROM delivery d WHERE d.inbox_id = ''"
-    assert "outbox_live" in str(await house.run(plan, live))
-    assert "delivery_inbox" in str(await house.run(plan, of_inbox))
+    assert "outbox_live" in await plan_of(house, live)
+    assert "delivery_inbox" in await plan_of(house, "SELECT 1 FROM delivery d WHERE d.inbox_id = ''")
+
+
+async def test_nodes_that_start_at_once_migrate_once(store_url, postgres):
+    if store_url.startswith("postgres"):
+        await postgres.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database="copied")
+    nodes = await asyncio.gather(*(open_database(store_url) for _ in range(3)))
+    async with asyncio.timeout(20):
+        versions = await asyncio.gather(*(migrate(node) for node in nodes))
+        await asyncio.gather(*(node.close() for node in nodes))
+    assert versions == [migrations()[-1].version] * 3

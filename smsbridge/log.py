@@ -4,10 +4,11 @@ No secret, no message text and no full phone number is ever a value: numbers go 
 """
 
 import functools
+import json
 import logging
 import sys
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
 
@@ -71,20 +72,23 @@ class Event(StrEnum):
     HOLD_LIFTED = "hold_lifted"
 
 
+# One for all lines: json.dumps makes another for each as soon as it is told anything.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, default=repr)
+
+
 def configure(style: Format, level: int = logging.INFO) -> None:
     """Send everything to stderr, as JSON lines or for human eyes; libraries speak from WARNING on.
 
     It may be called again: every `Log` follows.
     """
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor
     if style == "json":
         shared.append(structlog.processors.format_exc_info)
-        renderer = structlog.processors.JSONRenderer(ensure_ascii=True)
+        renderer = structlog.processors.JSONRenderer(serializer=lambda record, **_: _ENCODER.encode(record))
     else:
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback

@@ -20,6 +20,7 @@ import stringprep
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 from smsbridge.core.errors import Reason, Refused
@@ -31,6 +32,7 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164: at most 15 digits
 SHORTCODE = re.compile(r"[0-9]{3,8}")
 NANP = re.compile(r"(?:\+?1)?([2-9][0-9]{9})")  # ten digits, the country code is optional
 MAX_ALPHANUMERIC = 64
+CACHED = 4096  # numbers: a carrier names the same few again and again
 ANONYMOUS = Peer("anonymous")
 
 _ESCAPES = {" ": "20", '"': "22", "&": "26", "'": "27", "/": "2f", ":": "3a", "<": "3c", ">": "3e", "@": "40"}
@@ -63,6 +65,7 @@ class Address:
         return len(self.peers) > 1
 
 
+@lru_cache(CACHED)
 def kind_of(peer: Peer) -> PeerKind:
     """Tell the sort of a peer by its spelling."""
     if E164.fullmatch(peer):
@@ -77,11 +80,13 @@ def parse_did(text: str) -> Did:
     return Did(text)
 
 
+@lru_cache(CACHED)
 def normalise_did(raw: str) -> Did:
     """A DID as a carrier writes it (10 digits, 1…, +1…); raises ValueError."""
     return parse_did(_e164_of(raw.strip()) or raw.strip())
 
 
+@lru_cache(CACHED)
 def normalise_peer(raw: str) -> Peer:
     """The other party as a carrier writes it; total: whatever it is, it becomes a peer.
 

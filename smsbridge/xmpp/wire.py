@@ -97,14 +97,10 @@ def _is_same(meant: ET.Element, parsed: ET.Element, namespace: str) -> bool:
     if "xmlns" in attributes:
         namespace = attributes["xmlns"]
         attributes = {name: value for name, value in attributes.items() if name != "xmlns"}
-    if (
-        parsed.tag != (f"{{{namespace}}}{meant.tag}" if namespace else meant.tag)
-        or parsed.attrib != attributes
-        or (parsed.text or "") != (meant.text or "")
-        or len(parsed) != len(meant)
-    ):
-        return False
-    for child, copy in zip(meant, parsed, strict=True):  # a generator for each would take as long as all the rest
-        if not _is_same(child, copy, namespace):
-            return False
-    return True
+    return (
+        parsed.tag == (f"{{{namespace}}}{meant.tag}" if namespace else meant.tag)
+        and parsed.attrib == attributes
+        and (parsed.text or "") == (meant.text or "")
+        and len(parsed) == len(meant)
+        and all(_is_same(child, copy, namespace) for child, copy in zip(meant, parsed, strict=True))
+    )

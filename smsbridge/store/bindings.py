@@ -17,7 +17,9 @@ def bind_all(now: datetime, wanted: Sequence[tuple[str, Peer, Did]]) -> Transact
     """The bound line of each owner and peer; where there is none, the first that is wanted."""
     pairs = dict.fromkeys((owner, peer) for owner, peer, _ in wanted)
     known = yield from sql_rows(
-        "SELECT owner, peer, did FROM binding WHERE (owner, peer) IN (VALUES $rows)", list(pairs)
+        "SELECT b.owner, b.peer, b.did FROM (VALUES $rows) AS wanted JOIN binding b"
+        " ON b.owner = wanted.column1 AND b.peer = wanted.column2",
+        tuple(pairs),
     )
     lines = {(row["owner"], Peer(row["peer"])): Did(row["did"]) for row in known}
     fresh = [(owner, peer, did, to_ms(now)) for owner, peer, did in wanted if (owner, peer) not in lines]

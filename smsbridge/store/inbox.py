@@ -18,6 +18,7 @@ from enum import StrEnum
 from smsbridge.clock import to_ms
 from smsbridge.core.message import InboundMessage, InboxId, Kind, Media, MediaId
 from smsbridge.core.state import MediaState
+from smsbridge.core.text import join_surrogates
 from smsbridge.store import history
 from smsbridge.store.database import Transaction, sql, sql_among, sql_rows
 from smsbridge.store.ids import Ids
@@ -76,6 +77,8 @@ class _Asked:
         text_hash = _hash(message.text)
         said = _hash(f"{message.peer}\x1f{message.text}")
         key = _key(now, message, text_hash)
+        if not key.isascii() or "\0" in key:
+            key = join_surrogates(key).replace("\0", "\ufffd")  # as it is read back, or it would never be known again
         return cls(id=InboxId(ids.new()), key=key, text_hash=text_hash, said=said, message=message)
 
     @property
@@ -88,8 +91,9 @@ def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]
     """The keys of those that cannot be a repeat, nor have one beside them."""
     keys, looks = Counter(one.key for one in asked), Counter(one.resembles for one in asked)
     known = yield from sql_among("SELECT key FROM inbox_key WHERE key IN $among", tuple(keys))
-    twins = yield from sql_rows(
-        "SELECT did, peer, text_hash FROM inbox WHERE (did, peer, text_hash) IN (VALUES $rows) AND taken_at >= $1",
+    twins = yield from sql_rows(  # a join: SQLite looks for row values in a list by reading the whole table
+        "SELECT i.did, i.peer, i.text_hash FROM (VALUES $rows) AS said JOIN inbox i ON i.did = said.column1"
+        " AND i.peer = said.column2 AND i.text_hash = said.column3 AND i.taken_at >= $1",
         list(looks),
         to_ms(now - SAME_ID_WINDOW),
     )

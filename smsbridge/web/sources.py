@@ -27,6 +27,8 @@ def source_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> str:
     What stands left of it was written by the caller. Where a proxy told nothing, the proxy itself is the source.
     """
     source = request.remote or ""
+    if hdrs.X_FORWARDED_FOR not in request.headers:
+        return source
     hops = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ())).rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]
     while hops and is_proxy(source, proxies):
         address = _address_of(hops.pop().strip())

@@ -6,10 +6,11 @@ Exit codes: 0 done, 1 failed, 2 the configuration (or the command) is wrong, and
 import argparse
 import asyncio
 import faulthandler
+import gc
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvloop
@@ -26,6 +27,7 @@ from smsbridge.tenure import AlreadyRunning
 from smsbridge.web.app import CannotListen
 
 OK, FAILED, WRONG = 0, 1, 2
+GARBAGE = 20_000  # objects between two looks for cycles: a text makes hundreds, and none
 
 _log = Log("cli")
 
@@ -94,12 +96,14 @@ def _run(path: Path) -> int:
     faulthandler.enable()  # the supervisor's watchdog aborts us: where every thread was then is told, and nothing else
     log.configure(loaded.config.log.format, loaded.config.log.threshold)
     tell_warnings(loaded)
+    gc.freeze()  # what is imported by now lives as long as the process
+    gc.set_threshold(GARBAGE, 20, 20)
     failures: list[Exception] = []
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(path, loaded))
     except* (AlreadyRunning, CannotListen, StoreUnavailable) as expected:
-        failures.extend(expected.exceptions)
+        failures.extend(_leaves(expected))
     except* Exception as unexpected:  # noqa: BLE001  # the last door: it is told without its words
         failures.extend(_tell_crashes(unexpected))
     for failure in failures:
@@ -107,9 +111,18 @@ def _run(path: Path) -> int:
     return FAILED if failures else OK
 
 
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    """What was raised at last, in however many groups of tasks."""
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
 def _tell_crashes(crashes: ExceptionGroup[Exception]) -> list[Exception]:
     """A fault of ours: where it was raised goes to the journal; its words may quote a text, and go nowhere."""
-    for crash in crashes.exceptions:
+    for crash in _leaves(crashes):
         _log.crash(Event.SERVICE_CRASHED, crash)
     return [RuntimeError("a fault of the program has ended it; the journal says where")]
 

@@ -15,6 +15,9 @@ from smsbridge.log import Event, Log
 from smsbridge.store import deliveries
 from smsbridge.store.database import Transaction
 
+DOUBTED_AT_ONCE: Final = 1000  # rows in one transaction
+MOST_GUESSES: Final = 4
+MOST_DEATHS: Final = 1_000_000
 TIRED_ATTEMPTS: Final = 8  # after so many tries, some by an earlier process, a delivery goes alone
 _FROM_PHONES: Final = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
 
@@ -61,22 +64,27 @@ class HandOver:
         self._bell = bell
         self._alarmed: set[tuple[str, str]] = set()  # (recipient, condition): one alarm a cause
 
-    async def claim(self, limit: int, render: Render, only: Sequence[DeliveryId] = ()) -> Claimed:
-        """The next deliveries of our domain, oldest first (of these, if any are named), committed as `handing`.
+    async def claim(
+        self, limit: int, render: Render, only: Sequence[DeliveryId] = (), before: DeliveryId | None = None
+    ) -> Claimed:
+        """The next deliveries of our domain, oldest first, committed as `handing`.
 
+        Of these, if any are named; of those that are older than another, if that is.
         Their bytes are fixed in the same commit, one more attempt each: they may be written when this returns. What
         was fixed before a stream died goes again unchanged. `render` is pure. What it cannot render is quarantined.
         """
-        claimed = await self._desk.database.run(self._claim, limit, render, only)
+        claimed = await self._desk.database.run(self._claim, limit, render, only, before)
         for delivery, unfit in claimed.unfit:
             if unfit.error is not None:
                 _log.crash(Event.STANZA_FAILED, unfit.error)
             self._tell_quarantined(delivery.id, delivery.kind, unfit.why)
         return claimed
 
-    def _claim(self, limit: int, render: Render, only: Sequence[DeliveryId]) -> Transaction[Claimed]:
+    def _claim(
+        self, limit: int, render: Render, only: Sequence[DeliveryId], before: DeliveryId | None
+    ) -> Transaction[Claimed]:
         desk = self._desk
-        found = yield from deliveries.pending(desk.domain, limit, only)
+        found = yield from deliveries.pending(desk.domain, limit, only, before)
         fresh = found if only else tuple(itertools.takewhile(lambda row: row.attempt < TIRED_ATTEMPTS, found))
         if found and not fresh:
             return Claimed(tired=found[0].id)
@@ -97,9 +105,9 @@ class HandOver:
         desk = self._desk
         await desk.database.run(deliveries.put_back, desk.ids, desk.now(), desk.domain, besides)
 
-    async def hand(self, ids: Sequence[DeliveryId]) -> None:
-        """The fence's pong came: the server has handled them."""
-        kinds = await self._desk.database.run(deliveries.hand, self._desk.ids, self._desk.now(), ids)
+    async def hand(self, ids: Sequence[DeliveryId], at: datetime | None = None) -> None:
+        """The fence's pong came: the server has handled them. `at`: when it came, if that is a while ago."""
+        kinds = await self._desk.database.run(deliveries.hand, self._desk.ids, at or self._desk.now(), ids)
         for kind in kinds:
             self._desk.metrics.deliveries.labels(kind, DeliveryState.HANDED).inc()
 
@@ -112,13 +120,21 @@ class HandOver:
         yield from deliveries.prove(now, ids)
         yield from deliveries.prove_before(now, self._desk.domain, before)
 
-    async def doubt(self, until: datetime) -> int:
-        """The server has died since it was handed them: what it had until then, and nobody proved, is claimed again."""
-        desk = self._desk
-        count = await desk.database.run(deliveries.doubt, desk.ids, desk.now(), desk.domain, until)
+    async def doubt(self, until: datetime, *, is_guess: bool) -> int:
+        """The server has died since it was handed them: what it had until then, and nobody proved, is claimed again.
+
+        `is_guess`: it does not tell its age. Then each is doubted a few times only, or a link that flaps would show it
+        again and again.
+        """
+        desk, count = self._desk, 0
+        most = MOST_GUESSES if is_guess else MOST_DEATHS
+        while found := await desk.database.run(
+            deliveries.doubt, desk.ids, desk.now(), desk.domain, until, DOUBTED_AT_ONCE, most
+        ):
+            count += found
+            desk.metrics.deliveries_doubted.inc(found)
         if count:
             _log.warning(Event.DELIVERIES_DOUBTED, count=count)
-            desk.metrics.deliveries_doubted.inc(count)
         return count
 
     async def quarantine(self, delivery_id: DeliveryId, why: str) -> None:

@@ -65,11 +65,18 @@ def add_all(ids: Ids, now: datetime, drafts: Sequence[Draft]) -> Transaction[lis
     return fresh
 
 
-def pending(domain: str, limit: int, only: Sequence[DeliveryId] = ()) -> Transaction[tuple[Delivery, ...]]:
-    """The oldest that wait for the stream, in order; of these, if any are named."""
+def pending(
+    domain: str, limit: int, only: Sequence[DeliveryId] = (), before: DeliveryId | None = None
+) -> Transaction[tuple[Delivery, ...]]:
+    """The oldest that wait for the stream, in order; of these, if any are named, or of those older than another."""
     if only:
         rows: Sequence[Row] = yield from sql_among(
             "SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' AND id IN $among ORDER BY id", only, domain
+        )
+    elif before is not None:
+        rows = yield sql(
+            "SELECT * FROM delivery WHERE domain = $1 AND state = 'waiting' AND id < $3 ORDER BY id LIMIT $2",
+            *(domain, limit, before),
         )
     else:
         rows = yield sql(
@@ -129,12 +136,18 @@ def prove_before(now: datetime, domain: str, before: datetime) -> Transaction[No
     )
 
 
-def doubt(ids: Ids, now: datetime, domain: str, until: datetime) -> Transaction[int]:
-    """The server that was handed these has died, up to an instant: what was not proved is to be handed again."""
+def doubt(ids: Ids, now: datetime, domain: str, until: datetime, limit: int, most: int) -> Transaction[int]:
+    """The server that was handed these has died, up to an instant: what was not proved is to be handed again.
+
+    Each at most so often (`most`). So many at once; to be repeated until there are none. What was handed in the future was
+    handed before the clock was set back.
+    """
     rows = yield sql(
-        "UPDATE delivery SET state = 'waiting' WHERE domain = $1 AND state = 'handed' AND proved_at IS NULL"
-        " AND handed_at <= $2 RETURNING id, attempt",
-        *(domain, to_ms(until)),
+        "UPDATE delivery SET state = 'waiting' WHERE id IN (SELECT d.id FROM delivery d WHERE d.domain = $1"
+        " AND d.state = 'handed' AND d.proved_at IS NULL AND (d.handed_at <= $2 OR d.handed_at > $3)"
+        " AND (SELECT count(*) FROM history h WHERE h.subject_id = d.id AND h.code = 'server_died') < $4 LIMIT $5)"
+        " RETURNING id, attempt",
+        *(domain, to_ms(until), to_ms(now), most, limit),
     )
     yield from _note(ids, now, DeliveryState.WAITING, "xmpp", rows, code="server_died")
     return len(rows)

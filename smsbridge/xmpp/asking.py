@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 from smsbridge.xmpp.wire import STANZA_ERRORS
 
+MOST_DIGITS: Final = 10  # of an age in seconds; three centuries
 UPTIME_QUERY: Final = '<query xmlns="jabber:iq:last"/>'  # XEP-0012, 4
 
 
@@ -105,4 +106,4 @@ def uptime_in(answer: ET.Element) -> float | None:
     """The seconds in an answer to `UPTIME_QUERY`."""
     query = None if condition_of(answer) else answer.find("{jabber:iq:last}query")
     told = "" if query is None else query.get("seconds", "")
-    return float(told) if told.isascii() and told.isdigit() else None
+    return float(told) if told.isascii() and told.isdigit() and len(told) <= MOST_DIGITS else None

@@ -247,6 +247,8 @@ class Component:
             connection.end("no handshake in time")
         if connection.is_up and not self._closing.is_set():
             await self._serve(stream, connection)
+        elif not connection.is_up:
+            self._had_last_word = False  # nobody is there: it may have died after all
         if compat.hang_up(stream):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_SECONDS):
@@ -275,6 +277,7 @@ class Component:
 
     async def _work(self) -> None:
         """What a former server may have lost goes before what is new."""
+        await self._handing.settled()  # what was proved and not committed would be doubted, or escape the doubt
         await self._proving.judge(had_last_word=self._had_last_word)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._proving.run())

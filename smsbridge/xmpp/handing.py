@@ -10,10 +10,11 @@ never put back. `pump` lives as long as a stream, `settle` as long as the compon
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from smsbridge.bridge.handover import HandOver, Rendered, Unfit
+from smsbridge.bridge.handover import Claimed, HandOver, Rendered, Unfit
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
@@ -25,6 +26,7 @@ from smsbridge.xmpp.proving import Handed
 from smsbridge.xmpp.suspicion import Death, Suspicion
 from smsbridge.xmpp.wire import Unrenderable
 
+LATE_SECONDS: Final = 30.0  # after so long a commit that nobody knew of has come to pass, or never will
 TURN_SECONDS: Final = 90.0  # a batch may wait so long for its fence, its store or its turn
 CLOSES_STREAM: Final = "the server closes the stream over this stanza"
 
@@ -71,11 +73,13 @@ class Handing:
         self._changed = asyncio.Event()
         self._is_taking = True
         self._is_in_round = False
-        self._is_unsure = True
+        self._look_at = self._last_look_at = 0.0  # for what was claimed and is nowhere
+        self._ponged_at = clock.now()
 
     async def pump(self) -> None:
         """Hand over what there is, and what comes, until the stream is down or `drain` was called."""
-        failures, self._is_unsure = 0, True
+        failures = 0
+        self._doubt_claims()
         while self._is_taking and self._is_up():
             self._pulse.beat("hand-over", self._idle + TURN_SECONDS)
             self._is_in_round = True
@@ -84,7 +88,7 @@ class Handing:
                 failures = 0
             except StoreUnavailable:
                 failures += 1
-                self._is_unsure = True  # what this claimed may be committed all the same
+                self._doubt_claims()
                 _log.warning(Event.STORE_FAILED, while_doing="claim")
             finally:
                 self._is_in_round = False
@@ -101,7 +105,7 @@ class Handing:
             await self._until(lambda: bool(self._proved))
             ids = list(self._proved)
             try:
-                await self._handover.hand(ids)
+                await self._handover.hand(ids, self._ponged_at)
             except StoreUnavailable:
                 failures += 1
                 _log.warning(Event.STORE_FAILED, while_doing="settle")
@@ -111,9 +115,15 @@ class Handing:
             self._on_handed([self._proved.pop(row) for row in ids])
             self._changed.set()
 
+    async def settled(self) -> None:
+        """Return when all that was proved so far is committed: what the server had before it can be doubted."""
+        await self._until(lambda: not self._proved)
+
     def pong(self, stanza_id: str) -> None:
         """An answer to a fence came."""
         proved = self._fence.pong(stanza_id, self._clock.monotonic())
+        if proved:
+            self._ponged_at = self._clock.now()
         self._suspicion.acquit(proved)
         self._proved.update((row, self._written.pop(row)) for row in proved)
         self._changed.set()
@@ -136,27 +146,38 @@ class Handing:
 
     async def _round(self) -> bool:
         """One batch. False: there is nothing to hand over now."""
-        if self._is_unsure:
+        if (now := self._clock.monotonic()) >= self._look_at:
             await self._handover.put_back(self._busy)
-            self._is_unsure = False
+            self._look_at = self._last_look_at if now < self._last_look_at else math.inf
         while (convicted := self._suspicion.convicted) is not None:
             await self._handover.quarantine(convicted, CLOSES_STREAM)
             self._suspicion.forget(convicted)
         is_trial = bool(self._suspicion.chunk)
-        await self._until(lambda: not self._fence.in_flight if is_trial else self._room > 0)
+        await self._until(lambda: self._room > 0 and not (is_trial and self._fence.in_flight))
         if not self._is_taking:
             return False
         if is_trial:
             if not (chunk := self._suspicion.chunk):  # acquitted meanwhile
                 return True
-            claimed = await self._handover.claim(len(chunk), self._render_or_tell, chunk)
-            self._suspicion.acquit(set(chunk).difference(item.delivery.id for item in claimed.rendered))
+            claimed = await self._next(before=chunk[0])  # what a dead server had before them
+            if claimed.is_empty:
+                claimed = await self._handover.claim(len(chunk), self._render_or_tell, chunk)
+                self._suspicion.acquit(set(chunk).difference(item.delivery.id for item in claimed.rendered))
         else:
-            claimed = await self._handover.claim(min(self._batch, self._room), self._render_or_tell)
-            if claimed.tired is not None:
-                self._suspicion.accuse(claimed.tired)
+            claimed = await self._next()
         self._send(claimed.rendered)
         return is_trial or not claimed.is_empty
+
+    async def _next(self, before: DeliveryId | None = None) -> Claimed:
+        claimed = await self._handover.claim(min(self._batch, self._room), self._render_or_tell, (), before)
+        if claimed.tired is not None:
+            self._suspicion.accuse(claimed.tired)
+        return claimed
+
+    def _doubt_claims(self) -> None:
+        """What seemed to fail, or was cut short, may be committed all the same, and later than we look for it."""
+        self._look_at = self._clock.monotonic()
+        self._last_look_at = self._look_at + LATE_SECONDS
 
     @property
     def _busy(self) -> frozenset[DeliveryId]:

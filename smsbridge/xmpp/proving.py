@@ -53,7 +53,7 @@ class Prover(Protocol):
     """What the store is told; both raise `StoreUnavailable`."""
 
     async def prove(self, ids: Sequence[DeliveryId], before: datetime) -> None: ...
-    async def doubt(self, until: datetime) -> int: ...
+    async def doubt(self, until: datetime, *, is_guess: bool) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,7 @@ class Proving:
         self._asking: set[str] = set()
         self._proved: list[DeliveryId] = []
         self._server_started = EPOCH
+        self._is_in_doubt = False
         self._quiet_at = 0.0  # from when on SETTLE is over for everything
         self._changed = asyncio.Event()
 
@@ -124,24 +125,28 @@ class Proving:
 
         `had_last_word`: the last stream ended with an error that the server wrote, so it lived through that.
         """
+        self._is_in_doubt = self._is_in_doubt or not had_last_word
         uptime = await self._uptime()
-        if uptime is None and had_last_word:
+        if uptime is None and not self._is_in_doubt:
             return
+        self._is_in_doubt = True  # until it is written, however many streams are lost meanwhile
         started = self._clock.now() - max(timedelta(), timedelta(seconds=uptime or 0) - UPTIME_ERROR)
         if started > self._server_started + 2 * UPTIME_ERROR:
             self._clients.clear()
         self._server_started = started
         self._waiting.clear()
         self._stay_awake()
-        await self._insist(EPOCH)  # what is proved already is not doubted
         failures = 0
         while True:
+            await self._insist(EPOCH)
             try:
-                await self._prover.doubt(started)
-                return
+                if not self._proved:  # what is proved already is not doubted
+                    await self._prover.doubt(started, is_guess=uptime is None)
+                    self._is_in_doubt = False
+                    return
             except StoreUnavailable:
-                failures += 1
                 _log.warning(Event.STORE_FAILED, while_doing="doubt")
+            failures += 1
             await asyncio.sleep(RECONNECT_BACKOFF.delay(failures, self._roll()))
 
     async def run(self) -> None:
@@ -177,9 +182,11 @@ class Proving:
 
     async def _insist(self, before: datetime) -> None:
         """Commit what is proved; what cannot be committed now is kept for the next time."""
-        ids, self._proved = self._proved, []
+        ids = tuple(self._proved)
         try:
             await self._prover.prove(ids, before)
         except StoreUnavailable:
-            self._proved = [*ids, *self._proved]
+            self._stay_awake()
             _log.warning(Event.STORE_FAILED, while_doing="prove")
+        else:
+            del self._proved[: len(ids)]

@@ -62,6 +62,33 @@ _RETRACTED: Final = (("urn:xmpp:message-retract:", "retract"),)
 _FASTENED: Final = "urn:xmpp:fasten:0"  # what carried a retraction before version 1
 _RECEIPT_WANTED: Final = ((RECEIPTS, "request"),)
 
+# RFC 6120, 8.3.3: what else is written there is the sender's own, and goes into no notice
+_CONDITIONS: Final = frozenset(
+    {
+        "bad-request",
+        "conflict",
+        "feature-not-implemented",
+        "forbidden",
+        "gone",
+        "internal-server-error",
+        "item-not-found",
+        "jid-malformed",
+        "not-acceptable",
+        "not-allowed",
+        "not-authorized",
+        "policy-violation",
+        "recipient-unavailable",
+        "redirect",
+        "registration-required",
+        "remote-server-not-found",
+        "remote-server-timeout",
+        "resource-constraint",
+        "service-unavailable",
+        "subscription-required",
+        "undefined-condition",
+        "unexpected-request",
+    }
+)
 _OFFSET: Final = re.compile("[0-9]{1,9}")
 # OTR protocol version 3, "Requesting an OTR conversation": a tag of blanks, then one of eight for each version
 _OTR_TAG: Final = re.compile("( \t  \t\t\t\t \t \t \t  )(?: \t \t  \t |  \t\t  \t |  \t\t  \t\t)*")
@@ -211,7 +238,7 @@ def _bounce(element: ET.Element, owner: str) -> Bounce | Ignored:
         name
         for error in _children(element, STREAMS, "error")
         for namespace, name in map(_split, error)
-        if namespace == wire.STANZA_ERRORS and name != "text"
+        if namespace == wire.STANZA_ERRORS and name in _CONDITIONS
     )
     return Bounce(stanza_id=stanza_id, from_bare_jid=owner, condition=next(conditions, "undefined-condition"))
 

@@ -68,9 +68,9 @@ class Suspicion:
         return self._convicted[0] if self._convicted else None
 
     def accuse(self, row: DeliveryId) -> None:
-        """Have this delivery go alone: it was tried too often."""
+        """Have this delivery, older than all that is suspected, go alone: it was tried too often."""
         self._remove({row})
-        self._chunks.append((row,))
+        self._chunks.appendleft((row,))
 
     def died(self, death: Death, unproved: Sequence[DeliveryId]) -> None:
         """The stream ended with these in flight."""

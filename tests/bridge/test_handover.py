@@ -1,7 +1,10 @@
 """Deliveries on their way to the server: claimed in order, fixed before they are written, settled by the pong."""
 
+from datetime import timedelta
+
 import pytest
 
+from smsbridge.bridge import handover
 from smsbridge.bridge.handover import TIRED_ATTEMPTS, Unfit
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Kind
@@ -108,6 +111,23 @@ class TestHanding:
         await house.handover.hand([row.id])
         assert house.metrics.deliveries.labels("text", "handed")._value.get() == 1
 
+    async def test_it_is_handed_when_the_pong_came_however_late_that_is_committed(self, house, ticks):
+        await house.take(inbound())
+        (row,) = await house.claim()
+        ponged = ticks.now
+        ticks.advance(timedelta(seconds=40))
+        await house.handover.hand([row.id], ponged)
+        assert await house.handover.doubt(ponged, is_guess=False) == 1
+
+    async def test_what_a_dead_server_had_is_doubted_however_many_there_are(self, house, monkeypatch):
+        monkeypatch.setattr(handover, "DOUBTED_AT_ONCE", 2)
+        for n in range(5):
+            await house.take(inbound(f"{n}", pid=f"{n}"))
+        await house.hand_all()
+        assert await house.handover.doubt(house.desk.now(), is_guess=False) == 5
+        assert house.metrics.deliveries_doubted._value.get() == 5
+        assert [row.body for row in await house.claim()] == ["0", "1", "2", "3", "4"]
+
     async def test_what_was_put_back_cannot_be_handed(self, house):
         await house.take(inbound())
         (row,) = await house.claim()
@@ -206,7 +226,7 @@ async def test_a_store_that_cannot_is_heard_by_whoever_asks(house):
         lambda: house.handover.claim(10, lambda row: b"x"),
         lambda: house.handover.put_back(()),
         lambda: house.handover.prove([row.id], house.desk.now()),
-        lambda: house.handover.doubt(house.desk.now()),
+        lambda: house.handover.doubt(house.desk.now(), is_guess=False),
         lambda: house.handover.hand([row.id]),
         lambda: house.handover.quarantine(row.id, "why"),
         lambda: house.handover.bounce(row.stanza_id, JOHN, "gone"),

@@ -17,6 +17,7 @@ class FakeHandOver:
         self.why = {}
         self.failures_to_come = 0
         self.claims = 0
+        self.handed_at = {}
         self.proved = []
         self.doubted = []
         self.server_dies = False
@@ -55,11 +56,14 @@ class FakeHandOver:
     def is_empty(self):
         return not self.in_state(DeliveryState.WAITING) and not self.in_state(DeliveryState.HANDING)
 
-    async def claim(self, limit, render, only=()):
+    async def claim(self, limit, render, only=(), before=None):
         self._may_fail()
         assert limit > 0
         self.claims += 1
         waiting = [self.rows[name] for name in self.in_state(DeliveryState.WAITING) if not only or name in only]
+        if before is not None:
+            age = list(self.rows).index
+            waiting = [row for row in waiting if age(row.id) < age(before)]
         found = waiting[:limit]
         fresh = found if only else list(itertools.takewhile(lambda row: row.attempt < TIRED_ATTEMPTS, found))
         if found and not fresh:
@@ -83,16 +87,17 @@ class FakeHandOver:
             if name not in besides:
                 self._move(name, DeliveryState.WAITING)
 
-    async def hand(self, ids):
+    async def hand(self, ids, at=None):
         self._may_fail()
         for name in ids:
+            self.handed_at[name] = at
             self._move(name, DeliveryState.HANDED)
 
     async def prove(self, ids, before):
         self._may_fail()
         self.proved += [name for name in ids if name not in self.proved]
 
-    async def doubt(self, until):
+    async def doubt(self, until, *, is_guess):
         """The server died: what it had and nobody proved goes again."""
         self._may_fail()
         self.doubted.append(until)

@@ -1,6 +1,7 @@
 """Stanzas to JIDs: in order, with bytes that never change, and only as far as they were proved to be."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -48,6 +49,11 @@ async def trail(house, delivery_id: DeliveryId) -> list[tuple[str, int]]:
 
 
 class TestWaiting:
+    async def test_only_what_is_older_if_another_is_named(self, house, add):
+        first, second = await add(), await add(stanza_id="stanza-2")
+        await add(stanza_id="stanza-3")
+        assert [row.id for row in await house.run(deliveries.pending, DOMAIN, 10, (), second)] == [first]
+
     async def test_a_delivery_comes_out_as_it_was_put_in(self, house, add):
         delivery_id = await add(
             kind=DeliveryKind.ERROR, about="a", reason="quota", stamp=house.now, label="Bank", media_url="https://x/1",
@@ -246,7 +252,7 @@ class TestProof:
 
     async def test_a_server_that_died_gets_it_again_with_the_same_bytes(self, house, handed):
         delivery_id = await handed()
-        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1
+        assert await house.do(deliveries.doubt, DOMAIN, house.now, 2000, 4) == 1
         (found,) = await house.run(deliveries.pending, DOMAIN, 10)
         assert (found.id, found.xml, found.attempt) == (delivery_id, b"<message/>", 1)
         assert (await trail(house, delivery_id))[-1] == ("waiting", 1)
@@ -255,13 +261,13 @@ class TestProof:
         started = house.now
         house.clock.move(milliseconds=1)
         delivery_id = await handed()
-        assert await house.do(deliveries.doubt, DOMAIN, started) == 0
+        assert await house.do(deliveries.doubt, DOMAIN, started, 2000, 4) == 0
         assert await state(house, delivery_id) is DeliveryState.HANDED
 
     async def test_what_is_proved_is_not_doubted(self, house, handed):
         proved, unproved = await handed(), await handed(stanza_id="stanza-2")
         await house.run(deliveries.prove, house.now, [proved])
-        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1
+        assert await house.do(deliveries.doubt, DOMAIN, house.now, 2000, 4) == 1
         assert await state(house, proved) is DeliveryState.HANDED
         assert await state(house, unproved) is DeliveryState.WAITING
 
@@ -270,15 +276,15 @@ class TestProof:
         house.clock.move(seconds=1)
         young = await handed(stanza_id="stanza-2")
         await house.run(deliveries.prove_before, house.now, DOMAIN, house.now)
-        await house.do(deliveries.doubt, DOMAIN, house.now)
+        await house.do(deliveries.doubt, DOMAIN, house.now, 2000, 4)
         assert await state(house, old) is DeliveryState.HANDED
         assert await state(house, young) is DeliveryState.WAITING
 
     async def test_another_domain_has_a_server_of_its_own(self, house, handed):
         delivery_id = await handed(domain="sms.example.net")
         await house.run(deliveries.prove_before, house.now, DOMAIN, house.clock.move(seconds=1))
-        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 0
-        assert await house.do(deliveries.doubt, "sms.example.net", house.now) == 1
+        assert await house.do(deliveries.doubt, DOMAIN, house.now, 2000, 4) == 0
+        assert await house.do(deliveries.doubt, "sms.example.net", house.now, 2000, 4) == 1
         assert await state(house, delivery_id) is DeliveryState.WAITING
 
     async def test_the_proof_is_for_one_handing_only(self, house, handed):
@@ -287,7 +293,27 @@ class TestProof:
         await house.do(deliveries.tell_again, MessageId("m"), "john@example.com")
         await house.do(deliveries.fix, [(delivery_id, b"<message/>")])
         await house.do(deliveries.hand, [delivery_id])
-        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1
+        assert await house.do(deliveries.doubt, DOMAIN, house.now, 2000, 4) == 1
+
+    async def test_what_was_handed_before_the_clock_was_set_back_is_doubted(self, house, handed):
+        delivery_id = await handed()
+        house.clock.move(hours=-1)
+        assert await house.do(deliveries.doubt, DOMAIN, house.now - timedelta(minutes=1), 10, 4) == 1
+        assert await state(house, delivery_id) is DeliveryState.WAITING
+
+    async def test_no_more_is_doubted_at_once_than_is_asked_for(self, house, handed):
+        made = [await handed(stanza_id=f"stanza-{n}") for n in range(5)]
+        assert [await house.do(deliveries.doubt, DOMAIN, house.now, 3, 4) for _ in range(3)] == [3, 2, 0]
+        assert [row.id for row in await house.run(deliveries.pending, DOMAIN, 10)] == made
+
+    async def test_a_text_is_not_shown_for_ever_to_a_server_that_seems_to_die_for_ever(self, house, handed):
+        delivery_id = await handed()
+        for _ in range(4):
+            assert await house.do(deliveries.doubt, DOMAIN, house.now, 10, 4) == 1
+            await house.do(deliveries.fix, [(delivery_id, b"<message/>")])
+            await house.do(deliveries.hand, [delivery_id])
+        assert await house.do(deliveries.doubt, DOMAIN, house.now, 10, 4) == 0
+        assert await state(house, delivery_id) is DeliveryState.HANDED
 
     async def test_however_many_there_are(self, house):
         def many(ids, now):
@@ -301,5 +327,5 @@ class TestProof:
             await house.do(deliveries.fix, [(row, b"<message/>") for row in some])
             await house.do(deliveries.hand, some)
         await house.run(deliveries.prove, house.now, waiting[:1200])
-        assert await house.do(deliveries.doubt, DOMAIN, house.now) == 1300
+        assert await house.do(deliveries.doubt, DOMAIN, house.now, 2000, 4) == 1300
         assert len(await house.rows("SELECT id FROM history WHERE code = 'server_died'")) == 1300

@@ -152,6 +152,7 @@ async def test_a_cancelled_question_is_forgotten(wire):
         ("<query xmlns='jabber:iq:last' seconds='4711'/>", "result", 4711.0),
         ("<query xmlns='jabber:iq:last' seconds='-3'/>", "result", None),
         ("<query xmlns='jabber:iq:last' seconds='nan'/>", "result", None),
+        ("<query xmlns='jabber:iq:last' seconds='99999999999'/>", "result", None),  # before the year 1
         ("<query xmlns='jabber:iq:last'/>", "result", None),
         ("<query xmlns='jabber:iq:last' seconds='4711'/>", "error", None),
         ("", "result", None),

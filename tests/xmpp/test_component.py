@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import system_clock
+from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.pacing import Backoff
 from smsbridge.metrics import Metrics
 from smsbridge.xmpp import component as component_module
@@ -482,6 +483,26 @@ class TestAServerThatDies:
             "<query xmlns='jabber:iq:last' seconds='1'/></iq>"
         )
         await until(lambda: handover.handed == ["a"])
+
+    async def test_what_is_settled_only_after_it_died_is_doubted_all_the_same(self, server, handover, start):
+        hand, repaired = handover.hand, asyncio.Event()
+
+        async def late(ids, at=None):
+            if not repaired.is_set():
+                raise StoreUnavailable("the test says so")
+            await hand(ids, at)
+
+        handover.hand, handover.server_dies = late, True
+        component = start()
+        handover.put("a")
+        await until(lambda: component._handing._proved)
+        server.uptime = 0
+        server.cut()
+        await server.until(lambda: server.sessions == 2)
+        await server.until(lambda: server.pings()[-1] is not server.pings()[0])
+        assert handover.doubted[1:] == []
+        repaired.set()
+        await server.until(lambda: server.bodies() == ["a", "a"])
 
 
 async def test_the_stream_and_the_pump_promise_to_turn_and_are_released_at_the_end(server, handover):

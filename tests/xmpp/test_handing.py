@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
@@ -11,6 +13,8 @@ from smsbridge.bridge.handover import TIRED_ATTEMPTS
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import system_clock
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.state import DeliveryState
+from smsbridge.xmpp import handing as handing_module
 from smsbridge.xmpp.fence import Fence
 from smsbridge.xmpp.handing import Handing
 from smsbridge.xmpp.suspicion import Death
@@ -61,11 +65,12 @@ class Bench:
     def pong(self, nth=-1):
         self.handing.pong(self.writes[nth].fence)
 
-    async def die(self, death):
-        """The stream ends, and the next one is up."""
+    async def die(self, death, meanwhile=lambda: None):
+        """The stream ends, something happens, and the next one is up."""
         self.is_up = False
         await self.stop_pump()
         self.handing.lost(death)
+        meanwhile()
         self.is_up = True
         self.writes.clear()
         self.pumping = asyncio.create_task(self.handing.pump())
@@ -78,6 +83,17 @@ class Bench:
     async def stop(self):
         await self.stop_pump()
         self.settling.cancel()
+
+    async def answered(self, count):
+        """What is written until there are so many, each batch answered before the next."""
+        order = []
+        while len(order) < count:
+            await until(lambda: self.writes)
+            assert len(self.writes) == 1
+            order += self.writes[0].ids
+            self.handing.pong(self.writes.pop().fence)
+            await self.settled()
+        return order
 
     async def settled(self):
         """Let everything run that can run now."""
@@ -319,3 +335,105 @@ async def test_draining_ends_in_time_though_no_pong_comes(bench, handover):
     await bench.written(1)
     await bench.handing.drain(0.05)
     assert handover.handed == []
+
+
+async def test_what_a_dead_server_had_goes_before_the_suspects_of_its_death(bench, handover):
+    handover.put(*names(2))
+    await bench.written(1)
+    bench.pong()
+    await until(lambda: bench.handed)
+    handover.put(*names(4, 2))
+    await bench.written(2)
+
+    def doubt():
+        for name in names(2):
+            handover._move(name, DeliveryState.WAITING)
+
+    await bench.die(Death.CUT, doubt)
+    assert await bench.answered(6) == names(6)
+
+
+async def test_one_that_is_tired_goes_before_younger_suspects(bench, handover):
+    handover.put("a", xml=b'<message id="a"/>', attempt=TIRED_ATTEMPTS)
+    handover.states["a"] = DeliveryState.HANDED
+    handover.put("b", "c")
+    await bench.written(1)
+    await bench.die(Death.CUT, lambda: handover._move("a", DeliveryState.WAITING))
+    assert await bench.answered(3) == ["a", "b", "c"]
+
+
+async def test_suspects_wait_for_room_as_well(handover):
+    bench = Bench(handover, batch=2, window=4)
+    hand, repaired = handover.hand, asyncio.Event()
+
+    async def late(ids, at=None):
+        await repaired.wait()
+        await hand(ids, at)
+
+    def doubt():
+        for name in ("x", "y"):
+            handover._move(name, DeliveryState.WAITING)
+
+    handover.hand = late
+    handover.put("a", "b", "x", "y", "c", "d")
+    for name in ("x", "y"):
+        handover.states[name] = DeliveryState.HANDED
+    try:
+        await bench.written(2)
+        bench.pong(0)
+        await bench.settled()
+        await bench.die(Death.CUT, doubt)
+        assert await bench.written(1) == [["x", "y"]]
+        bench.pong()
+        await bench.settled()
+        assert not bench.pumping.done()
+        repaired.set()
+        assert await bench.written(2) == [["x", "y"], ["c"]]
+    finally:
+        repaired.set()
+        await bench.stop()
+
+
+async def test_a_claim_that_is_committed_later_than_it_is_looked_for_goes_all_the_same(bench, handover, monkeypatch):
+    monkeypatch.setattr(handing_module, "LATE_SECONDS", 0.5)  # longer than the first pause after a fault
+    claim, put_back = handover.claim, handover.put_back
+
+    async def fail(*_):
+        handover.claim = claim
+        raise StoreUnavailable("nobody knows")
+
+    async def commit_after(besides):
+        handover.put_back = put_back
+        await put_back(besides)
+        handover._move("a", DeliveryState.HANDING)
+
+    await until(lambda: handover.claims)
+    handover.claim, handover.put_back = fail, commit_after
+    handover.put("a")
+    assert await bench.written(1) == [["a"]]
+
+
+async def test_what_is_settled_late_was_handed_when_its_pong_came(bench, handover):
+    noon = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    instants = iter([noon, noon + timedelta(minutes=1)])
+    bench.handing._clock = replace(system_clock(), now=lambda: next(instants))
+    handover.put("a")
+    await bench.written(1)
+    handover.failures_to_come = 1
+    bench.pong()
+    bench.fence.seal((), 0.0)
+    bench.handing.pong("f-2")  # of a fence with nothing before it
+    await until(lambda: bench.handed)
+    assert handover.handed_at["a"] == noon
+
+
+async def test_settled_is_when_nothing_is_left_that_was_proved(bench, handover):
+    handover.put("a")
+    await bench.written(1)
+    handover.failures_to_come = 1
+    bench.pong()
+    settled = asyncio.create_task(bench.handing.settled())
+    await bench.settled()
+    assert not settled.done()
+    await settled
+    assert handover.handed == ["a"]

@@ -28,6 +28,7 @@ class Stage:
         self.proved = []
         self.before = []
         self.doubted = []
+        self.guesses = []
         self.failures = 0
         self.proving = Proving(
             prover=self,
@@ -50,7 +51,8 @@ class Stage:
         self.proved += ids
         self.before.append(before)
 
-    async def doubt(self, until):
+    async def doubt(self, until, *, is_guess):
+        self.guesses.append(is_guess)
         self._may_fail()
         self.doubted.append(until)
         return 0
@@ -178,6 +180,35 @@ async def test_nothing_is_committed_when_all_is_settled(stage):
     assert len(stage.before) <= before + 3
 
 
+async def test_a_proof_by_time_that_failed_is_tried_again_though_nothing_is_new(stage):
+    stage.hand("a")
+    await rounds(stage)
+    stage.seconds += SETTLE.total_seconds() + 11  # the last look is due
+    stage.failures, seen = 1, len(stage.before)
+    await until(lambda: not stage.failures)
+    await until(lambda: len(stage.before) > seen)
+
+
+async def test_a_proof_is_not_lost_with_the_stream(quick):
+    stage, prove = Stage(), Stage.prove
+    stage.prove = lambda _ids, _before: asyncio.Event().wait()
+    stage.proving._proved = [DeliveryId("a")]
+    await cut_short(stage.proving.run())
+    stage.prove = lambda ids, before: prove(stage, ids, before)
+    await stage.proving.judge(had_last_word=False)
+    assert stage.proved == ["a"]
+
+
+async def cut_short(work):
+    """Begin it, and cancel it where it waits."""
+    task = asyncio.create_task(work)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 def test_an_owner_has_at_most_so_many_clients():
     stage = Stage()
     for n in range(MAX_CLIENTS + 3):
@@ -211,6 +242,37 @@ class TestAnewStream:
         stage.uptime = None
         await stage.proving.judge(had_last_word=True)
         assert stage.doubted == []
+
+    async def test_a_death_that_is_only_guessed_is_said_to_be_a_guess(self, quick):
+        stage = Stage()
+        await stage.proving.judge(had_last_word=False)
+        stage.uptime = None
+        await stage.proving.judge(had_last_word=False)
+        assert stage.guesses == [False, True]
+
+    async def test_a_doubt_that_was_cut_short_is_not_forgotten_for_a_last_word(self, quick):
+        stage = Stage()
+        stage.uptime = None
+        stage.proving._uptime = asyncio.Event().wait
+        await cut_short(stage.proving.judge(had_last_word=False))
+        stage.proving._uptime = stage.tell_uptime
+        for _ in range(2):
+            await stage.proving.judge(had_last_word=True)
+            assert stage.doubted == [NOON]
+
+    async def test_nothing_is_doubted_while_what_is_proved_cannot_be_committed(self, quick):
+        stage = Stage()
+        stage.failures = 1
+        stage.proving._proved = [DeliveryId("a")]
+        doubt, proved = stage.doubt, []
+
+        async def doubting(until, *, is_guess):
+            proved.append(tuple(stage.proved))
+            return await doubt(until, is_guess=is_guess)
+
+        stage.doubt = doubting
+        await stage.proving.judge(had_last_word=False)
+        assert proved == [("a",)]
 
     async def test_what_is_proved_already_is_committed_before_anything_is_doubted(self, quick):
         stage = Stage()

@@ -161,7 +161,8 @@ def _store_url(text: str) -> str:
 def _postgres_url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        is_secret = parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
+        keys = parse_qs(parts.query, keep_blank_values=True)
+        is_secret = parts.password is not None or any(key.endswith("password") for key in keys)
     except ValueError:
         raise ValueError("this is no URL: postgresql://user@host:port/database is expected") from None
     if is_secret:

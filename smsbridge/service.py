@@ -197,7 +197,6 @@ async def _run(
         await dispatching
         for task in (streaming, *others):
             task.cancel()
-    await tenure.release()
     _log.info(Event.SERVICE_STOPPED)
 
 

@@ -1,12 +1,13 @@
 """Who holds the house: the store, open and of the newest schema, and the lease to speak for the component.
 
-    SQLite       lock file ─▶ open ─▶ migrate ─▶ take the lease, whoever had it is dead ─▶ keep it
-    PostgreSQL   open ─▶ the lease is free? ─▶ take it ─▶ migrate ─▶ keep it ─▶ lost, or not renewed in time: end
+    SQLite       lock file ─▶ open ─▶ migrate ─▶ take the lease, whoever had it is dead ─▶ keep it ─▶ let go
+    PostgreSQL   open ─▶ the lease is free? ─▶ take it ─▶ migrate ─▶ keep it ─▶ let go
+                          │                                                 └ lost, or not renewed in time: end
                           └ no: stand by, ask again, until it runs out, is released, or we are stopped
 
 The lease of PostgreSQL is told by the server's clock, which all nodes share, and fences the database: who has lost it
 cannot commit any more. Only a holder migrates, so a newer node that stands by does not pull the schema from under it;
-a database without a schema has no holder.
+a database without a schema has no holder. Who ends lets go, whatever the reason, so that nobody waits for the dead.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +62,7 @@ class Place:
 class _House:
     """A store that is open, and what its driver does about leases.
 
+    `take` takes or renews the lease of a name for a holder, None if another's runs.
     `fence` gets a lease and until when (`time.monotonic`) it lasts at least; None where nobody else can be alive.
     `inspect` raises `StoreUnavailable` if the store is not what was opened. `migrate` may take long.
     """
@@ -68,7 +70,7 @@ class _House:
     database: Database
     span: timedelta
     renew_seconds: float
-    now: Callable[[], Awaitable[datetime]]
+    take: Callable[[str, str], Awaitable[Lease | None]]
     fence: Callable[[Lease, float], None] | None
     inspect: Callable[[], None]
     migrate: Callable[[Lease | None], Awaitable[None]]
@@ -120,7 +122,9 @@ class Tenure:
                 raise AlreadyRunning(f"another smsbridge speaks for {self.lease.name} now")
 
     async def release(self) -> None:
-        """Let go: whoever stands by takes over at once."""
+        """Let go: whoever stands by takes over at once. What ran out meanwhile is not ours to let go of."""
+        if self._left() == 0:
+            return
         try:
             await self.database.run(leases.release, self.lease)
         except StoreUnavailable as error:  # it runs out by itself
@@ -144,10 +148,15 @@ async def settle_in(place: Place, stop: asyncio.Event) -> AsyncIterator[Tenure |
         if not 0 < await migrations.current(house.database) <= migrations.newest():
             await house.migrate(None)  # which refuses what is newer
         tenure = await _become_holder(house, place, stop)
-        if tenure is not None:
+        if tenure is None:
+            yield None
+            return
+        try:
             version = await _bring_up(house, tenure)
             _log.info(Event.STORE_OPENED, schema=version, url=place.url)
-        yield tenure
+            yield tenure
+        finally:
+            await tenure.release()
 
 
 async def _become_holder(house: _House, place: Place, stop: asyncio.Event) -> Tenure | None:
@@ -178,8 +187,7 @@ async def _become_holder(house: _House, place: Place, stop: asyncio.Event) -> Te
 async def _take(house: _House, name: str, holder: str) -> tuple[Lease | None, float]:
     """Take or renew the lease; with it, until when it lasts at least."""
     begun = time.monotonic()
-    by_force = house.fence is None
-    lease = await house.database.run(leases.take, await house.now(), name, holder, house.span, by_force=by_force)
+    lease = await house.take(name, holder)
     return lease, begun + house.span.total_seconds()
 
 
@@ -192,11 +200,20 @@ async def _until_next_poll(stop: asyncio.Event) -> None:
 async def _bring_up(house: _House, tenure: Tenure) -> int:
     """Migrate if need be, and keep the lease meanwhile; the version."""
     if await migrations.current(house.database) != migrations.newest():
+        notify(status("bringing the database up to date"))
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(tenure.keep())
+            meanwhile = [group.create_task(tenure.keep()), group.create_task(_feed())]
             await house.migrate(tenure.lease)
-            keeping.cancel()
+            for task in meanwhile:
+                task.cancel()
     return migrations.newest()
+
+
+async def _feed() -> None:
+    """Who stood by is watched already, and a migration takes minutes where there are millions of rows."""
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 @asynccontextmanager
@@ -208,13 +225,14 @@ async def _alone(place: Place) -> AsyncIterator[_House]:
         database = await SqliteDatabase.open(path, place.observe_commit)
         opened = _identity(path)
 
-        async def now() -> datetime:
-            return place.clock.now()
+        async def take(name: str, holder: str) -> Lease | None:
+            return await database.run(leases.take, place.clock.now(), name, holder, ALONE_SPAN, by_force=True)
 
         async def migrate(_: Lease | None) -> None:
             await migrations.migrate(database)
 
         def inspect() -> None:
+            database.inspect()
             if _identity(path) != opened:
                 raise StoreUnavailable(f"the database was moved away or replaced: {path}")
 
@@ -223,7 +241,7 @@ async def _alone(place: Place) -> AsyncIterator[_House]:
                 database=database,
                 span=ALONE_SPAN,
                 renew_seconds=ALONE_RENEW_SECONDS,
-                now=now,
+                take=take,
                 fence=None,
                 inspect=inspect,
                 migrate=migrate,
@@ -239,12 +257,18 @@ async def _among_others(place: Place) -> AsyncIterator[_House]:
     """A server that other nodes use as well."""
     database = await open_postgres(place.url, place.password, place.observe_commit)
 
+    async def take(name: str, holder: str) -> Lease | None:
+        return await database.run_ahead(leases.take_by_its_clock, name, holder, SHARED_SPAN)
+
     async def migrate(lease: Lease | None) -> None:
-        patient = await open_postgres(place.url, place.password, seconds=MIGRATION_SECONDS)
+        patient = await open_postgres(place.url, place.password, migrating_seconds=MIGRATION_SECONDS)
         try:
             if lease is not None:
                 patient.fence(lease, math.inf)
             await migrations.migrate(patient)
+        except asyncio.CancelledError:  # the lease is lost, and what was begun could take an hour
+            patient.abandon()
+            raise
         finally:
             await patient.close()
 
@@ -253,7 +277,7 @@ async def _among_others(place: Place) -> AsyncIterator[_House]:
             database=database,
             span=SHARED_SPAN,
             renew_seconds=SHARED_RENEW_SECONDS,
-            now=database.now,
+            take=take,
             fence=database.fence,
             inspect=lambda: None,
             migrate=migrate,

@@ -5,6 +5,7 @@ server or a carrier that is down is no reason to starve: a new start would not b
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,7 +100,7 @@ class Watch:
             await self.turn()
             await asyncio.sleep(seconds)
             now = self._clock.monotonic()
-            if (stopped := now - turned - seconds - ASK_SECONDS) > seconds:  # we were: all the others were as well
+            if (stopped := now - turned - seconds - 2 * ASK_SECONDS) > seconds:  # we were: all the others were as well
                 self._pulse.forgive(stopped)
             turned = now
 
@@ -122,7 +123,6 @@ class Watch:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 await self._commit()
-                await self._count()
         except TimeoutError:
             self._failing_since = self._failing_since or self._clock.now()
             return
@@ -131,12 +131,16 @@ class Watch:
         else:
             self._failing_since = None
             self._pulse.beat(COMMITS, FAILING_SECONDS)
+            await self._count()
         self._pulse.beat(ANSWERS, SILENT_SECONDS)
 
     async def _count(self) -> None:
+        """For the status line alone: rows that are too many to count are no fault of the store."""
         began = self._clock.monotonic()
         if began >= self._count_at:
-            self._rows = (await self._backlog()).states
+            with contextlib.suppress(TimeoutError, StoreUnavailable):
+                async with asyncio.timeout(ASK_SECONDS):
+                    self._rows = (await self._backlog()).states
             ended = self._clock.monotonic()
             self._count_at = ended + COUNT_REST * (ended - began)
 

@@ -16,6 +16,7 @@ import pytest
 from smsbridge import __version__, cli
 from smsbridge.cli import main
 from smsbridge.config import load
+from smsbridge.core.errors import StoreUnavailable
 from smsbridge.service import discover_kinds
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, SECOND_DID, bridge_yaml
 from tests.scenarios.running import Running, free_port
@@ -198,6 +199,33 @@ async def test_a_hangup_while_another_node_has_the_lease_is_not_forgotten(write,
     loaded = load(path, discover_kinds())
     await cli._serve(path, loaded)
     assert reloads == [loaded.config]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_what_ended_it_is_told_however_deep_it_happened(write, monkeypatch, capfd, depth):
+    async def fail(*_):
+        raise nested(StoreUnavailable("the kingfisher has the disk"), ValueError("a text"), depth=depth)
+
+    monkeypatch.setattr(cli, "serve", fail)
+    assert main(["run", "-c", str(write())]) == 1
+    told = capfd.readouterr().err
+    assert "smsbridge: the kingfisher has the disk\n" in told
+    assert '"error": "ValueError", "where": "test_cli.py:' in told
+    assert "a text" not in told
+    assert "sub-exception" not in told
+
+
+def nested(*errors, depth):
+    group = ExceptionGroup("tasks", [raised(error) for error in errors])
+    for _ in range(depth):
+        group = ExceptionGroup("tasks of tasks", [group])
+    return group
+
+
+def raised(error):
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return caught.value
 
 
 async def text_to_second(http, port, number):

@@ -617,6 +617,13 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
             ),
         ),
         (
+            GOOD + "store: {url: 'postgresql://john@db.example.com/x?sslpassword=pretended'}\n",
+            (
+                "config.yaml:12: store.url: a password does not belong into the URL, which is logged: "
+                "write it to a password_file"
+            ),
+        ),
+        (
             GOOD + "store: {url: 'postgresql://john:pretended@db.example.com/x'}\n",
             (
                 "config.yaml:12: store.url: a password does not belong into the URL, which is logged: "

@@ -5,14 +5,15 @@ import contextlib
 import socket
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from smsbridge import tenure
 from smsbridge.clock import system_clock
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.sim.postgres import Postgres
-from smsbridge.store import migrations
-from smsbridge.store.database import sql
+from smsbridge.store import leases, migrations
+from smsbridge.store.database import Fenced, sql
 from smsbridge.store.migrations import Migration
 from smsbridge.tenure import AlreadyRunning, Place, settle_in
 from tests.fakes.waiting import until
@@ -101,6 +102,79 @@ async def test_a_store_of_an_older_version_is_brought_up_under_the_lease(postgre
                 assert await held.renew()
     finally:
         await postgres.drop_database("old")
+
+
+async def test_a_migration_may_take_longer_than_the_lease_which_is_renewed_and_the_watchdog_fed(
+    copied_postgres, brisk, supervisor, monkeypatch
+):
+    statements = ("CREATE TABLE newest (number INTEGER)", "INSERT INTO newest SELECT 1 FROM pg_sleep(2)")
+    longest = Migration(version=migrations.newest() + 1, name="longest", statements=statements)
+    known = (*migrations.migrations(), longest)
+    monkeypatch.setattr(migrations, "migrations", lambda: known)
+    monkeypatch.setattr(tenure, "MIGRATION_SECONDS", 10.0)
+    async with asyncio.timeout(30), settle_in(place(copied_postgres), asyncio.Event()) as held:
+        assert held.lease.epoch == 1
+        assert await held.renew()
+        assert await held.database.run(rows, "SELECT number FROM newest") == [(1,)]
+    assert supervisor().count("WATCHDOG=1") > 3
+
+
+async def test_a_migration_whose_lease_is_lost_is_undone_and_not_waited_for(copied_postgres, brisk, monkeypatch):
+    statements = ("CREATE TABLE newest (number INTEGER)", "INSERT INTO newest SELECT 1 FROM pg_sleep(8)")
+    longest = Migration(version=migrations.newest() + 1, name="longest", statements=statements)
+    known = (*migrations.migrations(), longest)
+    database = await tenure.open_postgres(copied_postgres)
+    try:
+        await database.run(leases.take_by_its_clock, "sms.example.com", "b", -timedelta(seconds=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "migrations", lambda: known)
+            second = Waiting(copied_postgres)
+            async with asyncio.timeout(10):
+                while not await database.run(rows, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+                    pass
+            await database.run(by_force, "c")
+            done, _ = await asyncio.wait([second.task], timeout=3)
+            assert done
+            with pytest.raises(ExceptionGroup) as ended:
+                await second.task
+        assert ended.group_contains((AlreadyRunning, Fenced))
+        assert not second.is_in.is_set()
+    finally:
+        await database.close()
+
+
+def by_force(holder):
+    yield from leases.take(system_clock().now(), "sms.example.com", holder, timedelta(minutes=1), by_force=True)
+
+
+async def test_who_has_failed_lets_go_of_the_lease(empty_postgres):
+    with pytest.raises(LookupError):
+        async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()):
+            raise LookupError("a port is taken, say")
+    async with asyncio.timeout(1), settle_in(place(empty_postgres, "life-2"), asyncio.Event()) as held:
+        assert held.lease.epoch == 2
+
+
+async def test_a_table_that_somebody_has_locked_does_not_cost_the_lease(empty_postgres, monkeypatch):
+    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=5))
+    monkeypatch.setattr(tenure, "SHARED_RENEW_SECONDS", 1.0)
+    monkeypatch.setattr(tenure, "RETRY_SECONDS", 0.1)
+    outsider = await asyncpg.connect(empty_postgres)
+    async with asyncio.timeout(30), settle_in(place(empty_postgres), asyncio.Event()) as held:
+        await outsider.execute("BEGIN; LOCK TABLE binding")
+        keeping = asyncio.create_task(held.keep())
+        writers = [asyncio.create_task(insist(held.database)) for _ in range(3)]
+        await asyncio.wait([keeping], timeout=8)  # longer than the lease, and than two rounds of refusals
+        assert not keeping.done()
+        await outsider.close()
+        await asyncio.gather(*writers)
+        keeping.cancel()
+
+
+async def insist(database):
+    with contextlib.suppress(StoreUnavailable):
+        return await database.run(rows, "DELETE FROM binding RETURNING peer")
+    return await insist(database)
 
 
 async def opened(url):

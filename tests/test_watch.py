@@ -223,6 +223,25 @@ async def test_what_takes_long_to_count_is_counted_seldom(scene):
     assert told == [FED, "STATUS=up; 3 texts wait"]
 
 
+async def test_what_cannot_be_counted_in_time_is_no_fault_of_the_store(scene, monkeypatch):
+    monkeypatch.setattr(watch, "ASK_SECONDS", 0.05)
+    counted = []
+
+    async def for_ever():
+        counted.append(scene.monotonic)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            scene.advance(5)
+
+    scene.watch._backlog = for_ever
+    for _ in range(60):
+        assert await scene.turn() == [FED, "STATUS=up"]
+        scene.advance(10)
+    assert scene.metrics.store_failing._value.get() == 0
+    assert len(counted) == 2
+
+
 @pytest.mark.parametrize(
     ("view", "words"),
     [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from smsbridge.clock import to_ms
+from smsbridge.clock import from_ms, to_ms
 from smsbridge.store.database import Transaction, sql
 
 
@@ -32,6 +32,18 @@ def take(
         *(name, holder, until, to_ms(now), int(by_force)),
     )
     return Lease(name=name, holder=holder, epoch=rows[0]["epoch"]) if rows else None
+
+
+def take_by_its_clock(name: str, holder: str, span: timedelta) -> Transaction[Lease | None]:
+    """As `take`, by the clock of the PostgreSQL server, which all nodes share."""
+    now = yield from server_time()
+    return (yield from take(from_ms(now), name, holder, span))
+
+
+def server_time() -> Transaction[int]:
+    """The clock of the PostgreSQL server, in epoch milliseconds."""
+    rows = yield sql("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS ms")
+    return int(rows[0]["ms"])
 
 
 def release(lease: Lease) -> Transaction[None]:

@@ -31,13 +31,21 @@ async def open_postgres(
     password: str | None = None,
     observe_commit: Callable[[float], None] = lambda _: None,
     *,
-    seconds: float | None = None,
+    migrating_seconds: float | None = None,
 ) -> "PostgresDatabase":
-    """As `PostgresDatabase.open`; raises `StoreUnavailable` also where what it needs is not installed."""
+    """As `PostgresDatabase.open`; raises `StoreUnavailable` also where what it needs is not installed.
+
+    `migrating_seconds`: how long a migration may take. The lease is renewed beside it, which only READ COMMITTED bears.
+    """
     try:
-        from smsbridge.store.postgres import DEADLINE_SECONDS, PostgresDatabase  # noqa: PLC0415  # an extra, and 16 MB
+        from smsbridge.store.postgres import PostgresDatabase  # noqa: PLC0415  # an extra, and 16 MB
+        from smsbridge.store.postgres_session import READ_COMMITTED  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise StoreUnavailable(
             f"PostgreSQL needs what is not installed here ({error.name}): pip install 'smsbridge[postgres]'"
         ) from error
-    return await PostgresDatabase.open(url, password, observe_commit, seconds=seconds or DEADLINE_SECONDS)
+    if migrating_seconds is None:
+        return await PostgresDatabase.open(url, password, observe_commit)
+    return await PostgresDatabase.open(
+        url, password, observe_commit, seconds=migrating_seconds, isolation=READ_COMMITTED
+    )

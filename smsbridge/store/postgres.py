@@ -7,7 +7,8 @@
 
 One session is faster than many: serializable transactions that touch the same page of an index fail each other.
 A transaction that fails after it wrote something takes its group with it; then each of the group is run by itself.
-What is not certain within the deadline is `StoreUnavailable`.
+What is not certain within the deadline is `StoreUnavailable`. What keeps the lease goes ahead of all others and alone,
+between the tries of a group too: a table that somebody has locked does not cost us the lease.
 
 Once there is a fence, each group begins with a look at the lease and locks it for its COMMIT: a node that was paused in
 the middle finds that it has changed, and cannot commit. Nor is a result released when the lease has run out meanwhile.
@@ -19,6 +20,7 @@ import itertools
 import random
 import time
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,9 +28,9 @@ from typing import Any, Final
 
 from smsbridge.clock import from_ms
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.store.database import Fenced, P, T, Transaction, sql
-from smsbridge.store.leases import Lease
-from smsbridge.store.postgres_session import LONGEST_PAUSE, Again, Session
+from smsbridge.store.database import Fenced, P, T, Transaction
+from smsbridge.store.leases import Lease, server_time
+from smsbridge.store.postgres_session import LONGEST_PAUSE, SERIALIZABLE, Again, Session
 
 MAX_GROUP: Final = 64
 DEADLINE_SECONDS: Final = 4.0  # a webhook must be refused before its carrier gives up
@@ -57,7 +59,9 @@ class PostgresDatabase:
         self._session = session
         self._observe_commit = observe_commit
         self._seconds = seconds
-        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
+        self._jobs: deque[_Job] = deque()
+        self._ahead: deque[_Job] = deque()
+        self._stirred = asyncio.Event()
         self._lease: Lease | None = None
         self._lease_ends = 0.0
         self._is_closed = False
@@ -72,13 +76,14 @@ class PostgresDatabase:
         *,
         seconds: float = DEADLINE_SECONDS,
         open_seconds: float = OPEN_SECONDS,
+        isolation: str = SERIALIZABLE,
     ) -> "PostgresDatabase":
         """Connect, and see that the server keeps what it says; raises `StoreUnavailable`.
 
         `observe_commit` gets the seconds of each group; `seconds` is how long a transaction may take before it is
-        refused, waiting included; a server that is just starting is waited for.
+        refused, waiting included; a server that is just starting is waited for. `isolation` is PostgreSQL's word.
         """
-        session = Session(url, password)
+        session = Session(url, password, isolation)
         try:
             await _repeat(session.prepare, asyncio.get_running_loop().time() + open_seconds)
         except BaseException:
@@ -87,12 +92,11 @@ class PostgresDatabase:
         return cls(session, observe_commit, seconds)
 
     async def run(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if self._is_closed:
-            raise StoreUnavailable("the store is closed")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put_nowait(_Job(functools.partial(work, *args, **kwargs), future, loop.time() + self._seconds))
-        return await future
+        return await self._queue(self._jobs, functools.partial(work, *args, **kwargs))
+
+    async def run_ahead(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, but before all that waits, and in no group: the trouble that others are in does not delay it."""
+        return await self._queue(self._ahead, functools.partial(work, *args, **kwargs))
 
     def fence(self, lease: Lease, ends: float) -> None:
         """From now on nothing is committed unless this lease is ours, nor released past `ends` (`time.monotonic`)."""
@@ -100,43 +104,56 @@ class PostgresDatabase:
 
     async def now(self) -> datetime:
         """The server's clock: the one that all nodes share."""
-        return from_ms(await self.run(_server_time))
+        return from_ms(await self.run(server_time))
 
     async def close(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._jobs.put_nowait(None)
+        self._is_closed = True
+        self._stirred.set()
         await asyncio.wait([self._owning])
+
+    def abandon(self) -> None:
+        """Let go at once of what was begun: the server rolls it back. `close` has nothing to wait for then."""
+        self._is_closed = True
+        self._owning.cancel()
+
+    async def _queue(self, queue: deque[_Job], begin: Callable[[], Transaction[T]]) -> T:
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        queue.append(_Job(begin, future, loop.time() + self._seconds))
+        self._stirred.set()
+        return await future
 
     async def _own(self) -> None:
         """The owner of the session: gather, run, commit, release."""
-        is_open = True
-        while is_open:
-            group, is_open = await self._gather()
-            if group:
-                began = time.monotonic()
-                await self._see_through(group)
-                self._release(group, time.monotonic() - began)
-        await self._session.close()
+        try:
+            while not self._is_closed or self._ahead or self._jobs:
+                await self._stirred.wait()
+                self._stirred.clear()
+                while self._ahead or self._jobs:
+                    await self._serve_ahead()
+                    if group := [self._jobs.popleft() for _ in range(min(MAX_GROUP, len(self._jobs)))]:
+                        await self._serve(group, between=self._serve_ahead)
+        finally:
+            await self._session.close()
 
-    async def _gather(self) -> tuple[list[_Job], bool]:
-        group: list[_Job] = []
-        job = await self._jobs.get()
-        while True:
-            if job is None:
-                return group, False
-            group.append(job)
-            if len(group) == MAX_GROUP or self._jobs.empty():
-                return group, True
-            job = self._jobs.get_nowait()
+    async def _serve_ahead(self) -> None:
+        while self._ahead:
+            await self._serve([self._ahead.popleft()], between=_nothing)
 
-    async def _see_through(self, group: Sequence[_Job]) -> None:
+    async def _serve(self, group: Sequence[_Job], between: Callable[[], Awaitable[None]]) -> None:
+        began = time.monotonic()
+        await self._see_through(group, between)
+        self._release(group, time.monotonic() - began)
+
+    async def _see_through(self, group: Sequence[_Job], between: Callable[[], Awaitable[None]]) -> None:
         """Each of the group has a result or an error when this returns."""
         try:
-            await _repeat(lambda: self._attempt(group), min(job.deadline for job in group))
+            await _repeat(lambda: self._attempt(group), min(job.deadline for job in group), between)
         except _Apart:
             for job in group:
-                await self._see_through([job])
+                await self._see_through([job], between)
         except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
             for job in group:
                 job.error = error
@@ -170,24 +187,27 @@ class PostgresDatabase:
         asyncio.get_running_loop().call_soon(self._observe_commit, seconds)  # whose failure stops nothing here
 
 
-def _server_time() -> Transaction[int]:
-    rows = yield sql("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS ms")
-    return int(rows[0]["ms"])
+async def _nothing() -> None:
+    pass
 
 
-async def _repeat(attempt: Callable[[], Awaitable[None]], deadline: float) -> None:
-    """Try, and try again where that makes sense; the pauses grow, and are never alike."""
+async def _repeat(
+    attempt: Callable[[], Awaitable[None]], deadline: float, between: Callable[[], Awaitable[None]] = _nothing
+) -> None:
+    """Try, and try again where that makes sense; the pauses grow, and are never alike. `between` has its own time."""
     reason = "it was not its turn"
-    try:
-        async with asyncio.timeout_at(deadline):
-            for n in itertools.count():
+    for n in itertools.count():
+        try:
+            async with asyncio.timeout_at(deadline):
                 try:
-                    return await attempt()
+                    await attempt()
+                    break
                 except Again as again:
                     reason = str(again)
                 await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**n)))  # noqa: S311
-    except TimeoutError:
-        raise StoreUnavailable(f"not committed in time, or not certain: {reason}") from None
+        except TimeoutError:
+            raise StoreUnavailable(f"not committed in time, or not certain: {reason}") from None
+        await between()
 
 
 async def _play(session: Session, job: _Job, *, is_alone: bool) -> None:

@@ -32,10 +32,10 @@ COMMIT_SECONDS: Final = 2.0  # less than a deadline, so that the rest is enough 
 GOODBYE_SECONDS: Final = 1.0
 PURGE_SECONDS: Final = 300.0
 LONGEST_PAUSE: Final = 0.25
+SERIALIZABLE, READ_COMMITTED = "serializable", "read committed"
 
 _SETTINGS = {
     "application_name": "smsbridge",
-    "default_transaction_isolation": "serializable",
     "synchronous_commit": "on",
     "standard_conforming_strings": "on",
     # less than a deadline: a node that is paused or cut off in a transaction does not make its successor fail
@@ -50,7 +50,7 @@ _KEYS = (
     " outcome TEXT NOT NULL, at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp());"
     " CREATE INDEX IF NOT EXISTS commit_key_age ON commit_key (at); COMMIT"
 )
-_DONE = "INSERT INTO commit_key (key, outcome) VALUES ('{key}', 'done'); "
+_DONE = "INSERT INTO commit_key (key, outcome) VALUES ('{key}', {done}); "
 _VOID = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; INSERT INTO commit_key (key, outcome) VALUES ('{key}', 'void')"
     " ON CONFLICT (key) DO NOTHING; COMMIT"
@@ -64,6 +64,7 @@ _CONFLICTS = ("40001", "40P01", "55P03", "57014", "0A000")
 # Connection exceptions, shut-down and crash, too many connections, idle in transaction, a server that takes no writes.
 _LOST = ("08", "57P", "53300", "25P03", "25006")
 _UNDONE, _CONSTRAINT, _DATA = "40", "23", "22"
+_NULL = "23502"
 _REFUSED = {
     "28": "the PostgreSQL server does not let this user in, or not with this password",
     "3D": "the PostgreSQL server has no database of this name",
@@ -77,11 +78,12 @@ class Again(Exception):
 
 
 class Session:
-    """It connects when it is needed, and once more after it was lost."""
+    """It connects when it is needed, and once more after it was lost. `isolation`: of its transactions."""
 
-    def __init__(self, url: str, password: str | None) -> None:
+    def __init__(self, url: str, password: str | None, isolation: str = SERIALIZABLE) -> None:
         self._url = url
         self._password = password
+        self._settings = {**_SETTINGS, "default_transaction_isolation": isolation}
         self._connection: Connection | None = None
         self._fence = ""
         self._purge_at = time.monotonic() + PURGE_SECONDS
@@ -115,7 +117,10 @@ class Session:
             return found
 
     async def commit(self, key: uuid.UUID | None) -> bool:
-        """Commit under this key. False: nobody knows. Raises as `rows` if it is certain that nothing was committed."""
+        """Commit under this key. False: nobody knows. Raises as `rows` if it is certain that nothing was committed.
+
+        `Fenced` if the lease of `begin` is not in the store any more.
+        """
         connection = self._connection
         if connection is None:
             raise Again("the connection was lost")
@@ -124,6 +129,8 @@ class Session:
                 return await connection.execute(f"{self._last_words(key)}COMMIT") == "COMMIT"
         except _FAULTS as error:
             if not connection.is_closed() and _state(error).startswith((_UNDONE, _CONSTRAINT)):
+                if _state(error) == _NULL:
+                    raise Fenced("another smsbridge has taken the lease meanwhile") from None
                 raise _meaning(error, connection) from None
             self.drop()
             return False
@@ -149,6 +156,9 @@ class Session:
                     await connection.execute("ROLLBACK")
             except _FAULTS:
                 self.drop()
+            except asyncio.CancelledError:  # whoever comes next must not find it open
+                self.drop()
+                raise
 
     def drop(self) -> None:
         """Let go without a word: whatever was under way, the server ends it."""
@@ -171,7 +181,7 @@ class Session:
                 self._connection = await asyncpg.connect(
                     self._url,
                     password=self._password,
-                    server_settings=_SETTINGS,
+                    server_settings=self._settings,
                     statement_cache_size=512,
                     max_cached_statement_lifetime=0,
                     target_session_attrs=_WRITABLE,
@@ -184,9 +194,10 @@ class Session:
         is_purging = time.monotonic() >= self._purge_at
         if is_purging:
             self._purge_at = time.monotonic() + PURGE_SECONDS
-        # a lease that has changed since BEGIN cannot be locked any more: it is a serialisation failure
-        locked = f"{self._fence} FOR SHARE; " if self._fence else ""
-        return locked + _DONE.format(key=key) + (_PURGE if is_purging else "")
+        # Nothing is `done` unless the lease is locked for the COMMIT. If it has changed since BEGIN, that is a conflict
+        # for SERIALIZABLE; READ COMMITTED looks again, and finds it renewed or finds nothing: a key takes no NULL.
+        done = f"({self._fence} FOR SHARE)" if self._fence else "'done'"
+        return _DONE.format(key=key, done=done) + (_PURGE if is_purging else "")
 
 
 @contextmanager
@@ -222,7 +233,7 @@ def _state(error: BaseException) -> str:
 
 def _ours(lease: Lease) -> str:
     return (
-        f"SELECT 1 FROM lease WHERE name = {_literal(lease.name)} AND holder = {_literal(lease.holder)}"  # noqa: S608
+        f"SELECT 'done' FROM lease WHERE name = {_literal(lease.name)} AND holder = {_literal(lease.holder)}"  # noqa: S608
         f" AND epoch = {int(lease.epoch)}"
     )
 

@@ -42,10 +42,12 @@ _log = Log("web")
 class Bounds:
     """What callers may cost, in seconds, per minute and source, and in bytes.
 
+    `take_seconds`: less than any carrier waits; who is told to come again then finds it taken, or is the first.
     `large_bytes`: what all bodies that are longer than `SMALL_BODY` may hold in memory together.
     """
 
     body_seconds: float = 10
+    take_seconds: float = 4.5
     failures_a_minute: int = 100
     callbacks_a_minute: int = 600
     large_bytes: int = 32 * 1024 * 1024
@@ -113,9 +115,9 @@ class Webhooks:
             caller, parsed = _parsed(callers, replace(callback, body=body))
             claimed = caller.name
             self._seat(request)
-            self._check_rate(request)
+            self._check_rate(request, claimed)
             if parsed.events:
-                await self._take(claimed, parsed.events)
+                await self._commit(claimed, parsed.events)
             return self._answer(claimed, caller.answer(parsed, ()))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, its text goes nowhere
             return self._refuse(request, claimed, error)
@@ -129,10 +131,20 @@ class Webhooks:
         """Tell the journal what it has not heard yet."""
         self._journal.close()
 
-    def _check_rate(self, request: web.BaseRequest) -> None:
+    async def _commit(self, claimed: ProviderName, events: Sequence[Event]) -> None:
+        try:
+            async with asyncio.timeout(self._bounds.take_seconds):
+                await self._take(claimed, events)
+        except TimeoutError:
+            raise StoreUnavailable("the store did not say in time whether it has it") from None
+
+    def _check_rate(self, request: web.BaseRequest, claimed: ProviderName) -> None:
         source = source_of(request, self._proxies)
         # a proxy that does not tell for whom it asks is everybody: no rate of one source can be held against it
-        if not is_proxy(source, self._proxies) and not self._served.count(source_key(source)):
+        if is_proxy(source, self._proxies):
+            return
+        # accounts at one carrier are called from the same addresses: what one is called does not count for another
+        if not self._served.count(f"{claimed} {source_key(source)}"):
             raise TooMany(self._served.seconds_left)
 
     def _head_of(self, request: web.BaseRequest) -> Callback:

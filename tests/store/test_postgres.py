@@ -20,6 +20,7 @@ from smsbridge.store.database import Fenced, Transaction, sql
 from smsbridge.store.migrations import migrate
 from smsbridge.store.opening import open_database, open_postgres
 from smsbridge.store.postgres import DEADLINE_SECONDS, PostgresDatabase
+from smsbridge.store.postgres_session import READ_COMMITTED
 
 from .between import Between, Trick
 
@@ -237,6 +238,18 @@ class TestOthersAtTheSameTime:
         finally:
             await outsider.close()
 
+    async def test_what_goes_ahead_does_not_wait_for_a_lock_that_others_wait_for(self, store, empty_postgres):
+        outsider = await asyncpg.connect(empty_postgres)
+        await outsider.execute("BEGIN; LOCK TABLE binding")
+        blocked = [asyncio.create_task(store.run(put, f"p{n}", "a")) for n in range(3)]
+        async with asyncio.timeout(5):
+            while await outsider.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0:
+                pass
+        assert await store.run_ahead(ask, "SELECT 1") == [(1,)]
+        assert not any(task.done() for task in blocked)
+        await outsider.close()
+        await asyncio.gather(*blocked)
+
     async def test_a_lock_that_is_not_let_go_of_is_refused_in_time(self, store, empty_postgres):
         await store.run(put, "p", "a")
         outsider = await asyncpg.connect(empty_postgres)
@@ -306,6 +319,25 @@ class TestTheFence:
         with pytest.raises(Fenced):
             await writing
         assert await other.run(attempts) == []
+
+    async def test_so_it_is_for_a_migration_which_bears_a_renewal_beside_it(
+        self, other, take, steps, between, empty_postgres, postgres
+    ):
+        url = empty_postgres.replace(f":{postgres.port}/", f":{between.port}/")
+        async with opened(url, isolation=READ_COMMITTED) as migrating:
+            migrating.fence(await take(other, "a/1"), math.inf)
+            for holder in ("a/1", "b/1"):
+                between.play(Trick.DELAY, "COMMIT")
+                writing = asyncio.create_task(migrating.run(steps.write))
+                await between.played.wait()
+                await other.run(leases.take, datetime.now(UTC), NAME, holder, SPAN, by_force=True)
+                between.let_go()
+                if holder == "a/1":
+                    assert await writing == 1
+                else:
+                    with pytest.raises(Fenced):
+                        await writing
+        assert await other.run(attempts) == [1]
 
     async def test_a_result_that_comes_after_the_lease_has_run_out_is_not_released(self, store, take, steps):
         store.fence(await take(store, "a/1"), time.monotonic())

@@ -289,6 +289,24 @@ async def test_a_carrier_that_calls_too_often_is_told_to_come_again(start: Start
     assert (await station.ask(request(), source="127.0.0.2")).body == b"ok"
 
 
+async def test_an_account_that_is_called_too_often_leaves_the_others_of_its_carrier_alone(start: Start):
+    busy, quiet = Carrier(name=ProviderName("busy")), Carrier(name=ProviderName("quiet"), key="key-two")
+    station = await start(busy, quiet, callbacks_a_minute=2)
+    assert [(await station.ask(request(), source="127.0.0.2")).status for _ in range(3)] == [200, 200, 503]
+    assert (await station.ask(request("/hook?key=key-two"), source="127.0.0.2")).body == b"ok"
+
+
+async def test_a_store_that_says_nothing_is_not_waited_for_longer_than_a_carrier_waits(start: Start):
+    station = await start(take_seconds=0.1)
+    station.take.is_open.clear()
+    with capture_logs() as logs:
+        async with asyncio.timeout(4):
+            reply = await station.ask(request())
+    assert (reply.status, reply.headers["retry-after"]) == (503, "30")
+    assert [(entry["event"], entry["why"]) for entry in logs] == [(Logged.CALLBACK_FAILED, "store_unavailable")]
+    assert station.take.texts == []
+
+
 async def test_a_proxy_that_does_not_tell_for_whom_it_asks_is_not_held_to_the_rate_of_one(start: Start):
     station = await start(callbacks_a_minute=1)
     assert {(await station.ask(request())).body for _ in range(4)} == {b"ok"}

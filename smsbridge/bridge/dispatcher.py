@@ -18,12 +18,13 @@ from smsbridge.core.message import Part, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartState
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Provider, Sends
-from smsbridge.store import outbox
+from smsbridge.store import claims, outbox
 from smsbridge.store.database import Transaction
 
 LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the claimant is dead
 LOOK_AGAIN = 30.0  # seconds between looks when nothing rings
 AFTER_STORE_FAULT = 1.0  # seconds
+TURN = LEASE.total_seconds() + 60  # every slot may be taken by a call for as long as a lease
 MOVED = "This text was not sent: the number it was to leave from is not yours any more, or goes over another account."
 
 _log = Log("dispatcher")
@@ -38,6 +39,7 @@ class Dispatcher:
     ) -> None:  # fmt: skip
         self._desk = desk
         self._name: ProviderName = provider.name
+        self._loop = f"dispatcher {provider.name}"
         self._sends = sends
         self._pacer = pacer
         self._bell = bell
@@ -49,16 +51,21 @@ class Dispatcher:
         """Until `drain`; returns when nothing of ours is in flight any more."""
         async with asyncio.TaskGroup() as group:
             while not self._is_draining:
+                self._beat()
                 try:
                     await self._look(group)
                 except StoreUnavailable as error:
                     _log.error(Event.STORE_FAILED, error=str(error))
                     await self._bell.wait(AFTER_STORE_FAULT)
+            self._desk.pulse.rest(self._loop)
 
     def drain(self) -> None:
         """Claim nothing more; what is in flight is finished and settled."""
         self._is_draining = True
         self._bell.ring()
+
+    def _beat(self) -> None:
+        self._desk.pulse.beat(self._loop, TURN)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         """Start on the next part, or wait until there may be one."""
@@ -85,10 +92,10 @@ class Dispatcher:
 
     def _claim(self) -> Transaction[tuple[Part | None, bool]]:
         desk = self._desk
-        part = yield from outbox.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE)
+        part = yield from claims.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE)
         if part is not None:
             return part, False
-        return (yield from outbox.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE, is_probe=True)), True
+        return (yield from claims.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE, is_probe=True)), True
 
     def _is_allowed(self, part: Part) -> Transaction[bool]:
         """The configuration may have given the line to somebody else since the text was accepted."""
@@ -98,7 +105,7 @@ class Dispatcher:
 
     async def _idle(self) -> None:
         """Until something rings, or the next part is due."""
-        due = await self._desk.database.run(outbox.next_due, self._desk.now(), self._name)
+        due = await self._desk.database.run(claims.next_due, self._desk.now(), self._name)
         seconds = LOOK_AGAIN if due is None else (due - self._desk.now()).total_seconds()
         await self._bell.wait(min(LOOK_AGAIN, max(0.0, seconds)))
 
@@ -134,6 +141,8 @@ class Dispatcher:
                 _log.error(Event.STORE_FAILED, error=str(error), part=part.id)
                 if self._is_draining and self._desk.clock.monotonic() > deadline:
                     return
+                if not self._is_draining:
+                    self._beat()  # a store that fails is no fault of this loop
                 await asyncio.sleep(AFTER_STORE_FAULT)
         if state is PartState.UNKNOWN:
             self._on_unknown()

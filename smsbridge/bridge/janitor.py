@@ -9,12 +9,13 @@ from smsbridge.core.errors import Reason, StoreUnavailable
 from smsbridge.core.message import Part
 from smsbridge.core.state import PartEvent
 from smsbridge.log import Event, Log
-from smsbridge.store import holds, outbox, retention
+from smsbridge.store import holds, outbox, overdue, retention
 from smsbridge.store.database import Transaction
-from smsbridge.store.retention import Spans
+from smsbridge.store.retention import Place, Spans
 
 ROUND = 60.0  # seconds
 ROUNDS_PER_FORGETTING = 60
+TURN = ROUND + 60
 PATIENCE = timedelta(minutes=5)  # not sent, and without a word
 PART_LIFE = timedelta(hours=24)  # after that a text is no longer what its writer meant
 USUAL, THROTTLED = timedelta(minutes=20), timedelta(days=1, minutes=1)  # the longest waits: ours, a carrier's
@@ -34,10 +35,11 @@ class Janitor:
     async def run(self) -> None:
         rounds = 0
         while True:
+            self._desk.pulse.beat("janitor", TURN)
             try:
                 if rounds % ROUNDS_PER_FORGETTING == 0:
-                    await self._desk.database.run(retention.forget, self._desk.now(), self._spans)
-                await self._desk.database.run(outbox.pull_in, self._desk.now(), USUAL, THROTTLED)
+                    await self.forget()
+                await self.pull_in()
                 await self.expire()
                 await self.tell_waiting()
                 rounds += 1
@@ -45,9 +47,26 @@ class Janitor:
                 _log.error(Event.STORE_FAILED, error=str(error))
             await asyncio.sleep(ROUND)
 
+    async def forget(self) -> None:
+        """Empty the bodies and delete the rows whose time is over."""
+        place: Place | None = retention.BEGIN
+        while place is not None:
+            place = await self._desk.database.run(retention.forget, self._desk.now(), self._spans, place)
+            self._desk.pulse.beat("janitor", TURN)
+
+    async def pull_in(self) -> None:
+        """After the clock was set back nothing waits for longer than is usual."""
+        moved = overdue.AT_ONCE
+        while moved >= overdue.AT_ONCE:
+            moved = await self._desk.database.run(overdue.pull_in, self._desk.now(), USUAL, THROTTLED)
+            self._desk.pulse.beat("janitor", TURN)
+            if moved:
+                self._desk.wake_senders()
+
     async def expire(self) -> None:
         """Give up on parts that no carrier took within a day, and on those whose account is gone."""
         while gone := await self._desk.database.run(self._give_up):
+            self._desk.pulse.beat("janitor", TURN)
             for part in gone:
                 _log.warning(Event.PART_EXPIRED, part=part.id)
             self._desk.wake_stream()
@@ -55,18 +74,19 @@ class Janitor:
     async def tell_waiting(self) -> None:
         """A word to those whose texts have not left for a while, and why."""
         while await self._desk.database.run(self._tell_waiting):
+            self._desk.pulse.beat("janitor", TURN)
             self._desk.wake_stream()
 
     def _give_up(self) -> Transaction[list[Part]]:
         gone = []
-        for part in (yield from outbox.expired(self._desk.now() - PART_LIFE, AT_ONCE)):
+        for part in (yield from overdue.expired(self._desk.now() - PART_LIFE, AT_ONCE)):
             reason, code, words = yield from self._obstacle(part)
             if reason is not Reason.EXPIRED:
                 words = f"This text could not be sent within a day. {words}"
             if (yield from self._expire(part, reason, code, words)):
                 gone.append(part)
         served = {line.provider for line in self._desk.rules().directory}
-        for part in (yield from outbox.of_others(served, AT_ONCE)):
+        for part in (yield from overdue.of_others(served, AT_ONCE)):
             if (yield from self._expire(part, Reason.LINE_FAULT, "no_account", NO_ACCOUNT)):
                 gone.append(part)  # noqa: PERF401  # no comprehension can `yield from`
         return gone
@@ -94,7 +114,7 @@ class Janitor:
         return reason, code, words or self._desk.words(reason)
 
     def _tell_waiting(self) -> Transaction[int]:
-        waiting = yield from outbox.waiting_untold(self._desk.now() - PATIENCE, AT_ONCE)
+        waiting = yield from overdue.waiting_untold(self._desk.now() - PATIENCE, AT_ONCE)
         for part in waiting:
             _, _, words = yield from self._obstacle(part)
             message = yield from outbox.message_of(part.id)

@@ -9,12 +9,13 @@ from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, StoreUnavailable
 from smsbridge.core.message import Part
-from smsbridge.core.state import PartEvent, PartState
+from smsbridge.core.state import PartEvent
 from smsbridge.log import Event, Log
-from smsbridge.store import outbox
+from smsbridge.store import outbox, overdue
 from smsbridge.store.database import Transaction
 
 LOOK_AGAIN = 15.0  # seconds between looks for claimants that died
+TURN = LOOK_AGAIN + 120
 AT_ONCE = 100  # rows in one transaction
 
 _log = Log("reconciler")
@@ -29,6 +30,7 @@ class Reconciler:
 
     async def run(self) -> None:
         while True:
+            self._desk.pulse.beat("reconciler", TURN)
             try:
                 await self.look()
             except StoreUnavailable as error:
@@ -40,6 +42,7 @@ class Reconciler:
         for part in await self._desk.database.run(self._find_dead):
             _log.warning(Event.PART_UNKNOWN, part=part.id, attempt=part.attempt, code="claimant_died")
         while unsure := await self._desk.database.run(self._give_up):
+            self._desk.pulse.beat("reconciler", TURN)
             for part in unsure:
                 _log.warning(Event.PART_UNSURE, part=part.id, attempt=part.attempt)
             self._desk.wake_stream()
@@ -47,9 +50,9 @@ class Reconciler:
 
     def _find_dead(self) -> Transaction[list[Part]]:
         desk = self._desk
-        dead = yield from outbox.abandoned(desk.now(), desk.holder)
+        dead = yield from overdue.abandoned(desk.now(), desk.holder)
         # A claim of our own whose lease ran out as well: nobody may be sending it (its commit seemed to have failed).
-        ours = yield from outbox.abandoned(desk.now(), "")
+        ours = yield from overdue.abandoned(desk.now(), "")
         lost = {part.id: part for part in (*dead, *ours)}
         for part in lost.values():
             yield from settling.lose_track(desk, part, "reconciler", "claimant_died")
@@ -58,7 +61,7 @@ class Reconciler:
     def _give_up(self) -> Transaction[list[Part]]:
         desk = self._desk
         unsure = []
-        for part in (yield from outbox.in_state(PartState.UNKNOWN, AT_ONCE)):
+        for part in (yield from overdue.in_doubt(AT_ONCE)):
             moved = yield from outbox.move(
                 desk.ids, desk.now(), "reconciler", part.id, PartEvent.GIVE_UP, reason=Reason.UNSURE, code="untraceable"
             )

@@ -3,14 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from smsbridge.clock import from_ms
+from smsbridge.store import heads
 from smsbridge.store.database import Transaction, sql
+from smsbridge.store.holds import WHOLE_ACCOUNT
+
+MOST: Final = 100_000  # rows of a state are counted up to here, in a few milliseconds
+_COUNTED: Final = {
+    ("outbox", "queued"): "outbox WHERE state = 'queued'",
+    ("outbox", "held"): "outbox WHERE state = 'held'",
+    ("outbox", "sending"): "outbox WHERE state IN ('sending', 'unknown') AND state = 'sending'",
+    ("outbox", "unknown"): "outbox WHERE state IN ('sending', 'unknown') AND state = 'unknown'",
+    ("delivery", "waiting"): "delivery WHERE state = 'waiting'",
+    ("delivery", "handing"): "delivery WHERE state = 'handing'",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """`states`: (table, state) to rows; the oldest rows that wait for *us* (a part on hold waits for the carrier)."""
+    """`states`: (table, state) to rows, where `MOST` means so many or more; the oldest rows that wait for *us*.
+
+    A part on hold waits for the carrier.
+    """
 
     states: Mapping[tuple[str, str], int]
     oldest_delivery: datetime | None
@@ -20,24 +36,43 @@ class Backlog:
 def backlog() -> Transaction[Backlog]:
     """Count what is not finished."""
     states: dict[tuple[str, str], int] = {}
-    for row in (
-        yield sql(
-            "SELECT state, count(*) AS n FROM outbox WHERE state IN ('queued', 'held', 'sending', 'unknown')"
-            " GROUP BY state"
-        )
-    ):
-        states["outbox", row["state"]] = row["n"]
-    for row in (
-        yield sql("SELECT state, count(*) AS n FROM delivery WHERE state IN ('waiting', 'handing') GROUP BY state")
-    ):
-        states["delivery", row["state"]] = row["n"]
-    delivery = yield sql("SELECT min(created_at) AS at FROM delivery WHERE state IN ('waiting', 'handing')")
-    part = yield sql(
-        "SELECT min(p.queued_at) AS at FROM outbox p LEFT JOIN hold h ON h.provider = p.provider"
-        " AND (h.did = '' OR h.did = p.did) WHERE p.state = 'queued' AND h.provider IS NULL"
-    )
+    for key, rows_of in _COUNTED.items():
+        rows = yield sql(f"SELECT count(*) AS n FROM (SELECT 1 FROM {rows_of} LIMIT $1) AS counted", MOST)  # noqa: S608
+        if rows[0]["n"]:
+            states[key] = rows[0]["n"]
+    deliveries = [
+        *(yield from _oldest_of_domains("waiting")),
+        *(yield from _oldest_of_domains("handing")),
+    ]
+    parts = yield from _oldest_of_lines()
     return Backlog(
         states=states,
-        oldest_delivery=from_ms(delivery[0]["at"]) if delivery[0]["at"] is not None else None,
-        oldest_part=from_ms(part[0]["at"]) if part[0]["at"] is not None else None,
+        oldest_delivery=from_ms(min(deliveries)) if deliveries else None,
+        oldest_part=from_ms(min(parts)) if parts else None,
     )
+
+
+def _oldest_of_domains(state: str) -> Transaction[list[int]]:
+    """Since when the first delivery in a state waits, for each domain."""
+    found: list[int] = []
+    domain = ""
+    while rows := (
+        yield sql(
+            f"SELECT domain, created_at FROM delivery WHERE state = '{state}' AND domain > $1"  # noqa: S608
+            " ORDER BY domain, id LIMIT 1",
+            domain,
+        )
+    ):
+        domain = rows[0]["domain"]
+        found.append(rows[0]["created_at"])
+    return found
+
+
+def _oldest_of_lines() -> Transaction[list[int]]:
+    """Since when the first part waits, for each line that nothing holds."""
+    held = {(row["provider"], row["did"]) for row in (yield sql("SELECT provider, did FROM hold"))}
+    return [
+        line.since
+        for line in (yield from heads.queued_lines())
+        if not held & {(line.provider, line.did), (line.provider, WHOLE_ACCOUNT)}
+    ]

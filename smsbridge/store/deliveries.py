@@ -139,8 +139,8 @@ def prove_before(now: datetime, domain: str, before: datetime) -> Transaction[No
 def doubt(ids: Ids, now: datetime, domain: str, until: datetime, limit: int, most: int) -> Transaction[int]:
     """The server that was handed these has died, up to an instant: what was not proved is to be handed again.
 
-    Each at most so often (`most`). So many at once (`limit`); to be repeated until there are none. What was handed in the
-    future was handed before the clock was set back.
+    Each at most so often (`most`). So many at once (`limit`); to be repeated until there are none. What was handed in
+    the future was handed before the clock was set back.
     """
     rows = yield sql(
         "UPDATE delivery SET state = 'waiting' WHERE id IN (SELECT d.id FROM delivery d WHERE d.domain = $1"

@@ -1,25 +1,24 @@
-"""Parts awaiting a carrier. Their states change by the table in `core.state`: in `move`, `claim` and `holds.lift`.
+"""Parts awaiting a carrier. Their states change by the table in `core.state`: in `move`, `claims.claim`, `holds.lift`.
 
 `sending` is committed, with the attempt's fingerprint, before the first byte leaves. A claim takes the oldest
 live part of a conversation and no other, so parts leave strictly one after another; the partial unique index
 over `sending` and `unknown` is the backstop. `attempt` names a claim: an answer to an older one is late, and is
-kept in the trail as evidence. While a probe of a hold is under way, no other is due.
+kept in the trail as evidence.
 """
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderMessageId, ProviderName
-from smsbridge.core.state import IllegalTransition, PartEvent, PartState, advance
-from smsbridge.core.text import normalise_body
-from smsbridge.store import history
+from smsbridge.core.state import LIVE, IllegalTransition, PartEvent, PartState, advance
+from smsbridge.store import heads, history
 from smsbridge.store.database import Row, Transaction, sql
 from smsbridge.store.ids import Ids
 
@@ -55,17 +54,6 @@ class PartStatus:
 
 
 LATE = "late"  # in the trail, in place of a state: an answer that no longer moves its part
-_PROBE_AT = "(SELECT max(h.probe_at) FROM hold h WHERE h.provider = p.provider AND h.did IN ('', p.did))"
-# A part that was sent again by its writer's word may be older than the one in flight.
-_CANDIDATES = (
-    "SELECT p.* FROM outbox p JOIN conversation c ON c.did = p.did AND c.peer = p.peer"
-    " WHERE p.provider = $1 AND p.state IN ('queued', 'held') AND p.due_at <= $2"
-    " AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.did = p.did AND e.peer = p.peer"
-    " AND e.state IN ('queued', 'held', 'sending', 'unknown') AND (e.id < p.id OR e.state IN ('sending', 'unknown')))"
-)
-_FIRST = " ORDER BY p.due_at, p.id LIMIT 1 /* FOR UPDATE OF c SKIP LOCKED */"  # the one dialect token
-_CLAIM = f"{_CANDIDATES} AND p.state = 'queued' AND {_PROBE_AT} IS NULL{_FIRST}"
-_PROBE = f"{_CANDIDATES} AND {_PROBE_AT} <= $2{_FIRST}"
 
 
 def key_of(owner: str, addressed: str, stanza_id: str, text: str, media: Sequence[Media]) -> str:
@@ -118,35 +106,7 @@ def accept(
             *(part_id, message.id, provider, message.did, peer, kind, n, len(parts), text, _media_text(media), at),
         )
         yield from history.note(ids, now, _step("part", part_id, "outbound", PartState.QUEUED))
-
-
-def claim(
-    ids: Ids, now: datetime, provider: ProviderName, holder: str, lease: timedelta, *, is_probe: bool = False
-) -> Transaction[Part | None]:
-    """The next part that may be tried, now `sending` and ours. None if there is none.
-
-    `is_probe`: one part of an account or a line on hold, to find out whether the fault is gone.
-    """
-    at = to_ms(now)
-    rows = yield sql(_PROBE if is_probe else _CLAIM, provider, at)
-    for row in rows:
-        attempt = row["attempt"] + 1
-        changed = yield sql(
-            "UPDATE outbox SET state = 'sending', hold = '', attempt = $2, tries = tries + 1, claimed_by = $3,"
-            " claimed_at = $4, lease_until = $5, fingerprint = $6, changed_at = $4"
-            " WHERE id = $1 AND attempt = $7 AND state IN ('queued', 'held') RETURNING id",
-            *(row["id"], attempt, holder, at, to_ms(now + lease), _fingerprint(row), row["attempt"]),
-        )
-        if changed:
-            if is_probe:
-                yield sql(
-                    "UPDATE hold SET probe_at = $3 WHERE provider = $1 AND did IN ('', $2)",
-                    *(provider, row["did"], to_ms(now + lease)),
-                )
-            step = _step("part", row["id"], "dispatcher", PartState.SENDING, attempt=attempt)
-            yield from history.note(ids, now, step)
-            return _part(row, attempt)
-    return None
+    yield from heads.renew([(message.did, peer)])
 
 
 def move(
@@ -190,6 +150,8 @@ def move(
     )
     if not changed:
         return None
+    if LIVE & {row["state"], state}:
+        yield from heads.renew([(row["did"], row["peer"])])
     step = _step(
         "part",
         part_id,
@@ -248,86 +210,21 @@ def set_told(message_id: MessageId, told: str) -> Transaction[bool]:
     return bool(rows)
 
 
-def in_state(state: PartState, limit: int) -> Transaction[tuple[Part, ...]]:
-    """The oldest parts in a state."""
-    rows = yield sql("SELECT * FROM outbox WHERE state = $1 ORDER BY id LIMIT $2", state, limit)
-    return tuple(_part(row, row["attempt"]) for row in rows)
-
-
-def abandoned(now: datetime, holder: str) -> Transaction[tuple[Part, ...]]:
-    """Parts whose claimant is dead: the lease ran out, or the claim is of an earlier life of this node.
-
-    A holder is `node/life`: at start-up the same node's other lives are known to be dead at once.
-    """
-    node, _, _ = holder.partition("/")
-    rows = yield sql(
-        "SELECT * FROM outbox WHERE state = 'sending' AND claimed_by <> $1"
-        " AND (lease_until < $2 OR substr(claimed_by, 1, $3) = $4) ORDER BY id",
-        *(holder, to_ms(now), len(node) + 1, f"{node}/"),
+def part_of(row: Row, attempt: int) -> Part:
+    """The part that a row of the outbox is."""
+    return Part(
+        id=PartId(row["id"]),
+        message_id=MessageId(row["message_id"]),
+        provider=ProviderName(row["provider"]),
+        did=Did(row["did"]),
+        peer=Peer(row["peer"]),
+        kind=Kind(row["kind"]),
+        n=row["n"],
+        of=row["of_n"],
+        text=row["text"] or "",
+        media=tuple(Media(url=url, mime=mime, size=size) for url, mime, size in json.loads(row["media"])),
+        attempt=attempt,
     )
-    return tuple(_part(row, row["attempt"]) for row in rows)
-
-
-def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:
-    """Parts that waited too long for their carrier."""
-    rows = yield sql(
-        "SELECT * FROM outbox WHERE state IN ('queued', 'held') AND queued_at < $1 ORDER BY id LIMIT $2",
-        *(to_ms(queued_before), limit),
-    )
-    return tuple(_part(row, row["attempt"]) for row in rows)
-
-
-def of_others(providers: Collection[ProviderName], limit: int) -> Transaction[tuple[Part, ...]]:
-    """Waiting parts of accounts that are none of these: nobody is going to claim them."""
-    rows = yield sql("SELECT DISTINCT provider FROM outbox WHERE state IN ('queued', 'held')")
-    parts: list[Part] = []
-    for row in rows:
-        if row["provider"] not in providers:
-            found = yield sql(
-                "SELECT * FROM outbox WHERE provider = $1 AND state IN ('queued', 'held') ORDER BY id LIMIT $2",
-                *(row["provider"], limit),
-            )
-            parts.extend(_part(part, part["attempt"]) for part in found)
-    return tuple(parts)
-
-
-def pull_in(now: datetime, usual: timedelta, throttled: timedelta) -> Transaction[None]:
-    """After the clock was set back: nothing that waits, and no probe, is further off than the longest wait there is.
-
-    `throttled`: the longest that a carrier may ask for.
-    """
-    at, soon, late = to_ms(now), to_ms(now + usual), to_ms(now + throttled)
-    yield sql(
-        "UPDATE outbox SET due_at = $1 WHERE state IN ('queued', 'held')"
-        " AND (due_at > $3 OR (due_at > $2 AND reason <> 'throttled'))",
-        *(at, soon, late),
-    )
-    yield sql(
-        "UPDATE hold SET probe_at = $1 WHERE probe_at > $2 AND hold NOT IN ('lockdown', 'restore', 'pause')", at, late
-    )
-
-
-def waiting_untold(accepted_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:
-    """The part that each text waits for, of texts that have waited so long and whose writers were told nothing yet."""
-    rows = yield sql(
-        "SELECT p.* FROM outbox p JOIN message m ON m.id = p.message_id WHERE p.state IN ('queued', 'held')"
-        " AND m.told = '' AND m.accepted_at < $1 AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.message_id = m.id"
-        " AND e.n < p.n AND e.state IN ('queued', 'held', 'sending', 'unknown')) ORDER BY p.id LIMIT $2",
-        *(to_ms(accepted_before), limit),
-    )
-    return tuple(_part(row, row["attempt"]) for row in rows)
-
-
-def next_due(now: datetime, provider: ProviderName) -> Transaction[datetime | None]:
-    """When the next part becomes due (one on hold: is probed). What is due already waits for its conversation."""
-    rows = yield sql(
-        "SELECT min(CASE WHEN probe_at > due_at THEN probe_at ELSE due_at END) AS due FROM (SELECT p.due_at,"
-        " (SELECT max(h.probe_at) FROM hold h WHERE h.provider = p.provider AND h.did IN ('', p.did)) AS probe_at"
-        " FROM outbox p WHERE p.provider = $1 AND p.state IN ('queued', 'held')) AS waiting"
-        " WHERE due_at > $2 OR probe_at > $2",
-        *(provider, to_ms(now)),
-    )
-    return from_ms(rows[0]["due"]) if rows[0]["due"] is not None else None
 
 
 def _is_claimed(row: Row, provider_id: ProviderMessageId) -> Transaction[bool]:
@@ -336,12 +233,6 @@ def _is_claimed(row: Row, provider_id: ProviderMessageId) -> Transaction[bool]:
         *(row["provider"], row["kind"], provider_id, row["id"]),
     )
     return bool(rows)
-
-
-def _fingerprint(row: Row) -> str:
-    """What an attempt is recognised by in a carrier's list."""
-    parts = (row["did"], row["peer"], normalise_body(row["text"] or ""), row["media"])
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def _step(
@@ -356,22 +247,6 @@ def _step(
 
 def _media_text(media: Sequence[Media]) -> str:
     return json.dumps([[item.url, item.mime, item.size] for item in media])
-
-
-def _part(row: Row, attempt: int) -> Part:
-    return Part(
-        id=PartId(row["id"]),
-        message_id=MessageId(row["message_id"]),
-        provider=ProviderName(row["provider"]),
-        did=Did(row["did"]),
-        peer=Peer(row["peer"]),
-        kind=Kind(row["kind"]),
-        n=row["n"],
-        of=row["of_n"],
-        text=row["text"] or "",
-        media=tuple(Media(url=url, mime=mime, size=size) for url, mime, size in json.loads(row["media"])),
-        attempt=attempt,
-    )
 
 
 def _message(row: Row) -> StoredMessage:

@@ -1,10 +1,21 @@
-"""What is forgotten, and when: bodies soon, the trail later, the keys that stop repeats last."""
+"""What is forgotten, and when: bodies soon, the trail later, the keys that stop repeats last.
+
+    place ─forget─▶ place ─forget─▶ … ─▶ None          a slice of rows each, so that nobody waits for long
+
+An id tells when its row was made, so a rule goes through the ids before its day, and looks at the rows for the rest.
+A row goes only together with the rows it belongs to: a message with all its parts, media with their text. What still
+waits is never touched.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from smsbridge.clock import to_ms
 from smsbridge.store.database import Transaction, sql
+from smsbridge.store.ids import least_id
+
+SLICE: Final = 250  # rows: to delete so many takes 10 ms or so in a file of a million
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,56 +29,118 @@ class Spans:
     outbox_keys: timedelta = timedelta(days=7)
 
 
-def forget(now: datetime, spans: Spans) -> Transaction[None]:
-    """Empty the bodies and delete the rows whose time is over. What still waits is never touched.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How far forgetting has come: which rule, and the last row that it has seen."""
 
-    A row goes only together with the rows it belongs to: a message with all its parts, media with their text.
-    """
-    bodies, troubled = to_ms(now - spans.bodies), to_ms(now - spans.troubled_bodies)
-    yield sql(
-        "UPDATE delivery SET body = '', xml = NULL, media_url = ''"
-        " WHERE (body <> '' OR media_url <> '' OR xml IS NOT NULL) AND ((state = 'handed' AND handed_at < $1)"
-        " OR (state IN ('quarantined', 'bounced') AND created_at < $2))",
-        *(bodies, troubled),
-    )
-    yield sql(
-        "UPDATE inbox SET text = NULL WHERE taken_at < $1 AND text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d"
-        " WHERE d.inbox_id = inbox.id AND (d.state IN ('waiting', 'handing') OR (d.state IN ('quarantined', 'bounced')"
-        " AND d.created_at >= $2)))",
-        *(bodies, troubled),
-    )
-    yield sql(
-        "UPDATE outbox SET text = NULL, media = '[]' WHERE text IS NOT NULL AND ((changed_at < $1 AND state IN"
-        " ('sent', 'delivered', 'cancelled')) OR (changed_at < $2 AND state IN ('failed', 'unsure', 'expired')))",
-        *(bodies, troubled),
-    )
-    yield from _delete_rows(to_ms(now - spans.rows))
-    yield sql("DELETE FROM inbox_key WHERE seen_at < $1", to_ms(now - spans.inbox_keys))
-    yield sql("DELETE FROM outbox_key WHERE seen_at < $1", to_ms(now - spans.outbox_keys))
+    rule: int = 0
+    after: str = ""
 
 
-def _delete_rows(before: int) -> Transaction[None]:
-    yield sql("DELETE FROM delivery WHERE created_at < $1 AND state IN ('handed', 'quarantined', 'bounced')", before)
-    yield sql(
-        "DELETE FROM media WHERE changed_at < $1 AND state IN ('published', 'given_up')"
+BEGIN: Final = Place()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """`text` for the rows of `table` with ids after $1 up to $2; $3 is their day, and $4 that of what met trouble."""
+
+    table: str
+    span: str
+    text: str
+
+
+_BODIES: Final = (
+    _Rule(
+        table="delivery",
+        span="bodies",
+        text="UPDATE delivery SET body = '', xml = NULL, media_url = '' WHERE id > $1 AND id <= $2"
+        " AND (body <> '' OR media_url <> '' OR xml IS NOT NULL) AND ((state = 'handed' AND handed_at < $3)"
+        " OR (state IN ('quarantined', 'bounced') AND created_at < $4))",
+    ),
+    _Rule(
+        table="inbox",
+        span="bodies",
+        text="UPDATE inbox SET text = NULL WHERE id > $1 AND id <= $2 AND taken_at < $3 AND text IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.inbox_id = inbox.id AND (d.state IN ('waiting', 'handing')"
+        " OR (d.state IN ('quarantined', 'bounced') AND d.created_at >= $4)))",
+    ),
+    _Rule(
+        table="outbox",
+        span="bodies",
+        text="UPDATE outbox SET text = NULL, media = '[]' WHERE id > $1 AND id <= $2 AND text IS NOT NULL"
+        " AND ((changed_at < $3 AND state IN ('sent', 'delivered', 'cancelled'))"
+        " OR (changed_at < $4 AND state IN ('failed', 'unsure', 'expired')))",
+    ),
+)
+_ROWS: Final = (
+    _Rule(
+        table="delivery",
+        span="rows",
+        text="DELETE FROM delivery WHERE id > $1 AND id <= $2 AND created_at < $3"
+        " AND state IN ('handed', 'quarantined', 'bounced')",
+    ),
+    _Rule(
+        table="media",
+        span="rows",
+        text="DELETE FROM media WHERE id > $1 AND id <= $2 AND changed_at < $3 AND state IN ('published', 'given_up')"
         " AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.inbox_id = media.inbox_id)",
-        before,
-    )
-    yield sql(
-        "DELETE FROM inbox WHERE taken_at < $1 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.inbox_id = inbox.id)"
+    ),
+    _Rule(
+        table="inbox",
+        span="rows",
+        text="DELETE FROM inbox WHERE id > $1 AND id <= $2 AND taken_at < $3"
+        " AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.inbox_id = inbox.id)"
         " AND NOT EXISTS (SELECT 1 FROM media m WHERE m.inbox_id = inbox.id)",
-        before,
-    )
-    yield sql(
-        "DELETE FROM outbox WHERE changed_at < $1 AND state IN ('sent', 'delivered', 'failed', 'cancelled', 'expired',"
-        " 'unsure') AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = outbox.message_id) AND NOT EXISTS"
-        " (SELECT 1 FROM outbox o WHERE o.message_id = outbox.message_id AND (o.changed_at >= $1 OR o.state IN"
+    ),
+    _Rule(
+        table="outbox",
+        span="rows",
+        text="DELETE FROM outbox WHERE id > $1 AND id <= $2 AND changed_at < $3 AND state IN"
+        " ('sent', 'delivered', 'failed', 'cancelled', 'expired', 'unsure')"
+        " AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = outbox.message_id) AND NOT EXISTS"
+        " (SELECT 1 FROM outbox o WHERE o.message_id = outbox.message_id AND (o.changed_at >= $3 OR o.state IN"
         " ('queued', 'held', 'sending', 'unknown')))",
-        before,
-    )
-    yield sql(
-        "DELETE FROM message WHERE accepted_at < $1"
+    ),
+    _Rule(
+        table="message",
+        span="rows",
+        text="DELETE FROM message WHERE id > $1 AND id <= $2 AND accepted_at < $3"
         " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.message_id = message.id)",
-        before,
+    ),
+    _Rule(table="history", span="rows", text="DELETE FROM history WHERE id > $1 AND id <= $2 AND at < $3"),
+)
+_RULES: Final = _BODIES + _ROWS
+_KEYS: Final = (("inbox_key", "inbox_keys"), ("outbox_key", "outbox_keys"))
+
+
+def forget(now: datetime, spans: Spans, place: Place) -> Transaction[Place | None]:
+    """Empty the bodies and delete the rows of one slice whose time is over. Where to go on; None at the end."""
+    if place.rule < len(_RULES):
+        rule = _RULES[place.rule]
+        last = yield from _apply(rule, now, spans, place.after)
+        return Place(rule=place.rule, after=last) if last else Place(rule=place.rule + 1)
+    table, span = _KEYS[place.rule - len(_RULES)]
+    rows = yield sql(
+        f"DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE seen_at < $1 ORDER BY seen_at LIMIT $2)"  # noqa: S608
+        " RETURNING key",
+        *(to_ms(now - getattr(spans, span)), SLICE),
     )
-    yield sql("DELETE FROM history WHERE at < $1", before)
+    if len(rows) == SLICE:
+        return place
+    following = Place(rule=place.rule + 1)
+    return following if following.rule < len(_RULES) + len(_KEYS) else None
+
+
+def _apply(rule: _Rule, now: datetime, spans: Spans, after: str) -> Transaction[str]:
+    """Apply a rule to the slice after a row. The last row of the slice; "" if there is none."""
+    day: datetime = now - getattr(spans, rule.span)
+    slice_ = yield sql(
+        f"SELECT max(id) AS id FROM (SELECT id FROM {rule.table} WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3)"  # noqa: S608
+        " AS slice",
+        *(after, least_id(day), SLICE),
+    )
+    last: str = slice_[0]["id"] or ""
+    if last:
+        troubled = (to_ms(now - spans.troubled_bodies),) if "$4" in rule.text else ()
+        yield sql(rule.text, after, last, to_ms(day), *troubled)
+    return last

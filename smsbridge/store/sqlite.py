@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.store import soundness
 from smsbridge.store.database import Conflict, P, Statement, T, Transaction
+from smsbridge.store.soundness import Inspection
 
 MAX_GROUP = 256  # past this a group's own work outweighs the sync it saves
 BUSY_SECONDS = 2.0  # a webhook must be refused before its carrier gives up
@@ -39,9 +41,15 @@ _CLOSE = object()
 class SqliteDatabase:
     """The embedded store. Built by `SqliteDatabase.open`; used from one event loop."""
 
-    def __init__(self, connection: sqlite3.Connection, observe_commit: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        observe_commit: Callable[[float], None],
+        inspection: Inspection | None = None,
+    ) -> None:
         self._connection = connection
         self._observe_commit = observe_commit
+        self._inspection = inspection
         self._jobs: queue.SimpleQueue[_Job | object] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
@@ -60,12 +68,18 @@ class SqliteDatabase:
 
         `observe_commit` gets the seconds of each group, `busy_seconds` is how long another writer is waited for.
         """
-        connection = await asyncio.to_thread(_connect, path, busy_seconds)
-        return cls(connection, observe_commit)
+        connection, is_inspected = await asyncio.to_thread(_connect, path, busy_seconds)
+        return cls(connection, observe_commit, None if is_inspected else Inspection(path))
+
+    def inspect(self) -> None:
+        """Raises `StoreUnavailable` if the file was found to be damaged since it was opened."""
+        if self._inspection is not None:
+            self._inspection.demand()
 
     async def run(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
+        self.inspect()
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put(_Job(functools.partial(work, *args, **kwargs), future))
         return await future
@@ -181,19 +195,21 @@ def _in_dialect(text: str) -> str:
     return _PARAMETER.sub(r"?\1", text)
 
 
-def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+def _connect(path: Path, busy_seconds: float) -> tuple[sqlite3.Connection, bool]:
+    """Open it; whether all of it was looked through."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)  # it holds what people wrote to each other; the WAL inherits this
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=busy_seconds)
         try:
             _prepare(connection)
+            is_inspected = soundness.demand(connection, path)
         except BaseException:
             connection.close()
             raise
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"cannot open the database: {error}") from error
-    return connection
+    return connection, is_inspected
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -202,5 +218,3 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise StoreUnavailable("the database file is damaged; restore it from a backup, it was left as it is")

@@ -67,6 +67,11 @@ def wait_on_hold(path: Path, rows: int, provider: str) -> None:
         store.execute(
             "INSERT OR IGNORE INTO conversation (did, peer, touched_at) SELECT DISTINCT did, peer, 0 FROM outbox"
         )
+        store.execute(
+            "UPDATE conversation SET (head, provider, due_at) = (SELECT id, provider, due_at FROM outbox p"
+            " WHERE p.did = conversation.did AND p.peer = conversation.peer AND p.state IN"
+            " ('queued', 'held', 'sending', 'unknown') AND p.state = 'queued' ORDER BY id LIMIT 1)"
+        )
         now = int(time.time() * 1000)
         store.execute(
             "INSERT INTO hold (provider, did, hold, reason, code, words, since, probe_at, probes)"

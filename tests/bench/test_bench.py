@@ -12,7 +12,7 @@ from smsbridge.core.line import Receipts
 from smsbridge.core.message import DeliveryKind, InboundMessage, Kind, MessageId, ProviderName, Source
 from smsbridge.providers.contract import Callback
 from smsbridge.providers.voipms import webhook
-from smsbridge.store import deliveries, inbox, outbox
+from smsbridge.store import claims, deliveries, inbox, outbox
 from smsbridge.store.backlog import backlog
 from smsbridge.store.ids import Ids
 from smsbridge.store.migrations import migrate
@@ -138,4 +138,4 @@ async def test_parts_on_hold_are_due_and_not_claimed(store):
     found = await database.run(backlog)
     assert found.states["outbox", "queued"] == 501
     now = datetime.now(UTC)
-    assert await database.run(outbox.claim, Ids(lambda: 1), now, VOIPMS, "node/life", timedelta(minutes=3)) is None
+    assert await database.run(claims.claim, Ids(lambda: 1), now, VOIPMS, "node/life", timedelta(minutes=3)) is None

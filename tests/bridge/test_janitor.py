@@ -9,12 +9,12 @@ import pytest
 from smsbridge.bridge import janitor
 from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Reason
-from smsbridge.core.line import Directory
+from smsbridge.core.line import Directory, Receipts
 from smsbridge.core.message import ProviderName
-from smsbridge.store import outbox
+from smsbridge.store import retention
 
 from . import house as houses
-from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, with_line
+from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, report, with_line
 
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The login is refused.", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
@@ -122,7 +122,7 @@ class TestClock:
         await house.accept("hello")
         await house.dispatch()
         ticks.advance(-timedelta(hours=1))
-        await house.store.run(outbox.pull_in, house.desk.now(), janitor.USUAL, janitor.THROTTLED)
+        await house.janitor.pull_in()
         await house.dispatch()
         assert await house.states() == ["sent"]
 
@@ -131,7 +131,7 @@ class TestClock:
         house.provider.script(PEER, Deferred(Reason.THROTTLED, "http_429", after=wait))
         await house.accept("hello")
         await house.dispatch()
-        await house.store.run(outbox.pull_in, house.desk.now(), janitor.USUAL, janitor.THROTTLED)
+        await house.janitor.pull_in()
         await house.dispatch()
         assert await house.states() == ["queued"]
 
@@ -176,6 +176,18 @@ class TestWaiting:
             await house.janitor.tell_waiting()
         assert [kind for kind, to, *_ in await house.told() if JOHN in to] == ["notice", "receipt"]
 
+    async def test_what_has_left_and_waits_for_its_report_is_not_told_about_nor_looked_for_again(self, house, ticks):
+        house.rules = with_line(OWN, receipts=Receipts.DELIVERED)
+        house.provider.script(PEER, "pid")
+        await house.accept("hello")
+        await house.dispatch()
+        assert await house.rows("SELECT id FROM message WHERE told = ''") == []
+        ticks.advance(PATIENCE + A_MOMENT)
+        await house.janitor.tell_waiting()
+        assert await house.told() == []
+        await house.take(report("pid"))
+        assert [kind for kind, *_ in await house.told()] == ["receipt"]
+
     async def test_who_was_told_to_wait_is_told_when_it_expired(self, house, ticks):
         house.provider.script(PEER, LOGIN)
         await house.accept("hello")
@@ -195,6 +207,22 @@ class TestWaiting:
         first, second = await house.told("notice")
         assert "because of provider_down" in first[3]
         assert "those before it" in second[3]
+
+
+class TestForgetting:
+    async def test_it_goes_on_until_all_is_forgotten_and_others_have_their_turn(self, house, ticks, monkeypatch):
+        monkeypatch.setattr(retention, "SLICE", 2)
+        for n in range(5):
+            await house.accept(f"{n}", to=f"+1555987100{n}")
+        await house.dispatch()
+        await house.hand_all()
+        ticks.advance(timedelta(days=91))
+        forgetting = asyncio.create_task(house.janitor.forget())
+        await house.store.run(retention.forget, ticks.now, retention.Spans(), retention.BEGIN)  # among its slices
+        assert not forgetting.done()
+        await forgetting
+        for table in ("message", "outbox", "delivery", "history", "outbox_key"):
+            assert await house.rows(f"SELECT 1 FROM {table}") == [], table  # noqa: S608
 
 
 class TestRunning:

@@ -1,10 +1,18 @@
-"""The promises survive `kill -9`; `make kill` does it more often."""
+"""The promises survive `kill -9` of the bridge, its XMPP server and its database; `make kill` does it more often."""
+
+import pytest
 
 from tests.bench.kill import run
+from tests.fakes.contrib import SERVERS
+
+STORES = {"sqlite": 2, "postgres": 3}  # how many strikes it takes to kill everything once
 
 
-async def test_nothing_accepted_is_lost_and_nothing_is_sent_twice_when_the_bridge_is_killed():
-    report = await run(kills=3, seed=7)
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("server", SERVERS)
+async def test_nothing_accepted_is_lost_and_nothing_is_sent_twice_when_everything_is_killed(server, store):
+    report = await run(kills=STORES[store], seed=7, server=server, store=store)
     assert report.broken_promises == []
-    assert report.inbound.accepted > 20
-    assert report.outbound.accepted > 3
+    assert len(report.kills) == STORES[store]
+    assert min(report.online.accepted, report.offline.accepted) > 20
+    assert report.outbound.accepted > 1

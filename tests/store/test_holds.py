@@ -7,7 +7,7 @@ from smsbridge.core.errors import Hold
 from smsbridge.core.message import ProviderName
 from smsbridge.core.state import PartEvent as V
 from smsbridge.core.state import PartState as P
-from smsbridge.store import holds, outbox
+from smsbridge.store import claims, holds, outbox
 
 DID, OTHER_DID = Did("+15551230001"), Did("+15551230002")
 OTHER_PEER = Peer("+15559870003")
@@ -85,7 +85,7 @@ class TestAnOperatorsWord:
         house.clock.move(days=300)
         assert await house.claim() is None
         assert await house.claim(is_probe=True) is None
-        assert (await house.run(outbox.next_due, house.now, VOIPMS)).year == 9999
+        assert (await house.run(claims.next_due, house.now, VOIPMS)).year == 9999
 
     async def test_a_part_that_got_through_does_not_lift_it(self, house):
         message = await hold_a_part(house, Hold.PAUSE)

@@ -6,7 +6,8 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsbridge.store.ids import STANZAS, Ids, stanza_id
+from smsbridge.clock import from_ms
+from smsbridge.store.ids import STANZAS, Ids, least_id, stanza_id
 
 NOW = 1_772_366_400_000
 
@@ -15,6 +16,12 @@ def test_an_id_is_a_uuid_of_version_7_with_its_time_in_front():
     fresh = uuid.UUID(Ids(lambda: NOW).new())
     assert (fresh.version, fresh.variant) == (7, uuid.RFC_4122)
     assert fresh.int >> 80 == NOW
+
+
+@given(st.integers(1, 2**40), st.binary(min_size=10, max_size=10))
+def test_the_least_id_of_an_instant_parts_what_was_made_before_from_what_was_made_since(ms, noise):
+    before, since = (Ids(lambda at=at: at, lambda _: noise).new() for at in (ms - 1, ms))
+    assert before < least_id(from_ms(ms)) <= since
 
 
 def test_all_random_bits_are_used():

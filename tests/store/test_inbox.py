@@ -118,7 +118,7 @@ class TestMedia:
         first = await take(text(kind=Kind.MMS, media=(PICTURE,)))
         await house.run(_publish_all)
         house.clock.move(days=120)
-        await house.run(retention.forget, house.now, retention.Spans())
+        await house.forget(retention.Spans())
         assert await house.count("inbox") == await house.count("media") == 0
         again = await take(text(kind=Kind.MMS, media=(PICTURE,)))
         assert (again.verdict, again.id, again.media) == (REPEATED, first.id, ())

@@ -13,6 +13,7 @@ from smsbridge.core.errors import Hold
 from smsbridge.core.message import DeliveryKind, MessageId, PartId, ProviderMessageId, ProviderName
 from smsbridge.core.state import BLOCKING, DELIVERY, PART, DeliveryState, PartEvent, PartState
 from smsbridge.store import deliveries, holds, retention
+from smsbridge.store.database import Row
 from smsbridge.store.deliveries import Draft
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
@@ -61,7 +62,7 @@ class Player:
             case ("wait", seconds):
                 house.clock.move(seconds=seconds)
             case ("forget", _):
-                await house.run(retention.forget, house.now, retention.Spans())
+                await house.forget(retention.Spans())
             case ("deliver", n):
                 kind = list(DeliveryKind)[n]
                 draft = Draft(
@@ -91,12 +92,24 @@ class Player:
         return known[n] if n < len(known) else None
 
     async def watch(self) -> None:
-        rows = await self.house.rows("SELECT id, state, did, peer FROM outbox")
+        rows = await self.house.rows("SELECT id, state, did, peer, provider, due_at FROM outbox")
         self._compare("outbox", {row["id"]: row["state"] for row in rows}, PART_EDGES, PartState.QUEUED)
         in_flight = [(row["did"], row["peer"]) for row in rows if row["state"] in BLOCKING]
         assert len(in_flight) == len(set(in_flight))
+        await self._compare_heads(rows, set(in_flight))
         found = {row["id"]: row["state"] for row in await self.house.rows("SELECT id, state FROM delivery")}
         self._compare("delivery", found, DELIVERY, DeliveryState.WAITING)
+
+    async def _compare_heads(self, rows: list[Row], in_flight: set[tuple[str, str]]) -> None:
+        """What is kept as the head of a conversation is what a look at all its parts would find."""
+        heads: dict[tuple[str, str], Row] = {}
+        for row in sorted(rows, key=lambda row: str(row["id"]), reverse=True):
+            if row["state"] in {PartState.QUEUED, PartState.HELD} and (row["did"], row["peer"]) not in in_flight:
+                heads[row["did"], row["peer"]] = row
+        kept = await self.house.rows("SELECT * FROM conversation WHERE head IS NOT NULL")
+        assert {(row["did"], row["peer"]): (row["head"], row["provider"], row["due_at"]) for row in kept} == {
+            key: (row["id"], row["provider"], row["due_at"]) for key, row in heads.items()
+        }
 
     def _compare(self, table: str, after: dict[str, str], edges: Any, first: str) -> None:
         before = self.before[table]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import smsbridge.store
+from smsbridge.core.address import Peer
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.state import PartEvent as V
 from smsbridge.store.migrations import Migration, migrate, migrations
 from smsbridge.store.opening import open_database
 from smsbridge.store.sqlite import SqliteDatabase
@@ -148,6 +150,24 @@ async def test_the_due_and_live_parts_are_found_by_their_indexes(house):
     live = "SELECT 1 FROM outbox WHERE did = '' AND peer = '' AND state IN ('queued', 'held', 'sending', 'unknown')"
     assert "outbox_live" in await plan_of(house, live)
     assert "delivery_inbox" in await plan_of(house, "SELECT 1 FROM delivery d WHERE d.inbox_id = ''")
+
+
+async def test_a_store_from_before_there_were_heads_gets_them(house):
+    for number, ways in enumerate([(), (V.DEFER,), (V.HOLD,), (V.LOSE_TRACK,), (V.LOSE_TRACK, V.GIVE_UP), (V.ACCEPT,)]):
+        peer = Peer(f"+1555987010{number}")
+        await house.accept("1", peer=peer)
+        await house.accept("2", peer=peer)
+        if ways:
+            part = next(part for part in [await house.claim() for _ in range(2)] if part and part.peer == peer)
+            for way in ways:
+                await house.move(part, way)
+    heads = "SELECT did, peer, head, provider, due_at FROM conversation ORDER BY did, peer"
+    kept = await house.rows(heads)
+    assert 0 < len([row for row in kept if row["head"] is None]) < len(kept)
+    await house.rows("UPDATE conversation SET head = NULL, provider = NULL, due_at = NULL")
+    (mending,) = [text for text in migrations()[2].statements if text.startswith("UPDATE conversation")]
+    await house.rows(mending)
+    assert await house.rows(heads) == kept
 
 
 async def test_nodes_that_start_at_once_migrate_once(store_url, postgres):

@@ -1,18 +1,18 @@
 """Parts awaiting a carrier: one at a time, in order, each answer applied to its own attempt."""
 
 import asyncio
-import sqlite3
 from datetime import timedelta
 
 import pytest
 
+from smsbridge.clock import to_ms
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import Kind, Media, PartId, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartEvent as V
 from smsbridge.core.state import PartState as P
-from smsbridge.store import holds, outbox
-from smsbridge.store.database import sql
+from smsbridge.store import claims, holds, outbox, overdue
+from smsbridge.store.database import Conflict, sql
 
 DID, OTHER_DID = Did("+15551230001"), Did("+15551230002")
 PEER, OTHER_PEER = Peer("+15559870002"), Peer("+15559870003")
@@ -50,7 +50,7 @@ class TestAccepting:
 
     async def test_a_key_is_taken_once_or_the_text_is_not_taken(self, house):
         await house.accept(key="same")
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(Conflict):
             await house.accept(key="same")
         assert await house.count("message") == await house.count("outbox") == 1
 
@@ -161,7 +161,7 @@ class TestClaiming:
         await house.accept("1", "2")
         part = await house.claim()
         second = (await house.run(outbox.parts_of, part.message_id))[1]
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(Conflict):
             await house.run(force, second.id, state)
         await house.run(force, second.id, "unsure")
 
@@ -275,8 +275,8 @@ class TestLooking:
         await house.accept()
         house.holder = "sms.example.com/before"
         part = await house.claim()
-        assert [found.id for found in await house.run(outbox.abandoned, house.now, "sms.example.com/now")] == [part.id]
-        assert await house.run(outbox.abandoned, house.now, "sms.example.com/before") == ()
+        assert [found.id for found in await house.run(overdue.abandoned, house.now, "sms.example.com/now")] == [part.id]
+        assert await house.run(overdue.abandoned, house.now, "sms.example.com/before") == ()
 
     @pytest.mark.parametrize("other", ["sms.example.net/1", "sms.example.com.net/1", "sms/1", "x"])
     async def test_another_nodes_claim_is_abandoned_when_its_lease_ran_out(self, house, other):
@@ -284,23 +284,26 @@ class TestLooking:
         house.holder = other
         await house.claim()
         house.clock.move(minutes=3)
-        assert await house.run(outbox.abandoned, house.now, "sms.example.com/now") == ()
+        assert await house.run(overdue.abandoned, house.now, "sms.example.com/now") == ()
         house.clock.move(milliseconds=1)
-        (part,) = await house.run(outbox.abandoned, house.now, "sms.example.com/now")
+        (part,) = await house.run(overdue.abandoned, house.now, "sms.example.com/now")
         assert part.attempt == 1
-        assert await house.run(outbox.abandoned, house.now, other) == ()
+        assert await house.run(overdue.abandoned, house.now, other) == ()
 
     async def test_what_is_settled_is_not_abandoned(self, house):
         await house.accept()
         house.holder = "sms.example.com/before"
         await house.move(await house.claim(), V.LOSE_TRACK)
-        assert await house.run(outbox.abandoned, house.now, "sms.example.com/now") == ()
+        assert await house.run(overdue.abandoned, house.now, "sms.example.com/now") == ()
 
-    async def test_the_oldest_parts_of_a_state_come_first(self, house):
-        messages = [await house.accept(str(n), peer=Peer(f"+1555987010{n}")) for n in range(3)]
-        assert [part.text for part in await house.run(outbox.in_state, P.QUEUED, 2)] == ["0", "1"]
-        assert await house.run(outbox.in_state, P.UNKNOWN, 2) == ()
-        assert messages[0].id == (await house.run(outbox.in_state, P.QUEUED, 1))[0].message_id
+    async def test_the_oldest_parts_in_doubt_come_first(self, house):
+        for number in range(4):
+            await house.accept(str(number), peer=Peer(f"+1555987010{number}"))
+        assert await house.run(overdue.in_doubt, 2) == ()
+        for part in reversed([await house.claim() for _ in range(3)]):
+            await house.move(part, V.LOSE_TRACK)
+        assert [part.text for part in await house.run(overdue.in_doubt, 2)] == ["0", "1"]
+        assert len(await house.run(overdue.in_doubt, 9)) == 3
 
     async def test_what_waits_too_long_is_expired_and_nothing_else(self, house):
         await house.accept("held")
@@ -310,31 +313,31 @@ class TestLooking:
         await house.accept("queued")
         house.clock.move(hours=24)
         await house.accept("young")
-        assert await house.run(outbox.expired, house.now - timedelta(hours=24), 9) == ()
+        assert await house.run(overdue.expired, house.now - timedelta(hours=24), 9) == ()
         house.clock.move(milliseconds=1)
-        found = await house.run(outbox.expired, house.now - timedelta(hours=24), 9)
+        found = await house.run(overdue.expired, house.now - timedelta(hours=24), 9)
         assert [part.text for part in found] == ["held", "queued"]
-        assert len(await house.run(outbox.expired, house.now - timedelta(hours=24), 1)) == 1
+        assert len(await house.run(overdue.expired, house.now - timedelta(hours=24), 1)) == 1
 
     async def test_the_next_due_part_is_known(self, house):
-        assert await house.run(outbox.next_due, house.now, VOIPMS) is None
+        assert await house.run(claims.next_due, house.now, VOIPMS) is None
         await house.accept()
-        assert await house.run(outbox.next_due, house.now, VOIPMS) is None  # due already: a claim finds it
+        assert await house.run(claims.next_due, house.now, VOIPMS) is None  # due already: a claim finds it
         later, latest = house.now + timedelta(seconds=30), house.now + timedelta(seconds=60)
         await house.move(await house.claim(), V.DEFER, due_at=latest)
         await house.accept(peer=OTHER_PEER)
         await house.move(await house.claim(), V.DEFER, due_at=later)
-        assert await house.run(outbox.next_due, house.now, VOIPMS) == later
-        assert await house.run(outbox.next_due, later, VOIPMS) == latest
-        assert await house.run(outbox.next_due, house.now, PHONE) is None
+        assert await house.run(claims.next_due, house.now, VOIPMS) == later
+        assert await house.run(claims.next_due, later, VOIPMS) == latest
+        assert await house.run(claims.next_due, house.now, PHONE) is None
 
     async def test_a_part_on_hold_is_due_when_it_is_probed(self, house):
         await house.accept()
         await house.hold(Hold.QUOTA, probe_after=60)
         await house.hold(Hold.LINE, did=DID, probe_after=90)
-        assert await house.run(outbox.next_due, house.now, VOIPMS) == house.now + timedelta(seconds=90)
+        assert await house.run(claims.next_due, house.now, VOIPMS) == house.now + timedelta(seconds=90)
         await house.accept(did=OTHER_DID)
-        assert await house.run(outbox.next_due, house.now, VOIPMS) == house.now + timedelta(seconds=60)
+        assert await house.run(claims.next_due, house.now, VOIPMS) == house.now + timedelta(seconds=60)
 
 
 class TestUnderHold:
@@ -354,6 +357,23 @@ class TestUnderHold:
         assert (await house.claim()).text == "2"
         assert await house.claim() is None
 
+    async def test_beside_a_line_on_hold_the_oldest_of_the_other_lines_goes_first(self, house):
+        lines = [Did(f"+1555123000{n}") for n in (9, 7, 8)]
+        for did in (DID, *lines):
+            await house.accept(did, did=did)
+            house.clock.move(seconds=1)
+        await house.hold(Hold.LINE, did=DID)
+        assert [(await house.claim()).text for _ in lines] == lines
+        assert await house.claim() is None
+
+    async def test_of_the_lines_on_hold_the_one_whose_time_has_come_is_probed(self, house):
+        for did, probe_after in ((DID, 60), (OTHER_DID, 30)):
+            await house.accept(did, did=did)
+            await house.hold(Hold.LINE, did=did, probe_after=probe_after)
+        house.clock.move(seconds=30)
+        assert (await house.claim(is_probe=True)).text == OTHER_DID
+        assert await house.claim(is_probe=True) is None
+
     async def test_one_probe_finds_out_whether_the_fault_is_gone(self, house):
         await house.accept("1")
         await house.accept("2", peer=OTHER_PEER)
@@ -363,7 +383,7 @@ class TestUnderHold:
         assert probe.text == "1"
         assert await house.claim(is_probe=True) is None
         assert await house.claim() is None
-        assert await house.run(outbox.next_due, house.now, VOIPMS) == house.now + house.lease
+        assert await house.run(claims.next_due, house.now, VOIPMS) == house.now + house.lease
         # its claimant died: after the lease another part is tried
         await house.move(probe, V.LOSE_TRACK)
         house.clock.move(minutes=3)
@@ -424,8 +444,8 @@ class TestBesideAnotherNode:
 
     async def test_a_part_that_another_took_first_is_not_ours(self, house):
         await house.accept()
-        claim = outbox.claim(house.ids, house.now, VOIPMS, "b/1", house.lease)
-        assert await self.play(house, claim, "UPDATE outbox") == (None, ["SELECT", "UPDATE"])
+        claim = claims.claim(house.ids, house.now, VOIPMS, "b/1", house.lease)
+        assert await self.play(house, claim, "UPDATE outbox") == (None, ["SELECT", "SELECT", "UPDATE"])
 
     async def test_a_part_that_another_moved_first_is_not_moved_again(self, house):
         await house.accept()
@@ -436,7 +456,7 @@ class TestBesideAnotherNode:
 
 class TestPatience:
     async def untold(self, house) -> list[str]:
-        parts = await house.run(outbox.waiting_untold, house.now - timedelta(minutes=5), 10)
+        parts = await house.run(overdue.waiting_untold, house.now - timedelta(minutes=5), 10)
         return [part.text for part in parts]
 
     async def test_after_a_while_what_still_waits_is_found_by_the_part_it_waits_for(self, house):
@@ -456,3 +476,56 @@ class TestPatience:
         await house.claim()
         house.clock.move(minutes=6)
         assert await self.untold(house) == []
+
+
+class TestAClockThatIsSetBack:
+    USUAL, THROTTLED = timedelta(minutes=20), timedelta(days=1)
+
+    async def pull_in(self, house) -> int:
+        return await house.run(overdue.pull_in, house.now, self.USUAL, self.THROTTLED)
+
+    async def test_what_comes_from_the_future_is_due_and_waits_since_now(self, house):
+        await house.accept("1", "2")
+        house.clock.move(hours=-1)
+        assert await house.claim() is None
+        assert await self.pull_in(house) == 2
+        assert await self.pull_in(house) == 0
+        part = await house.claim()
+        assert part.text == "1"
+        await house.move(part, V.DEFER)
+        house.clock.move(hours=25)
+        found = await house.run(overdue.expired, house.now - timedelta(hours=24), 9)
+        assert [part.text for part in found] == ["1", "2"]
+
+    @pytest.mark.parametrize(
+        ("wait", "reason", "is_pulled"),
+        [
+            (timedelta(minutes=20), Reason.PROVIDER_DOWN, False),
+            (timedelta(minutes=21), Reason.PROVIDER_DOWN, True),
+            (timedelta(hours=24), Reason.THROTTLED, False),
+            (timedelta(hours=25), Reason.THROTTLED, True),
+        ],
+    )
+    async def test_no_wait_is_longer_than_waits_are(self, house, wait, reason, is_pulled):
+        await house.accept("1")
+        await house.move(await house.claim(), V.DEFER, due_at=house.now + wait, reason=reason)
+        assert await self.pull_in(house) == is_pulled
+        assert (await house.claim() is not None) == is_pulled
+
+    async def test_a_wait_that_a_carrier_asked_for_is_kept_by_what_comes_from_the_future(self, house):
+        await house.accept("1")
+        due_at = house.now + timedelta(hours=5)
+        await house.move(await house.claim(), V.DEFER, due_at=due_at, reason=Reason.THROTTLED)
+        house.clock.move(hours=-1)
+        assert await self.pull_in(house) == 1
+        assert await self.pull_in(house) == 0
+        assert await house.run(claims.next_due, house.now, VOIPMS) == due_at
+
+    async def test_a_probe_comes_no_later_than_any_and_an_operators_word_stays(self, house):
+        await house.accept()
+        await house.hold(Hold.QUOTA, probe_after=86_401)
+        await house.hold(Hold.PAUSE, did=OTHER_DID)
+        await self.pull_in(house)
+        assert await house.claim(is_probe=True) is not None
+        (row,) = await house.rows("SELECT * FROM hold WHERE did = $1", OTHER_DID)
+        assert row["probe_at"] > to_ms(house.now + timedelta(days=9999))

@@ -54,7 +54,7 @@ ENDED_WELL, TROUBLED = ("sent", "delivered", "cancelled"), ("unsure", "failed", 
 def forget(house):
     async def forgetting(spans: retention.Spans | None = None, **later: float) -> None:
         house.clock.move(**later)
-        await house.run(retention.forget, house.now, spans or retention.Spans())
+        await house.forget(spans or retention.Spans())
 
     return forgetting
 
@@ -144,7 +144,7 @@ class TestBodies:
         assert await is_kept(house, "outbox")
         await forget(milliseconds=1)
         assert not await is_kept(house, "outbox")
-        assert await house.run(outbox.in_state, state, 1)
+        assert (await house.rows("SELECT state FROM outbox"))[0]["state"] == state
 
     async def test_the_week_of_a_delivery_begins_when_it_was_handed(self, house, forget):
         delivery_id = await delivery_in(house, "handing", media_url=PICTURE.url)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.store import soundness
 from smsbridge.store.database import Conflict, Transaction, sql
 from smsbridge.store.sqlite import BUSY_SECONDS, MAX_GROUP, SqliteDatabase
 
@@ -336,6 +337,47 @@ class TestOpening:
         path.write_bytes(damaged)
         with pytest.raises(StoreUnavailable):
             await SqliteDatabase.open(path)
+
+    async def damage(self, store, path):
+        for number in range(50):
+            await store.run(write, number, "x" * 500)
+        await store.run(ask, "DELETE FROM note WHERE id > 10")
+        await store.close()
+        sound = path.read_bytes()
+        path.write_bytes(sound[:36] + (1).to_bytes(4) + sound[40:])
+        return sound
+
+    async def test_a_large_file_is_looked_through_beside_the_work_and_refused_from_then_on(
+        self, store, path, monkeypatch
+    ):
+        sound = await self.damage(store, path)
+        monkeypatch.setattr(soundness, "AT_ONCE_BYTES", 0)
+        large = await SqliteDatabase.open(path)
+        assert await asyncio.to_thread(large._inspection.wait, 10)
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            await large.run(ask, "SELECT 1")
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            large.inspect()
+        await large.close()
+        for _ in range(2):  # and from now on at once, however large it is, until another file is in its place
+            with pytest.raises(StoreUnavailable, match="damaged"):
+                await SqliteDatabase.open(path)
+        path.write_bytes(sound)
+        restored = await SqliteDatabase.open(path)
+        assert await restored.run(ask, "SELECT count(*) FROM note") == [(11,)]
+        await restored.close()
+        assert [file.name for file in path.parent.glob("*.damaged")] == []
+
+    async def test_a_large_file_that_is_sound_is_used_from_the_start(self, store, path, monkeypatch):
+        await store.run(write, 1)
+        await store.close()
+        monkeypatch.setattr(soundness, "AT_ONCE_BYTES", 0)
+        large = await SqliteDatabase.open(path)
+        await large.run(write, 2)
+        assert await asyncio.to_thread(large._inspection.wait, 10)
+        assert await large.run(ask, "SELECT count(*) FROM note") == [(2,)]
+        large.inspect()
+        await large.close()
 
     async def test_a_place_that_cannot_be_written_is_refused(self, tmp_path):
         (tmp_path / "file").write_text("")

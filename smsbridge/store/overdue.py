@@ -1,0 +1,114 @@
+"""What has waited too long, for whatever reason: looked for in every round, so each look is short.
+
+Each takes a limit, or moves no more than that: whoever asks, asks again until nothing is left.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from smsbridge.clock import to_ms
+from smsbridge.core.message import Part, ProviderName
+from smsbridge.store import heads
+from smsbridge.store.database import Row, Transaction, sql, sql_among
+from smsbridge.store.outbox import part_of
+
+AT_ONCE: Final = 500  # rows of one transaction: a few milliseconds
+
+
+def in_doubt(limit: int) -> Transaction[tuple[Part, ...]]:
+    """The oldest parts of which nobody knows whether they left."""
+    return _parts((yield sql(
+        "SELECT * FROM outbox WHERE state IN ('sending', 'unknown') AND state = 'unknown'"
+        " ORDER BY claimed_at, id LIMIT $1",
+        limit,
+    )))  # fmt: skip
+
+
+def abandoned(now: datetime, holder: str) -> Transaction[tuple[Part, ...]]:
+    """Parts whose claimant is dead: the lease ran out, or the claim is of an earlier life of this node.
+
+    A holder is `node/life`: at start-up the same node's other lives are known to be dead at once.
+    """
+    node, _, _ = holder.partition("/")
+    return _parts((yield sql(
+        "SELECT * FROM outbox WHERE state IN ('sending', 'unknown') AND state = 'sending' AND claimed_by <> $1"
+        " AND (lease_until < $2 OR substr(claimed_by, 1, $3) = $4) ORDER BY claimed_at, id",
+        *(holder, to_ms(now), len(node) + 1, f"{node}/"),
+    )))  # fmt: skip
+
+
+def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:
+    """Parts that waited too long for their carrier."""
+    before = to_ms(queued_before)
+    found = list((yield sql(
+        "SELECT * FROM outbox WHERE state = 'held' AND queued_at < $1 ORDER BY queued_at, id LIMIT $2", before, limit
+    )))  # fmt: skip
+    for line in (yield from heads.queued_lines()):
+        if line.since < before and len(found) < limit:
+            found += yield sql(
+                "SELECT * FROM outbox WHERE state = 'queued' AND provider = $1 AND did = $2 AND queued_at < $3"
+                " ORDER BY queued_at LIMIT $4",
+                *(line.provider, line.did, before, limit - len(found)),
+            )
+    return _parts(sorted(found, key=lambda row: str(row["id"])))
+
+
+def of_others(served: Collection[ProviderName], limit: int) -> Transaction[tuple[Part, ...]]:
+    """Waiting parts of accounts that are none of these: nobody is going to claim them."""
+    names = {row["provider"] for row in (yield sql("SELECT DISTINCT provider FROM outbox WHERE state = 'held'"))}
+    names |= {line.provider for line in (yield from heads.queued_lines())}
+    found: list[Row] = []
+    for name in sorted(names.difference(served)):
+        for state in ("held", "queued"):
+            found += yield sql(
+                f"SELECT * FROM outbox WHERE state = '{state}' AND provider = $1 LIMIT $2",  # noqa: S608
+                *(name, limit),
+            )
+    return _parts(sorted(found, key=lambda row: str(row["id"]))[:limit])
+
+
+def waiting_untold(accepted_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:
+    """The part that each text waits for, of texts that have waited so long and whose writers were told nothing yet."""
+    return _parts((yield sql(
+        "SELECT p.* FROM message m JOIN outbox p ON p.message_id = m.id WHERE m.told = '' AND m.accepted_at < $1"
+        " AND p.state IN ('queued', 'held') AND NOT EXISTS (SELECT 1 FROM outbox e"
+        " WHERE e.message_id = m.id AND e.n < p.n AND e.state IN ('queued', 'held', 'sending', 'unknown'))"
+        " ORDER BY m.accepted_at, m.id LIMIT $2",
+        *(to_ms(accepted_before), limit),
+    )))  # fmt: skip
+
+
+def pull_in(now: datetime, usual: timedelta, throttled: timedelta) -> Transaction[int]:
+    """After the clock was set back: no part came from the future, and none, nor a probe, is due later than ever is.
+
+    `usual` and `throttled` are the longest waits: ours, and what a carrier may ask for. How many parts were moved; if
+    that is not less than `AT_ONCE`, there may be more.
+    """
+    at, soon, late = to_ms(now), to_ms(now + usual), to_ms(now + throttled)
+    yield sql(
+        "UPDATE hold SET probe_at = $1 WHERE probe_at > $2 AND hold NOT IN ('lockdown', 'restore', 'pause')", at, late
+    )
+    early: list[Row] = []
+    for line in (yield from heads.queued_lines()):
+        early += yield sql(
+            "SELECT id, did, peer FROM outbox WHERE state = 'queued' AND provider = $1 AND did = $2 AND queued_at > $3"
+            " ORDER BY queued_at LIMIT $4",
+            *(line.provider, line.did, at, max(0, AT_ONCE - len(early))),
+        )
+    for provider in (yield from heads.providers()):
+        early += yield from heads.put_off(provider, soon, late, AT_ONCE)
+    moved = sorted({row["id"] for row in early})
+    if moved:
+        yield from sql_among(
+            "UPDATE outbox SET queued_at = CASE WHEN queued_at > $1 THEN $1 ELSE queued_at END, due_at ="
+            " CASE WHEN due_at > $2 OR reason <> 'throttled' THEN $1 ELSE due_at END WHERE id IN $among",
+            moved,
+            *(at, late),
+        )
+        yield from heads.renew((row["did"], row["peer"]) for row in early)
+    return len(moved)
+
+
+def _parts(rows: Sequence[Row]) -> tuple[Part, ...]:
+    return tuple(part_of(row, row["attempt"]) for row in rows)

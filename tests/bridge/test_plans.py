@@ -1,0 +1,128 @@
+"""Whatever runs for each text or in each round finds its rows by an index, however many others there are."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected
+from smsbridge.store import deliveries, holds
+
+from .house import CARRIER, FRIEND, JOHN, PEER, SHARED, THIRD, inbound, report
+
+A_MOMENT = timedelta(seconds=1)
+LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
+NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
+# A row for each fault, lease, domain or account, not for each text.
+SMALL = {"hold", "lease", "schema_version"}
+# Indexes over what is in flight or has met a fault itself. They may be read whole.
+SHORT = {"outbox_in_flight", "outbox_held", "delivery_handing"}
+# Counted by an index up to a limit.
+COUNTED = {"outbox", "delivery"}
+
+
+class Recorder:
+    """Remembers what is said to a store."""
+
+    def __init__(self, database):
+        self._database = database
+        self.texts = {}
+
+    async def run(self, work, /, *args, **kwargs):
+        def recorded(*args, **kwargs):
+            transaction, rows = work(*args, **kwargs), None
+            while True:
+                try:
+                    statement = transaction.send(rows)
+                except StopIteration as end:
+                    return end.value
+                self.texts.setdefault(statement.text, len(statement.params))
+                rows = yield statement
+
+        return await self._database.run(work if work.__name__ == "read" else recorded, *args, **kwargs)
+
+    async def close(self):
+        await self._database.close()
+
+
+@pytest.fixture(params=["sqlite"])
+def store_url(tmp_path):
+    """The plans that are read here are SQLite's; the indexes are both drivers'."""
+    return f"sqlite:///{tmp_path}/bridge.db"
+
+
+@pytest.fixture
+def recorder(house):
+    house.store._database = Recorder(house.store._database)
+    return house.store._database
+
+
+async def live_through(house, ticks):
+    """All that can happen to texts, in both directions, and each round of those who look after them."""
+    await house.take(inbound(), inbound("again", pid="2", media=("https://media.example.com/1.jpg",)), inbound(pid=""))
+    await wander(house)
+    for peer, outcome in ((PEER, "pid"), (FRIEND, Rejected(Reason.CARRIER_REFUSED, "no")), (THIRD, Indeterminate("x"))):
+        house.provider.script(peer, outcome)
+        await house.accept("hello", to=peer)
+    await house.dispatch()
+    await house.accept("hello", to=PEER)  # a repeat
+    await house.take(report("pid"))
+    await house.reconciler.look()
+    for fault in (Deferred(Reason.PROVIDER_DOWN, "down"), NO_LINE, LOGIN):
+        house.provider.script(PEER, fault)
+        await house.accept(f"after {fault.code}", f"more after {fault.code}")
+        await house.accept(f"beside {fault.code}", to=f"{FRIEND}%{SHARED}")
+        await house.dispatch()
+        await house.progress.backlog()
+        ticks.advance(PATIENCE + A_MOMENT)
+        await house.janitor.tell_waiting()
+        await house.dispatch()
+        await house.dispatch()
+    ticks.advance(-timedelta(hours=1))
+    await house.janitor.pull_in()
+    await house.store.run(holds.probe_soon, house.desk.now(), CARRIER)
+    await house.accept("old")
+    ticks.advance(PART_LIFE + timedelta(hours=3))
+    await house.janitor.expire()
+    await house.hand_all()
+    ticks.advance(timedelta(days=400))
+    await house.janitor.forget()
+    await house.store.run(deliveries.newest_id)
+
+
+async def wander(house):
+    """What may become of deliveries."""
+    first, second, *others = await house.claim()
+    await house.handover.put_back([first.id])
+    await house.handover.quarantine(second.id, "poison")
+    await house.handover.hand([first.id, *(row.id for row in await house.claim())])
+    await house.handover.prove([first.id], house.desk.now())
+    await house.handover.doubt(house.desk.now(), is_guess=False)
+    await house.hand_all()
+    await house.handover.bounce(first.stanza_id, JOHN, "gone")
+    await house.hand_all()
+    assert others
+
+
+def is_whole(step, text):
+    """Whether a step of a plan reads all of a table that grows with the texts."""
+    scanned = re.match(r"SCAN (\w+)(?: USING (COVERING )?INDEX (\w+))?$", step)
+    if scanned is None:
+        return False
+    table, is_covering, index = scanned.groups()
+    if table in COUNTED and is_covering and text.startswith("SELECT count(*)") and "LIMIT" in text:
+        return False
+    is_of_the_statement = f") AS {table}" in text  # the rows that it brings itself, or has found
+    return index not in SHORT and table not in SMALL and not is_of_the_statement
+
+
+async def test_no_statement_reads_a_table_whole(house, recorder, ticks):
+    await live_through(house, ticks)
+    said = dict(recorder.texts)
+    assert len(said) > 80
+    found = []
+    for text, count in said.items():
+        plan = await house.rows(f"EXPLAIN QUERY PLAN {text}", *[None] * count)
+        found += [(step["detail"], text) for step in plan if is_whole(step["detail"], text)]
+    assert not found

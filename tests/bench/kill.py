@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import logging
 import os
 import random
 import shutil
@@ -217,6 +218,7 @@ def main() -> int:
     parser.add_argument("--servers", type=lambda text: _names(text, servers), default=list(servers))
     parser.add_argument("--stores", type=lambda text: _names(text, stores), default=list(stores))
     options = parser.parse_args()
+    logging.disable(logging.ERROR)  # who talks to what is killed complains about it, at length
     print(f"{options.kills} kills, seed {options.seed}", end="\n\n", flush=True)
     chosen = cast("list[ServerName]", options.servers), cast("list[StoreName]", options.stores)
     reports = asyncio.run(run_all(options.kills, options.seed, *chosen))

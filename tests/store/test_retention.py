@@ -156,6 +156,15 @@ class TestBodies:
         (row,) = await house.rows("SELECT * FROM delivery")
         assert (row["body"], row["xml"], row["media_url"], row["state"]) == ("", None, "", "handed")
 
+    @pytest.mark.parametrize("body", [SECRET, ""])
+    async def test_what_is_forgotten_is_not_handed_again_when_its_server_has_died(self, house, forget, body):
+        await delivery_in(house, "handed", body=body)
+        await forget(days=7)
+        assert await house.rows("SELECT id FROM delivery WHERE proved_at IS NULL")
+        await forget(milliseconds=1)
+        assert await house.do(deliveries.doubt, "d", house.now, 10, 10) == 0
+        assert await house.rows("SELECT id FROM delivery WHERE state = 'handed'")
+
     @pytest.mark.parametrize("state", ["quarantined", "bounced"])
     async def test_what_did_not_reach_its_reader_is_kept_for_a_month(self, house, forget, state):
         taken = await house.do(inbox.take, MESSAGE)

@@ -23,7 +23,7 @@ TURN_SECONDS: Final = 10.0
 ASK_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 60.0  # a store that says neither yes nor no for so long hangs
 FAILING_SECONDS: Final = 300.0  # and one that only says no may need to be opened anew
-COUNT_REST: Final = 100  # a million rows take a second to count: at most a hundredth of the time goes into it
+COUNT_REST: Final = 100  # at most a hundredth of the time goes into counting
 ANSWERS, COMMITS = "store", "commits"
 
 _WAITING: Final = frozenset({("outbox", "queued"), ("delivery", "waiting"), ("delivery", "handing")})

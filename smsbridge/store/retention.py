@@ -55,7 +55,7 @@ _BODIES: Final = (
         span="bodies",
         # without its bytes it cannot be handed again, whatever becomes of its server
         text="UPDATE delivery SET body = '', xml = NULL, media_url = '', proved_at = COALESCE(proved_at, $3)"
-        " WHERE id > $1 AND id <= $2 AND (body <> '' OR media_url <> '' OR xml IS NOT NULL OR proved_at IS NULL)"
+        " WHERE id > $1 AND id <= $2 AND (body <> '' OR media_url <> '' OR xml IS NOT NULL)"
         " AND ((state = 'handed' AND handed_at < $3)"
         " OR (state IN ('quarantined', 'bounced') AND created_at < $4))",
     ),

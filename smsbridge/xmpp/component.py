@@ -34,6 +34,7 @@ from smsbridge.xmpp.asking import Asking, uptime
 from smsbridge.xmpp.clients import ping_client, sight_of
 from smsbridge.xmpp.fence import Fence
 from smsbridge.xmpp.handing import Handing
+from smsbridge.xmpp.oracles import starts_slowly
 from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.proving import Proving
 from smsbridge.xmpp.suspicion import death_of
@@ -142,6 +143,7 @@ class Component:
             prover=handover,
             ping=lambda sender, client: ping_client(self._asking, sender, client, domain=settings.jid),
             uptime=lambda: uptime(self._asking, settings.ping),
+            starts_slowly=lambda: starts_slowly(self._asking, settings.ping),
             clock=clock,
             roll=roll,
         )

@@ -58,6 +58,11 @@ async def software_of(asking: Asking, host: str) -> Software:
     return Software(_word(answer.findtext(f"{query}name")), _word(answer.findtext(f"{query}version")))
 
 
+async def starts_slowly(asking: Asking, host: str) -> bool:
+    """Whether this is a server that answers before it keeps: ejabberd (23.01), while its first SQL queries race."""
+    return (await software_of(asking, host)).name == EJABBERD
+
+
 def patches_of(software: Software) -> Finding:
     """Whether the version is one with holes that matter to us."""
     numbers = software.numbers

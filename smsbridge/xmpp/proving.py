@@ -12,6 +12,9 @@ session (ejabberd writes its archive there, a moment later), and a server that d
 
 So each new stream begins with the question how long the server has been up (XEP-0012). A server that does not tell is
 taken to have died with its stream, unless it had told us why it closed it: better twice than never.
+
+ejabberd 23.01 drops what comes for users while its first database queries race, and answers the fence all the same: it
+is given some seconds after its start.
 """
 
 import asyncio
@@ -30,6 +33,7 @@ from smsbridge.core.pacing import RECONNECT_BACKOFF
 from smsbridge.log import Event, Log
 
 SETTLE: Final = timedelta(seconds=60)
+YOUNG_SECONDS: Final = 5.0
 UPTIME_ERROR: Final = timedelta(seconds=1)  # it may be the difference of two instants cut to whole seconds
 PACE_SECONDS: Final = 0.25  # a busy recipient is pinged once for what came meanwhile
 TICK_SECONDS: Final = 10.0
@@ -74,13 +78,18 @@ class Proving:
         prover: Prover,
         ping: Callable[[str, str], Awaitable[Reply]],
         uptime: Callable[[], Awaitable[float | None]],
+        starts_slowly: Callable[[], Awaitable[bool]],
         clock: Clock,
         roll: Callable[[], float],
     ) -> None:
-        """`ping(sender, full JID)`; `uptime()` in seconds, None if the server does not tell."""
+        """`ping(sender, full JID)`; `uptime()` in seconds, None if the server does not tell.
+
+        `starts_slowly`: whether the server answers fences before it can keep what comes before them.
+        """
         self._prover = prover
         self._ping = ping
         self._uptime = uptime
+        self._starts_slowly = starts_slowly
         self._clock = clock
         self._roll = roll
         self._clients: OrderedDict[str, dict[str, None]] = OrderedDict()
@@ -136,12 +145,17 @@ class Proving:
         self._server_started = started
         self._waiting.clear()
         self._stay_awake()
+        await self._doubt(started, is_guess=uptime is None)
+        if uptime is not None and uptime < YOUNG_SECONDS and await self._starts_slowly():
+            await asyncio.sleep(YOUNG_SECONDS - uptime)
+
+    async def _doubt(self, started: datetime, *, is_guess: bool) -> None:
         failures = 0
         while True:
             await self._insist(EPOCH)
             try:
                 if not self._proved:  # what is proved already is not doubted
-                    await self._prover.doubt(started, is_guess=uptime is None)
+                    await self._prover.doubt(started, is_guess=is_guess)
                     self._is_in_doubt = False
                     return
             except StoreUnavailable:

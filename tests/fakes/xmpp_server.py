@@ -127,6 +127,11 @@ class FakeServer:
             self.write(
                 f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}' to='{element.get('from')}'/>"
             )
+        elif element.find("{jabber:iq:version}query") is not None:
+            self.write(
+                f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}' to='{element.get('from')}'>"
+                "<query xmlns='jabber:iq:version'><name>Prosody</name></query></iq>"
+            )
         elif element.find("{jabber:iq:last}query") is not None and self.uptime is not None:
             self.write(
                 f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}' to='{element.get('from')}'>"

@@ -29,14 +29,21 @@ class Stage:
         self.before = []
         self.doubted = []
         self.guesses = []
+        self.is_slow = False
+        self.asked = 0
         self.failures = 0
         self.proving = Proving(
             prover=self,
             ping=self.ping,
             uptime=self.tell_uptime,
+            starts_slowly=self.tell_slowness,
             clock=Clock(now=lambda: self.now, monotonic=lambda: self.seconds),
             roll=lambda: 0.0,
         )
+
+    async def tell_slowness(self):
+        self.asked += 1
+        return self.is_slow
 
     async def tell_uptime(self):
         return self.uptime
@@ -242,6 +249,17 @@ class TestAnewStream:
         stage.uptime = None
         await stage.proving.judge(had_last_word=True)
         assert stage.doubted == []
+
+    async def test_a_server_that_starts_slowly_is_given_some_seconds(self, quick, monkeypatch):
+        monkeypatch.setattr(proving_module, "YOUNG_SECONDS", 2.05)
+        stage = Stage()
+        stage.uptime, stage.is_slow = 2.0, True
+        began = asyncio.get_running_loop().time()
+        await stage.proving.judge(had_last_word=False)
+        assert asyncio.get_running_loop().time() - began >= 0.05
+        stage.uptime = 3.0
+        await stage.proving.judge(had_last_word=False)
+        assert stage.asked == 1
 
     async def test_a_death_that_is_only_guessed_is_said_to_be_a_guess(self, quick):
         stage = Stage()

@@ -204,7 +204,8 @@ async def a_life_under(trace: Path, directory: Path) -> None:
         await bridge.said("config_reloaded")
         bridge.signal(signal.SIGTERM)
         assert await bridge.ended() == 0
-    await until(lambda: f"{program.pid} +++ exited with 0 +++" in end_of(trace), seconds=30)
+    ended = re.compile(rf"^{program.pid} +\+\+\+ exited with 0 ", re.MULTILINE)  # short numbers are padded
+    await until(lambda: ended.search(end_of(trace)), seconds=30)
 
 
 def end_of(trace: Path) -> str:

@@ -49,7 +49,7 @@ lock: ## pin the dependencies anew, with hashes and without addresses (needs pip
 $(READY): requirements.lock tests/requirements.lock pyproject.toml contrib/dev/setup.sh
 	sh contrib/dev/setup.sh
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 

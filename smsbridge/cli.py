@@ -8,6 +8,7 @@ import asyncio
 import faulthandler
 import gc
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from smsbridge import __version__, log
+from smsbridge import __version__, failpoints, log
 from smsbridge.config import ConfigError, Loaded, describe, load
 from smsbridge.config_json import json_schema
 from smsbridge.config_rules import advice
@@ -96,6 +97,8 @@ def _run(path: Path) -> int:
     faulthandler.enable()  # the supervisor's watchdog aborts us: where every thread was then is told, and nothing else
     log.configure(loaded.config.log.format, loaded.config.log.threshold)
     tell_warnings(loaded)
+    if not _arm(os.environ.get(failpoints.VARIABLE, "")):
+        return WRONG
     gc.freeze()  # what is imported by now lives as long as the process
     gc.set_threshold(GARBAGE, 20, 20)
     failures: list[Exception] = []
@@ -109,6 +112,19 @@ def _run(path: Path) -> int:
     for failure in failures:
         print(f"smsbridge: {failure}", file=sys.stderr)
     return FAILED if failures else OK
+
+
+def _arm(plan: str) -> bool:
+    """Arm what a test asks for; False if that cannot be understood."""
+    if not plan:
+        return True
+    _log.error(Event.FAILPOINTS_ARMED, plan=plan)
+    try:
+        failpoints.arm(plan)
+    except ValueError as error:
+        print(f"smsbridge: {failpoints.VARIABLE}: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:

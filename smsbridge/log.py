@@ -32,6 +32,8 @@ class Event(StrEnum):
     STANDING_BY = "standing_by"
     LEASE_TAKEN = "lease_taken"
     LEASE_LOST = "lease_lost"
+    FAILPOINTS_ARMED = "failpoints_armed"
+    FAILPOINT_REACHED = "failpoint_reached"
     PROVIDER_CHECKED = "provider_checked"
     PROVIDER_CHECK_FAILED = "provider_check_failed"
     STREAM_OPENED = "stream_opened"

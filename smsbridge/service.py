@@ -31,6 +31,7 @@ from smsbridge.core.address import Address, Did, Peer, to_localpart
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle
 from smsbridge.core.message import ProviderName
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
@@ -188,6 +189,7 @@ async def _run(
         notify("READY=1")
         await stop.wait()
         _log.info(Event.SERVICE_STOPPING)
+        failpoint("service.stopping")
         notify("STOPPING=1")
         dispatchers.drain()  # the calls in flight may take a minute: let them run meanwhile
         await handlers.drain()
@@ -197,6 +199,7 @@ async def _run(
         await dispatching
         for task in (streaming, *others):
             task.cancel()
+    failpoint("service.stopped")
     _log.info(Event.SERVICE_STOPPED)
 
 

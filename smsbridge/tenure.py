@@ -25,6 +25,7 @@ from typing import Final
 
 from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.notify import notify, status
 from smsbridge.store import leases, migrations
@@ -88,7 +89,9 @@ class Tenure:
 
     async def renew(self) -> bool:
         """Whether the lease is still ours; its renewal is a commit, so this also tells whether the store can write."""
+        failpoint("lease.renewing", StoreUnavailable)
         held, ends = await _take(self._house, self.lease.name, self.lease.holder)
+        failpoint("lease.renewed", StoreUnavailable)
         if held is None or held.epoch != self.lease.epoch:
             return False
         self._enter(ends)

@@ -16,6 +16,7 @@ from smsbridge.bridge.pacer import Pacer
 from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartState
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Provider, Sends
 from smsbridge.store import claims, outbox
@@ -73,6 +74,7 @@ class Dispatcher:
         part, is_probe = None, False
         try:
             if not self._is_draining:
+                failpoint("dispatcher.claiming", StoreUnavailable)
                 part, is_probe = await self._desk.database.run(self._next)
         finally:
             if part is None:
@@ -80,6 +82,7 @@ class Dispatcher:
         if part is None:
             await self._idle()
         else:
+            failpoint("dispatcher.claimed", StoreUnavailable)
             group.create_task(self._send(part, is_probe))
 
     def _next(self) -> Transaction[tuple[Part | None, bool]]:

@@ -9,8 +9,10 @@ from typing import Final
 from smsbridge.bridge import telling
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
+from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind
 from smsbridge.core.state import DeliveryState
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import deliveries
 from smsbridge.store.database import Transaction
@@ -73,7 +75,9 @@ class HandOver:
         Their bytes are fixed in the same commit, one more attempt each: they may be written when this returns. What
         was fixed before a stream died goes again unchanged. `render` is pure. What it cannot render is quarantined.
         """
+        failpoint("handover.claiming", StoreUnavailable)
         claimed = await self._desk.database.run(self._claim, limit, render, only, before)
+        failpoint("handover.claimed", StoreUnavailable)
         for delivery, unfit in claimed.unfit:
             if unfit.error is not None:
                 _log.crash(Event.STANZA_FAILED, unfit.error)
@@ -104,16 +108,21 @@ class HandOver:
         """A stream has died, or a claim has failed: what was claimed and is not in flight waits again."""
         desk = self._desk
         await desk.database.run(deliveries.put_back, desk.ids, desk.now(), desk.domain, besides)
+        failpoint("handover.put_back", StoreUnavailable)
 
     async def hand(self, ids: Sequence[DeliveryId], at: datetime | None = None) -> None:
         """The fence's pong came: the server has handled them. `at`: when it came, if that is a while ago."""
+        failpoint("handover.handing", StoreUnavailable)
         kinds = await self._desk.database.run(deliveries.hand, self._desk.ids, at or self._desk.now(), ids)
+        failpoint("handover.handed", StoreUnavailable)
         for kind in kinds:
             self._desk.metrics.deliveries.labels(kind, DeliveryState.HANDED).inc()
 
     async def prove(self, ids: Sequence[DeliveryId], before: datetime) -> None:
         """These are safe from the server's death, and so is all that was handed before an instant."""
+        failpoint("handover.proving", StoreUnavailable)
         await self._desk.database.run(self._prove, ids, before)
+        failpoint("handover.proved", StoreUnavailable)
 
     def _prove(self, ids: Sequence[DeliveryId], before: datetime) -> Transaction[None]:
         now = self._desk.now()
@@ -131,6 +140,7 @@ class HandOver:
         while found := await desk.database.run(
             deliveries.doubt, desk.ids, desk.now(), desk.domain, until, DOUBTED_AT_ONCE, most
         ):
+            failpoint("handover.doubted", StoreUnavailable)
             count += found
             desk.metrics.deliveries_doubted.inc(found)
         if count:

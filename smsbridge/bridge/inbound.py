@@ -27,6 +27,7 @@ from smsbridge.core.message import (
 )
 from smsbridge.core.state import PartEvent
 from smsbridge.core.text import close_bidi, join_surrogates
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event as Logged
 from smsbridge.log import Log
 from smsbridge.store import bindings, deliveries, inbox, media, outbox
@@ -56,7 +57,9 @@ class Inbound:
             self._tell_operator(event, outcome)
 
     async def _commit(self, callbacks: Sequence[Sequence[Event]]) -> list[list[Taken | bool]]:
+        failpoint("inbound.taking")
         outcomes = await self._desk.database.run(self._take, callbacks)
+        failpoint("inbound.committed")
         self._desk.wake_stream()
         return outcomes
 
@@ -95,6 +98,7 @@ class Inbound:
         if not messages:
             return []
         taken = yield from inbox.take_all(desk.ids, now, messages)
+        failpoint("inbound.recorded")
         lines = [self._line_of(message) for message in messages]
         wanted = [
             (owner, message.peer, line.did)

@@ -8,6 +8,7 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, StoreUnavailable
 from smsbridge.core.message import Part
 from smsbridge.core.state import PartEvent
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import holds, outbox, overdue, retention
 from smsbridge.store.database import Transaction
@@ -51,7 +52,9 @@ class Janitor:
         """Empty the bodies and delete the rows whose time is over."""
         place: Place | None = retention.BEGIN
         while place is not None:
+            failpoint("forgetting.begun", StoreUnavailable)
             place = await self._desk.database.run(retention.forget, self._desk.now(), self._spans, place)
+            failpoint("forgetting.forgotten", StoreUnavailable)
             self._desk.pulse.beat("janitor", TURN)
 
     async def pull_in(self) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from smsbridge.bridge.desk import Desk
 from smsbridge.core import gate
 from smsbridge.core.address import Did, parse_localpart
-from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media, MessageId, OutboundMessage, ProviderName
 from smsbridge.core.segments import split
 from smsbridge.core.state import Fold, fold
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Capabilities
 from smsbridge.store import bindings, deliveries, outbox
@@ -35,7 +36,9 @@ class Outbound:
 
     async def accept(self, message: OutboundMessage) -> None:
         """Committed when it returns. Raises `Refused` (nothing was taken) or `StoreUnavailable` (nobody knows)."""
+        failpoint("outbound.accepting", StoreUnavailable)
         accepted = await self._desk.database.run(self._accept, message)
+        failpoint("outbound.accepted", StoreUnavailable)
         if accepted is not None:
             message_id, parts, provider = accepted
             self._desk.metrics.outbound_accepted.inc()
@@ -85,6 +88,7 @@ class Outbound:
             accepted_at=desk.now(),
         )
         yield from outbox.accept(desk.ids, desk.now(), stored, key, pieces, line.provider, admission.peer)
+        failpoint("outbound.recorded")
         return stored.id, len(pieces), line.provider
 
     def _has_failed(self, message_id: MessageId) -> Transaction[bool]:

@@ -10,6 +10,7 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, StoreUnavailable
 from smsbridge.core.message import Part
 from smsbridge.core.state import PartEvent
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import outbox, overdue
 from smsbridge.store.database import Transaction
@@ -39,7 +40,10 @@ class Reconciler:
 
     async def look(self) -> None:
         """One round: dead claims become unknown, unknown parts are looked into. Raises `StoreUnavailable`."""
-        for part in await self._desk.database.run(self._find_dead):
+        failpoint("reconciler.looking", StoreUnavailable)
+        dead = await self._desk.database.run(self._find_dead)
+        failpoint("reconciler.abandoned", StoreUnavailable)
+        for part in dead:
             _log.warning(Event.PART_UNKNOWN, part=part.id, attempt=part.attempt, code="claimant_died")
         while unsure := await self._desk.database.run(self._give_up):
             self._desk.pulse.beat("reconciler", TURN)

@@ -16,10 +16,11 @@ from datetime import timedelta
 from smsbridge.bridge import telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import mask
-from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId
 from smsbridge.core.pacing import SEND_BACKOFF
 from smsbridge.core.state import PartEvent, PartState
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import holds, outbox
 from smsbridge.store.database import Transaction
@@ -51,7 +52,9 @@ async def settle(
     desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: Callable[[], float], *, is_probe: bool = False
 ) -> PartState | None:
     """Commit the outcome of `part.attempt`; raises `StoreUnavailable`. The new state, None if it was too late."""
+    failpoint("settling.settling", StoreUnavailable)
     settled = await desk.database.run(_settle, desk, part, outcome, roll(), is_probe)
+    failpoint("settling.settled", StoreUnavailable)
     desk.wake_stream()
     desk.wake_senders()  # the conversation is free for its next part
     label = "accepted" if isinstance(outcome, str) else type(outcome).__name__.lower()
@@ -118,6 +121,7 @@ def _settle(
         case _:
             raise TypeError(type(outcome).__name__)
     if settled.state is not None:
+        failpoint("settling.moved", StoreUnavailable)
         yield from telling.tell(desk, part.id)
     return settled
 

@@ -27,6 +27,7 @@ from aiohttp.payload import BytesPayload, Payload
 
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason
 from smsbridge.core.text import decode
+from smsbridge.failpoints import failpoint
 
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
 RETRY_AFTER: Final = timedelta(seconds=60)  # where a 429 does not say
@@ -84,6 +85,7 @@ class Caller:
     async def post(self, url: str, body: Payload) -> Reply:
         """Raises `Deferred` or `Indeterminate` after the table above."""
         try:
+            failpoint("http.calling", OSError)
             async with (
                 asyncio.timeout(self._whole),
                 self._session.post(
@@ -125,6 +127,7 @@ def form(fields: Mapping[str, str]) -> aiohttp.MultipartWriter:
 
 
 async def _read(response: aiohttp.ClientResponse) -> Reply:
+    failpoint("http.answered", OSError)
     if not _is_worth_reading(response.status):
         raise _refusal(response.status, response.headers)
     body = bytearray()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.failpoints import failpoint
 from smsbridge.store.database import Conflict, Database, Transaction, sql
 
 
@@ -54,6 +55,7 @@ async def migrate(database: Database, known: Sequence[Migration] | None = None) 
         following = next(migration for migration in known if migration.version > version)
         try:
             await database.run(_apply, following)
+            failpoint("migration.applied", StoreUnavailable)
         except (Conflict, StoreUnavailable):
             if await current(database) == version:
                 raise
@@ -73,6 +75,7 @@ def _version() -> Transaction[int]:
 def _apply(migration: Migration) -> Transaction[None]:
     for statement in migration.statements:
         yield sql(statement)
+    failpoint("migration.applying", StoreUnavailable)
     yield sql("INSERT INTO schema_version (version, name) VALUES ($1, $2)", migration.version, migration.name)
 
 

@@ -20,6 +20,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.failpoints import failpoint
 from smsbridge.store.database import Conflict, Fenced, Row, Statement
 from smsbridge.store.leases import Lease
 
@@ -104,6 +105,7 @@ class Session:
         self._fence = _ours(lease) if lease else ""
         with _in_our_words(connection):
             found = await connection.execute(f"BEGIN; {self._fence}")
+            failpoint("postgres.begun", OSError)
         if lease and found != "SELECT 1":
             raise Fenced(f"another smsbridge speaks for {lease.name} now")
 
@@ -126,7 +128,10 @@ class Session:
             raise Again("the connection was lost")
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
-                return await connection.execute(f"{self._last_words(key)}COMMIT") == "COMMIT"
+                failpoint("postgres.committing", OSError)
+                is_committed = await connection.execute(f"{self._last_words(key)}COMMIT") == "COMMIT"
+                failpoint("postgres.committed", OSError)
+                return is_committed
         except _FAULTS as error:
             if not connection.is_closed() and _state(error).startswith((_UNDONE, _CONSTRAINT)):
                 if _state(error) == _NULL:

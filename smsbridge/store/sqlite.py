@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.failpoints import failpoint
 from smsbridge.store import soundness
 from smsbridge.store.database import Conflict, P, Statement, T, Transaction
 from smsbridge.store.soundness import Inspection
@@ -118,9 +119,12 @@ class SqliteDatabase:
         began = time.monotonic()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            failpoint("sqlite.begun", sqlite3.OperationalError)
             for job in group:
                 self._run_one(job)
+            failpoint("sqlite.committing", sqlite3.OperationalError)
             self._connection.execute("COMMIT")
+            failpoint("sqlite.committed", sqlite3.OperationalError)
         except sqlite3.Error as error:
             self._abandon(group, error)
         return time.monotonic() - began

@@ -20,6 +20,7 @@ from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId
 from smsbridge.core.pacing import RECONNECT_BACKOFF
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.xmpp.fence import Fence
 from smsbridge.xmpp.proving import Handed
@@ -123,6 +124,7 @@ class Handing:
         """An answer to a fence came."""
         proved = self._fence.pong(stanza_id, self._clock.monotonic())
         if proved:
+            failpoint("handing.ponged")
             self._ponged_at = self._clock.now()
         self._suspicion.acquit(proved)
         self._proved.update((row, self._written.pop(row)) for row in proved)
@@ -193,6 +195,7 @@ class Handing:
                 self._written[row.id] = Handed(id=row.id, to_jid=row.to_jid, sender=row.sender)
             fence = self._fence.seal([item.delivery.id for item in rendered], self._clock.monotonic())
             self._write(b"".join([*(item.xml for item in rendered), fence]))
+            failpoint("handing.written")
 
     def _render_or_tell(self, row: Delivery) -> bytes | Unfit:
         try:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -28,6 +29,7 @@ from pydantic import (
 )
 
 from smsbridge.config_secrets import secret_forms
+from smsbridge.config_spans import Span
 from smsbridge.config_yaml import Place, quoted
 from smsbridge.core.address import E164, Did, parse_did
 from smsbridge.core.gate import NORTH_AMERICA
@@ -35,10 +37,13 @@ from smsbridge.core.line import AddressStyle, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Format
 from smsbridge.store.opening import SQLITE
+from smsbridge.store.retention import Spans
 from smsbridge.web.sources import LOCAL_PROXIES
 from smsbridge.xmpp.jids import bare, owner_jid
 
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+# Who repeats itself later than this is no carrier that we know: VoIP.ms lists 92 days.
+LEAST_KEYS, LEAST_METADATA, LEAST_TROUBLED = timedelta(days=92), timedelta(days=7), timedelta(days=1)
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[^?#\s]*)?")
 
 
@@ -285,6 +290,38 @@ class Prices(Section):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(default="USD", description="ISO 4217")
 
 
+class Retention(Section):
+    """How long what has ended is kept: texts, the trail of them, and what tells a repeat."""
+
+    bodies: Span = Field(
+        default="7d",
+        validate_default=True,
+        description="texts that arrived or left; 0: no longer than it takes to be sure",
+    )
+    troubled: Span = Field(
+        default="30d", validate_default=True, description="texts that failed or are in doubt; 1d or more"
+    )
+    metadata: Span = Field(
+        default="90d", validate_default=True, description="who, when and what became of it; 7d or more"
+    )
+    keys: Span = Field(default="180d", validate_default=True, description="what tells a carrier's repeat; 92d or more")
+
+    @property
+    def spans(self) -> Spans:
+        """As the store has them."""
+        return Spans(bodies=self.bodies, troubled_bodies=self.troubled, rows=self.metadata, inbox_keys=self.keys)
+
+    @model_validator(mode="after")
+    def _forgets_nothing_that_is_needed(self) -> "Retention":
+        if self.keys < LEAST_KEYS or self.keys < self.metadata:
+            raise ValueError(f"keys must last {LEAST_KEYS.days}d at least and outlast metadata, or texts come twice")
+        if self.troubled < LEAST_TROUBLED:
+            raise ValueError("troubled must last 1d at least: its writer may still be asked about it")
+        if self.metadata < max(LEAST_METADATA, self.bodies, self.troubled):
+            raise ValueError(f"metadata must last {LEAST_METADATA.days}d at least, and outlast bodies and troubled")
+        return self
+
+
 class LogSettings(Section):
     """How the journal is written; the default suits a terminal and a service alike."""
 
@@ -315,6 +352,7 @@ class Config(Section):
     address_style: AddressStyle = Field(default=AddressStyle.PLAIN, description="from which JID a text comes")
     caps: Caps = Field(default=Caps(), description="the most that may be sent")
     prices: Prices | None = Field(default=None, description="what one text costs")
+    retention: Retention = Field(default_factory=Retention, description="how long what has ended is kept")
     destinations: tuple[Region, ...] = Field(
         default=(NORTH_AMERICA,),
         description="the countries that may be texted, as ISO 3166 has them; US stands for CA too",
@@ -336,5 +374,6 @@ SECTIONS: dict[Place, type[BaseModel]] = {  # "*" is any key
     ("caps",): Caps,
     ("caps", "per_owner"): OwnerCaps,
     ("prices",): Prices,
+    ("retention",): Retention,
     ("log",): LogSettings,
 }

@@ -113,6 +113,7 @@ class RulesBook:
             policy=policy(config),
             address_style=config.address_style,
             admins=config.admins,
+            spans=config.retention.spans,
         )
 
 

@@ -18,6 +18,7 @@ from smsbridge.core.message import ProviderName
 from smsbridge.core.segments import Limit, LimitUnit
 from smsbridge.providers.contract import Capabilities, ProviderKind
 from smsbridge.providers.voipms import KIND as VOIPMS
+from smsbridge.store.retention import Spans
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
 SECRET = "correct-horse-battery"
@@ -139,6 +140,7 @@ def test_the_example_holds_with_the_real_carrier_and_without_a_warning(tmp_path)
     assert config.prices is not None
     assert config.prices.sms == Decimal("0.0075")
     assert config.caps.per_owner.new_peers_a_day == 20
+    assert config.retention.spans == Spans()
 
 
 def test_the_example_names_every_key_of_the_schema():
@@ -655,6 +657,35 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
         (
             changed("jids:", '  spare: soon\nlines: {"+15551230001": {provider: voipms}}\njids:'),
             "config.yaml:10: providers.spare: keys and values are expected, such as kind: and username:",
+        ),
+        (
+            GOOD + "retention: {bodies: soon}\n",
+            "config.yaml:12: retention.bodies: a span of time is expected, such as 7d, 12h or 30m",
+        ),
+        (GOOD + "retention: {bodies: 9999d}\n", "config.yaml:12: retention.bodies: at most 3650d"),
+        (
+            GOOD + "retention: {bodies: -1}\n",
+            "config.yaml:12: retention.bodies: a span of time is expected, such as 7d, 12h or 30m",
+        ),
+        (
+            GOOD + "retention: {keys: 91d}\n",
+            "config.yaml:12: retention: keys must last 92d at least and outlast metadata, or texts come twice",
+        ),
+        (
+            GOOD + "retention: {keys: 100d, metadata: 101d}\n",
+            "config.yaml:12: retention: keys must last 92d at least and outlast metadata, or texts come twice",
+        ),
+        (
+            GOOD + "retention: {troubled: 0}\n",
+            "config.yaml:12: retention: troubled must last 1d at least: its writer may still be asked about it",
+        ),
+        (
+            GOOD + "retention: {bodies: 91d}\n",
+            "config.yaml:12: retention: metadata must last 7d at least, and outlast bodies and troubled",
+        ),
+        (
+            GOOD + "retention: {bodies: 0, troubled: 1d, metadata: 6d}\n",
+            "config.yaml:12: retention: metadata must last 7d at least, and outlast bodies and troubled",
         ),
         (GOOD + "caps: 7\n", "config.yaml:12: caps: keys and values are expected"),
         (GOOD + "prices: {sms: 0.01}\n", "config.yaml:12: prices.mms: missing"),

@@ -178,6 +178,8 @@ BAD = {
     "a currency by its sign": f"{SMALL}prices: {{sms: 1, mms: 1, currency: $}}\n",
     "an unknown format": f"{SMALL}log: {{format: xml}}\n",
     "an unknown level": f"{SMALL}log: {{level: loud}}\n",
+    "a span without a unit": f"{SMALL}retention: {{bodies: 7}}\n",
+    "a span in words": f"{SMALL}retention: {{keys: long}}\n",
     "a port alone": f"{SMALL}http: {{listen: 8080}}\n",
     "an address without a port": f"{SMALL}http: {{listen: localhost}}\n",
 }  # fmt: skip

@@ -12,6 +12,7 @@ from smsbridge.core.line import AddressStyle, Directory
 from smsbridge.metrics import Metrics
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
+from smsbridge.store.retention import Spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Rules:
     policy: Policy = field(default_factory=Policy)
     address_style: AddressStyle = AddressStyle.PLAIN
     admins: tuple[str, ...] = ()
+    spans: Spans = field(default_factory=Spans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

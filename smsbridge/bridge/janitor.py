@@ -12,7 +12,7 @@ from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import holds, outbox, overdue, retention
 from smsbridge.store.database import Transaction
-from smsbridge.store.retention import Place, Spans
+from smsbridge.store.retention import Place
 
 ROUND = 60.0  # seconds
 ROUNDS_PER_FORGETTING = 60
@@ -29,9 +29,8 @@ _log = Log("janitor")
 class Janitor:
     """One round a minute."""
 
-    def __init__(self, desk: Desk, spans: Spans | None = None) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._spans = spans or Spans()
 
     async def run(self) -> None:
         rounds = 0
@@ -51,11 +50,13 @@ class Janitor:
     async def forget(self) -> None:
         """Empty the bodies and delete the rows whose time is over."""
         place: Place | None = retention.BEGIN
+        spans = self._desk.rules().spans
         while place is not None:
             failpoint("forgetting.begun", StoreUnavailable)
-            place = await self._desk.database.run(retention.forget, self._desk.now(), self._spans, place)
+            place = await self._desk.database.run(retention.forget, self._desk.now(), spans, place)
             failpoint("forgetting.forgotten", StoreUnavailable)
             self._desk.pulse.beat("janitor", TURN)
+        await self._desk.database.wipe()
 
     async def pull_in(self) -> None:
         """After the clock was set back nothing waits for longer than is usual."""

@@ -103,6 +103,10 @@ class Database(Protocol):
         """Run a transaction; it is on disk when this returns."""
         ...
 
+    async def wipe(self) -> None:
+        """See to it that what was forgotten leaves the files as well, as far as it is the driver's to do."""
+        ...
+
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
         ...

@@ -229,10 +229,10 @@ def _add_media(
     for n, item in enumerate(media, start=1):
         media_id = MediaId(ids.new())
         rows = yield sql(
-            "INSERT INTO media (id, inbox_id, n, url, mime, size, state, attempt, due_at, file, published_url, reason,"
-            " changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, '', '', '', $8)"
-            " ON CONFLICT (inbox_id, url) DO NOTHING RETURNING id",
-            *(media_id, inbox_id, n, item.url, item.mime, item.size, MediaState.WANTED, to_ms(now)),
+            "INSERT INTO media (id, inbox_id, n, url, url_hash, mime, size, state, attempt, due_at, file,"
+            " published_url, reason, changed_at) VALUES ($1, $2, $3, $4, $9, $5, $6, $7, 0, $8, '', '', '', $8)"
+            " ON CONFLICT DO NOTHING RETURNING id",
+            *(media_id, inbox_id, n, item.url, item.mime, item.size, MediaState.WANTED, to_ms(now), _hash(item.url)),
         )
         if rows:
             added.append((media_id, item))

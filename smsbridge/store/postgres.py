@@ -102,6 +102,9 @@ class PostgresDatabase:
         """From now on nothing is committed unless this lease is ours, nor released past `ends` (`time.monotonic`)."""
         self._lease, self._lease_ends = lease, ends
 
+    async def wipe(self) -> None:
+        """The server does so: its autovacuum clears the tables, and its log is written over."""
+
     async def now(self) -> datetime:
         """The server's clock: the one that all nodes share."""
         return from_ms(await self.run(server_time))

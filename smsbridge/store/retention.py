@@ -4,7 +4,8 @@
 
 An id tells when its row was made, so a rule goes through the ids before its day, and looks at the rows for the rest.
 A row goes only together with the rows it belongs to: a message with all its parts, media with their text. What still
-waits is never touched.
+waits is never touched, and nothing is forgotten that a server may still have to be handed again. Of a text its hash is
+kept as long as its key: it tells a repeat, and to who guesses the text, that the guess is right.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ SLICE: Final = 250  # rows: to delete so many takes 10 ms or so in a file of a m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spans:
-    """How long things are kept after they ended."""
+    """How long things are kept after they ended. Bodies of no time at all go as soon as their arrival is proved."""
 
     bodies: timedelta = timedelta(days=7)
     troubled_bodies: timedelta = timedelta(days=30)
@@ -42,7 +43,10 @@ BEGIN: Final = Place()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """`text` for the rows of `table` with ids after $1 up to $2; $3 is their day, and $4 that of what met trouble."""
+    """`text` for the rows of `table` with ids after $1 up to $2.
+
+    $3 is their day, $4 that of what met trouble, $5 that of what may be asked for, or have to be handed, once more.
+    """
 
     table: str
     span: str
@@ -56,7 +60,8 @@ _BODIES: Final = (
         # without its bytes it cannot be handed again, whatever becomes of its server
         text="UPDATE delivery SET body = '', xml = NULL, media_url = '', proved_at = COALESCE(proved_at, $3)"
         " WHERE id > $1 AND id <= $2 AND (body <> '' OR media_url <> '' OR xml IS NOT NULL)"
-        " AND ((state = 'handed' AND handed_at < $3)"
+        " AND ((state = 'handed' AND handed_at < $3 AND proved_at IS NOT NULL AND kind NOT IN ('receipt', 'error'))"
+        " OR (state = 'handed' AND handed_at < $5)"
         " OR (state IN ('quarantined', 'bounced') AND created_at < $4))",
     ),
     _Rule(
@@ -69,9 +74,17 @@ _BODIES: Final = (
     _Rule(
         table="outbox",
         span="bodies",
-        text="UPDATE outbox SET text = NULL, media = '[]' WHERE id > $1 AND id <= $2 AND text IS NOT NULL"
-        " AND ((changed_at < $3 AND state IN ('sent', 'delivered', 'cancelled'))"
+        text="UPDATE outbox SET text = NULL, media = '[]', fingerprint = '' WHERE id > $1 AND id <= $2"
+        " AND text IS NOT NULL AND ((changed_at < $3 AND state IN ('sent', 'delivered', 'cancelled'))"
         " OR (changed_at < $4 AND state IN ('failed', 'unsure', 'expired')))",
+    ),
+    _Rule(
+        table="media",
+        span="bodies",
+        # its own id, since no two of a text may be alike
+        text="UPDATE media SET url = id, published_url = '' WHERE id > $1 AND id <= $2 AND changed_at < $3"
+        " AND url <> id AND state IN ('published', 'given_up') AND NOT EXISTS (SELECT 1 FROM delivery d"
+        " WHERE d.inbox_id = media.inbox_id AND d.state IN ('waiting', 'handing'))",
     ),
 )
 _ROWS: Final = (
@@ -143,6 +156,7 @@ def _apply(rule: _Rule, now: datetime, spans: Spans, after: str) -> Transaction[
     )
     last: str = slice_[0]["id"] or ""
     if last:
-        troubled = (to_ms(now - spans.troubled_bodies),) if "$4" in rule.text else ()
-        yield sql(rule.text, after, last, to_ms(day), *troubled)
+        days = (day, now - spans.troubled_bodies, now - max(spans.bodies, spans.outbox_keys))
+        used = [to_ms(one) for number, one in enumerate(days, start=3) if f"${number}" in rule.text]
+        yield sql(rule.text, after, last, *used)
     return last

@@ -6,6 +6,7 @@ If COMMIT itself fails, everybody in the group gets `StoreUnavailable`: whether 
 """
 
 import asyncio
+import contextlib
 import functools
 import queue
 import re
@@ -36,6 +37,11 @@ class _Job:
     error: BaseException | None = None
 
 
+@dataclass(slots=True)
+class _Wipe:
+    future: asyncio.Future[None]
+
+
 _CLOSE = object()
 
 
@@ -47,11 +53,13 @@ class SqliteDatabase:
         connection: sqlite3.Connection,
         observe_commit: Callable[[float], None],
         inspection: Inspection | None = None,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         self._connection = connection
+        self._busy_seconds = busy_seconds
         self._observe_commit = observe_commit
         self._inspection = inspection
-        self._jobs: queue.SimpleQueue[_Job | object] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _Wipe | object] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
         self._thread = threading.Thread(target=self._own, name="sqlite", daemon=True)
@@ -70,7 +78,7 @@ class SqliteDatabase:
         `observe_commit` gets the seconds of each group, `busy_seconds` is how long another writer is waited for.
         """
         connection, is_inspected = await asyncio.to_thread(_connect, path, busy_seconds)
-        return cls(connection, observe_commit, None if is_inspected else Inspection(path))
+        return cls(connection, observe_commit, None if is_inspected else Inspection(path), busy_seconds)
 
     def inspect(self) -> None:
         """Raises `StoreUnavailable` if the file was found to be damaged since it was opened."""
@@ -85,6 +93,16 @@ class SqliteDatabase:
         self._jobs.put(_Job(functools.partial(work, *args, **kwargs), future))
         return await future
 
+    async def wipe(self) -> None:
+        """Empty the log of what was written; what was deleted in the file is zeros already (`secure_delete`).
+
+        If somebody reads meanwhile, such as a backup, it is left for the next time.
+        """
+        if not self._is_closed:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._jobs.put(_Wipe(future))
+            await future
+
     async def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
@@ -93,27 +111,37 @@ class SqliteDatabase:
 
     def _own(self) -> None:
         """The owner thread: gather, run, commit, release."""
-        is_open = True
-        while is_open:
-            group, is_open = self._gather()
+        other: object = None
+        while other is not _CLOSE:
+            group, other = self._gather()
             if group:
                 seconds = self._run_group(group)
                 self._loop.call_soon_threadsafe(self._release, group, seconds)
+            if isinstance(other, _Wipe):
+                self._empty_log()
+                self._loop.call_soon_threadsafe(_resolve, other.future)
         self._connection.close()
 
-    def _gather(self) -> tuple[list[_Job], bool]:
+    def _gather(self) -> tuple[list[_Job], object]:
+        """The jobs that wait, and what comes after them if that is none."""
         group: list[_Job] = []
         job = self._jobs.get()
         while True:
             if not isinstance(job, _Job):
-                return group, False
+                return group, job
             group.append(job)
             if len(group) == MAX_GROUP:
-                return group, True
+                return group, None
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
-                return group, True
+                return group, None
+
+    def _empty_log(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # it is done next time
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.execute(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
 
     def _run_group(self, group: list[_Job]) -> float:
         began = time.monotonic()
@@ -176,6 +204,11 @@ class SqliteDatabase:
         self._observe_commit(seconds)
 
 
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _meaning(error: sqlite3.Error) -> Exception:
     """What a failed statement comes to for whoever asked."""
     match error:
@@ -221,4 +254,5 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is zeros in the file; Debian's default
     connection.execute("PRAGMA wal_autocheckpoint = 4000")

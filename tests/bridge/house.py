@@ -150,6 +150,9 @@ class Breakable:
             raise StoreUnavailable("the test says so")
         return result
 
+    async def wipe(self):
+        await self._database.wipe()
+
     async def close(self):
         await self._database.close()
 

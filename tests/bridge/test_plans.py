@@ -42,6 +42,9 @@ class Recorder:
 
         return await self._database.run(work if work.__name__ == "read" else recorded, *args, **kwargs)
 
+    async def wipe(self):
+        await self._database.wipe()
+
     async def close(self):
         await self._database.close()
 

@@ -92,8 +92,9 @@ def test_instants_are_wide_enough_for_milliseconds():
             assert not re.search(r"\b\w+_(at|until)\s+INTEGER|\b(since|until|stamp|at)\s+INTEGER", statement)
 
 
-def test_the_files_are_numbered_without_gaps():
-    assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
+def test_no_two_files_have_one_number():
+    versions = [migration.version for migration in migrations()]
+    assert versions == sorted(set(versions))
 
 
 def test_no_comment_hides_a_semicolon():
@@ -121,7 +122,7 @@ async def test_a_database_from_a_newer_smsbridge_is_refused_and_left_as_it_is(ho
     with pytest.raises(StoreUnavailable, match="upgrade smsbridge"):
         await migrate(house.database)
     assert await house.count("future") == 0
-    assert await house.count("schema_version") == newer
+    assert await house.count("schema_version") == len(migrations()) + 1
 
 
 async def test_a_failing_migration_leaves_nothing(house):
@@ -134,7 +135,7 @@ async def test_a_failing_migration_leaves_nothing(house):
     with pytest.raises(StoreUnavailable):
         await migrate(house.database, [*migrations(), halfway])
     assert "half" not in {row["name"] for row in await schema_of(house)}
-    assert await house.count("schema_version") == newest
+    assert await house.count("schema_version") == len(migrations())
     mended = Migration(version=newest + 1, name="mended", statements=halfway.statements[:1])
     assert await migrate(house.database, [*migrations(), mended]) == newest + 1
 

@@ -187,6 +187,79 @@ class TestBodies:
         assert await house.count("inbox") == 1
 
 
+class TestNoTimeAtAll:
+    """`bodies: 0`: no longer than it takes to be sure."""
+
+    SPANS = retention.Spans(bodies=timedelta())
+
+    async def test_a_text_that_left_is_forgotten_at_once_and_one_of_unknown_fate_is_not(self, house, forget):
+        await part_in(house, "sent", "+15559870003")
+        await forget(self.SPANS, milliseconds=1)
+        assert not await is_kept(house, "outbox")
+        await part_in(house, "unsure", "+15559870004")
+        await forget(self.SPANS, days=1)
+        assert await is_kept(house, "outbox")
+
+    async def test_what_was_handed_is_kept_until_it_is_proved(self, house, forget):
+        taken = await house.do(inbox.take, MESSAGE)
+        delivery_id = await delivery_in(house, "handed", inbox_id=taken.id)
+        await forget(self.SPANS, days=1)
+        assert await is_kept(house, "delivery")
+        assert await house.do(deliveries.doubt, "d", house.now, 10, 10) == 1  # and can be handed again
+        await house.do(deliveries.fix, [(delivery_id, b"")])
+        await house.do(deliveries.hand, [delivery_id])
+        await house.run(deliveries.prove, house.now, [delivery_id])
+        await forget(self.SPANS, milliseconds=1)
+        assert not await is_kept(house, "delivery")
+        assert not await is_kept(house, "inbox")
+
+    async def test_an_answer_is_kept_as_long_as_a_client_may_repeat_its_stanza(self, house, forget):
+        message_id = await part_in(house, "failed")
+        delivery_id = await delivery_in(house, "handed", kind=DeliveryKind.ERROR, message_id=message_id)
+        await house.run(deliveries.prove, house.now, [delivery_id])
+        await forget(self.SPANS, days=7)
+        assert await is_kept(house, "delivery")
+        await forget(self.SPANS, milliseconds=1)
+        assert not await is_kept(house, "delivery")
+
+
+class TestNoTrace:
+    @pytest.mark.parametrize("state", ENDED_WELL + TROUBLED)
+    async def test_no_table_has_a_word_of_it_when_the_bodies_are_forgotten(self, house, forget, state):
+        message_id = await part_in(house, state)
+        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE, replace(PICTURE, url=PICTURE.url + "2"))))
+        for media_id, item in taken.media:
+            await house.do(media.publish, media_id, item.url)
+        for number, kind in enumerate(DeliveryKind):
+            about = {"inbox_id": taken.id, "message_id": message_id, "media_url": PICTURE.url}
+            await delivery_in(house, "handed", kind=kind, stanza_id=f"s{number}", **about)
+        await forget(days=30, milliseconds=1)
+        tables = await tables_of(house)
+        assert {"inbox", "outbox", "delivery", "media", "history"} <= set(tables)
+        for table in tables:
+            rows = str(await house.rows(f"SELECT * FROM {table}"))  # noqa: S608
+            assert SECRET not in rows, table
+            assert PICTURE.url not in rows, table
+        assert await house.count("media") == 2
+
+    async def test_a_picture_whose_address_is_forgotten_is_still_known(self, house, forget):
+        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        await house.do(media.publish, taken.media[0][0], PICTURE.url)
+        await forget(days=8)
+        again = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        assert (again.verdict, again.media) == (Verdict.REPEATED, ())
+
+
+async def tables_of(house) -> list[str]:
+    is_sqlite = "sqlite" in type(house.database).__name__.lower()
+    catalogue = (
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if is_sqlite
+        else "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'"
+    )
+    return [row["name"] for row in await house.rows(catalogue)]
+
+
 class TestRows:
     @pytest.mark.parametrize("state", ENDED_WELL + TROUBLED)
     async def test_after_three_months_nothing_is_left_of_what_ended(self, house, forget, state):

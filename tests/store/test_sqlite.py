@@ -425,3 +425,38 @@ async def test_what_was_said_to_be_committed_survives_kill_9(store, path, lines)
         await again.close()
     assert set(said) <= set(kept)
     assert len(kept) - len(said) <= 20
+
+
+class TestWiping:
+    SECRET = "what they wrote to each other"
+
+    def traces(self, path: Path) -> list[str]:
+        return [file.name for file in path.parent.iterdir() if self.SECRET.encode() in file.read_bytes()]
+
+    async def test_what_was_deleted_is_in_no_file_any_more(self, store, path):
+        for number in range(200):
+            await store.run(write, number, self.SECRET)
+        assert "notes.db-wal" in self.traces(path)
+        await store.run(ask, "UPDATE note SET text = '' WHERE id < 100")
+        await store.run(ask, "DELETE FROM note WHERE id >= 100")
+        await store.wipe()
+        assert self.traces(path) == []
+        await store.run(write, 1000)
+        assert await store.run(numbers) == [*range(100), 1000]
+
+    async def test_who_reads_meanwhile_is_not_waited_for_and_nothing_is_lost(self, store, path):
+        await store.run(write, 1, self.SECRET)
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM note").fetchall()
+            await store.run(ask, "UPDATE note SET text = ''")
+            began = time.monotonic()
+            await store.wipe()
+            assert time.monotonic() - began < 0.2
+            assert self.traces(path)
+        await store.wipe()
+        assert self.traces(path) == []
+
+    async def test_a_closed_store_has_nothing_to_wipe(self, store):
+        await store.close()
+        await store.wipe()

@@ -154,6 +154,7 @@ class _Examiner:
         try:
             config = Config.model_validate(tree)
             self._judge_keys(config)
+            self._judge_money(config)
             return config
         except ValidationError as error:
             self._tell_all(error, ())
@@ -302,6 +303,14 @@ class _Examiner:
                 other = seen.setdefault(key.get_secret_value(), name)
                 if other != name:
                     self._tell(f'the same query key as that of "{other}": give each its own', ("providers", name))
+
+    def _judge_money(self, config: Config) -> None:
+        """What is spent is only known where the prices are."""
+        for whose in ("per_owner", "per_did", "whole"):
+            for key in ("spend_a_day", "spend_a_month"):
+                if config.prices is None and getattr(getattr(config.caps, whose), key) is not None:
+                    words = "nothing is known of money without prices: write prices:"
+                    self._tell(words, ("caps", whose, key))
 
     def _judge_owners(self, jids: Mapping[str, Any]) -> dict[str, Place]:
         """Every DID with the place that names it first."""

@@ -1,10 +1,13 @@
 """What the bridge is told of the configuration: who owns which line, and what may be texted."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
-from smsbridge.config_schema import Config, LineSettings
+from smsbridge.config_schema import CapSettings, CapsSettings, Config, LineSettings
+from smsbridge.config_schema import Prices as PriceSettings
 from smsbridge.config_yaml import Problem
 from smsbridge.core.address import Did
+from smsbridge.core.caps import MILLION, Caps, Limits, Prices, Whose
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import Directory, Line, Receipts
 from smsbridge.core.message import ProviderName
@@ -36,7 +39,35 @@ def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities])
 
 def policy(config: Config) -> Policy:
     """What the send gate needs to know."""
-    return Policy(regions=frozenset(config.destinations))
+    return Policy(
+        regions=frozenset(config.destinations),
+        limits=Limits(caps=_caps(config.caps), prices=_prices(config.prices)),
+        has_breaker=config.loop_breaker,
+    )
+
+
+def _caps(settings: CapsSettings) -> dict[Whose, Caps]:
+    found = {}
+    for whose in Whose:
+        section: CapSettings = getattr(settings, whose)
+        found[whose] = Caps(
+            minute=section.minute,
+            day=section.day,
+            new_peers_a_day=section.new_peers_a_day,
+            spend_a_day=_millionths(section.spend_a_day),
+            spend_a_month=_millionths(section.spend_a_month),
+        )
+    return found
+
+
+def _prices(settings: PriceSettings | None) -> Prices | None:
+    if settings is None:
+        return None
+    return Prices(sms=round(settings.sms * MILLION), mms=round(settings.mms * MILLION), currency=settings.currency)
+
+
+def _millionths(amount: Decimal | None) -> int | None:
+    return None if amount is None else round(amount * MILLION)
 
 
 def advice(config: Config) -> tuple[Problem, ...]:

@@ -268,18 +268,30 @@ class LineSettings(Section):
     mms: bool = Field(default=True, description="false: texts only, no pictures")
 
 
-class OwnerCaps(Section):
-    """The most that one owner may send."""
+class CapSettings(Section):
+    """The most that one of them may send; null is no cap."""
 
-    minute: Cap = Field(default=30, description="texts in a minute")
-    day: Cap = Field(default=300, description="texts in a day")
-    new_peers_a_day: Cap = Field(default=20, description="numbers in a day that were never texted before")
+    minute: Cap | None = Field(default=None, description="texts in a minute")
+    day: Cap | None = Field(default=None, description="texts in a day")
+    new_peers_a_day: Cap | None = Field(default=None, description="numbers in a day that were never texted before")
+    spend_a_day: Price | None = Field(default=None, description="money in a day; needs prices")
+    spend_a_month: Price | None = Field(default=None, description="money in a month; needs prices")
 
 
-class Caps(Section):
-    """Limits against surprise."""
+class OwnerCaps(CapSettings):
+    """Those of an owner hold though nobody wrote any."""
+
+    minute: Cap | None = Field(default=30, description="texts in a minute")
+    day: Cap | None = Field(default=300, description="texts in a day")
+    new_peers_a_day: Cap | None = Field(default=20, description="numbers in a day that were never texted before")
+
+
+class CapsSettings(Section):
+    """Limits against surprise. Days and months begin in UTC."""
 
     per_owner: OwnerCaps = Field(default=OwnerCaps(), description="the most that one owner may send")
+    per_did: CapSettings = Field(default=CapSettings(), description="the most that may be sent from one number")
+    whole: CapSettings = Field(default=CapSettings(), description="the most that all together may send")
 
 
 class Prices(Section):
@@ -350,7 +362,10 @@ class Config(Section):
     lines: dict[DidKey, LineSettings] = Field(default={}, description="what differs for one number")
     admins: tuple[Owner, ...] = Field(default=(), description="who hears of texts to nobody, and of faults")
     address_style: AddressStyle = Field(default=AddressStyle.PLAIN, description="from which JID a text comes")
-    caps: Caps = Field(default=Caps(), description="the most that may be sent")
+    caps: CapsSettings = Field(default=CapsSettings(), description="the most that may be sent")
+    loop_breaker: bool = Field(
+        default=True, description="stop two numbers for 10 minutes that answer each other as machines do"
+    )
     prices: Prices | None = Field(default=None, description="what one text costs")
     retention: Retention = Field(default_factory=Retention, description="how long what has ended is kept")
     destinations: tuple[Region, ...] = Field(
@@ -371,8 +386,10 @@ SECTIONS: dict[Place, type[BaseModel]] = {  # "*" is any key
     ("http",): HttpSettings,
     ("store",): StoreSettings,
     ("lines", "*"): LineSettings,
-    ("caps",): Caps,
+    ("caps",): CapsSettings,
     ("caps", "per_owner"): OwnerCaps,
+    ("caps", "per_did"): CapSettings,
+    ("caps", "whole"): CapSettings,
     ("prices",): Prices,
     ("retention",): Retention,
     ("log",): LogSettings,

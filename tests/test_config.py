@@ -13,6 +13,7 @@ from smsbridge.config import ConfigError, Endpoint, Problem, check, describe, lo
 from smsbridge.config_json import json_schema
 from smsbridge.config_rules import directory, policy
 from smsbridge.core.address import Did
+from smsbridge.core.caps import Caps, Prices, Whose
 from smsbridge.core.line import AddressStyle, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.core.segments import Limit, LimitUnit
@@ -141,6 +142,25 @@ def test_the_example_holds_with_the_real_carrier_and_without_a_warning(tmp_path)
     assert config.prices.sms == Decimal("0.0075")
     assert config.caps.per_owner.new_peers_a_day == 20
     assert config.retention.spans == Spans()
+
+
+def test_an_owner_has_caps_though_nobody_wrote_any_and_may_be_freed_of_each(write):
+    limits = policy(load(write(GOOD), KINDS).config).limits
+    assert limits.caps[Whose.OWNER] == Caps(minute=30, day=300, new_peers_a_day=20)
+    assert limits.caps[Whose.DID] == limits.caps[Whose.WHOLE] == Caps()
+    assert limits.prices is None
+    free = (
+        "caps: {per_owner: {minute: null, day: 1000}, whole: {spend_a_month: 12.50}}\nprices: {sms: 0.0075, mms: 2}\n"
+    )
+    limits = policy(load(write(GOOD + free), KINDS).config).limits
+    assert limits.caps[Whose.OWNER] == Caps(day=1000, new_peers_a_day=20)
+    assert limits.caps[Whose.WHOLE] == Caps(spend_a_month=12_500_000)
+    assert limits.prices == Prices(sms=7_500, mms=2_000_000, currency="USD")
+
+
+def test_the_loop_breaker_is_on_unless_it_is_switched_off(write):
+    assert policy(load(write(GOOD), KINDS).config).has_breaker
+    assert not policy(load(write(GOOD + "loop_breaker: false\n"), KINDS).config).has_breaker
 
 
 def test_the_example_names_every_key_of_the_schema():
@@ -537,7 +557,7 @@ def test_yaml_that_nobody_needs_is_refused_in_words(told, text):
 
 @pytest.mark.parametrize("value", ["!!int abc", "!!bool x", '!!int ""', "0x_", "1" * 5000, "!!null x", "1e400", ".nan"])
 def test_no_scalar_brings_the_reader_down(told, value):
-    assert told(GOOD + f"caps: {{per_owner: {{day: {value}}}}}\n")
+    assert told(GOOD + f"http: {{per_address: {value}}}\n")
 
 
 # Mistakes in what the keys say
@@ -652,6 +672,10 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
         (
             GOOD + "caps: {per_owner: {day: 0}}\n",
             "config.yaml:12: caps.per_owner.day: input should be greater than or equal to 1",
+        ),
+        (
+            GOOD + "caps: {whole: {spend_a_day: 5.00}}\n",
+            "config.yaml:12: caps.whole.spend_a_day: nothing is known of money without prices: write prices:",
         ),
         (GOOD + "caps: {per_owner: {day: many}}\n", "config.yaml:12: caps.per_owner.day: a whole number is expected"),
         (

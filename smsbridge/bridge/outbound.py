@@ -5,26 +5,31 @@ nothing of it sent: then somebody tries again.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from smsbridge.bridge.admission import admit
 from smsbridge.bridge.desk import Desk
-from smsbridge.core import gate
-from smsbridge.core.address import Did, parse_localpart
-from smsbridge.core.errors import Reason, Refused, StoreUnavailable
-from smsbridge.core.line import Line
-from smsbridge.core.message import Kind, Media, MessageId, OutboundMessage, ProviderName
-from smsbridge.core.segments import split
+from smsbridge.core.errors import Refused, StoreUnavailable
+from smsbridge.core.message import MessageId, OutboundMessage, ProviderName
 from smsbridge.core.state import Fold, fold
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Capabilities
-from smsbridge.store import bindings, deliveries, outbox
+from smsbridge.store import deliveries, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.outbox import StoredMessage
 
-MAX_PARTS = 10  # a slip of the clipboard should not cost a day's quota
-
 _log = Log("outbound")
-Piece = tuple[Kind, str, tuple[Media, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Accepted:
+    """A message, how many parts it has and who takes them; `is_told`: somebody is told of it now."""
+
+    id: MessageId
+    parts: int
+    provider: ProviderName
+    is_told: bool
 
 
 class Outbound:
@@ -39,19 +44,23 @@ class Outbound:
         failpoint("outbound.accepting", StoreUnavailable)
         accepted = await self._desk.database.run(self._accept, message)
         failpoint("outbound.accepted", StoreUnavailable)
+        if isinstance(accepted, Refused):
+            self._desk.wake_stream()
+            raise accepted
         if accepted is not None:
-            message_id, parts, provider = accepted
             self._desk.metrics.outbound_accepted.inc()
             self._desk.wake_senders()
-            _log.info(Event.TEXT_ACCEPTED, message=message_id, parts=parts, provider=provider)
+            if accepted.is_told:
+                self._desk.wake_stream()
+            _log.info(Event.TEXT_ACCEPTED, message=accepted.id, parts=accepted.parts, provider=accepted.provider)
         else:
             self._desk.metrics.outbound_repeated.inc()
             self._desk.wake_stream()
             _log.info(Event.TEXT_REPEATED)
 
-    def _accept(self, message: OutboundMessage) -> Transaction[tuple[MessageId, int, ProviderName] | None]:
-        """The message, how many parts it has and who takes them; None for the repeat of a stanza."""
-        desk, rules = self._desk, self._desk.rules()
+    def _accept(self, message: OutboundMessage) -> Transaction[_Accepted | Refused | None]:
+        """None for the repeat of a stanza. A refusal that is returned has something to commit."""
+        desk = self._desk
         key = outbox.key_of(message.owner, message.addressed, message.stanza_id, message.text, message.media)
         first = yield from outbox.known(key)
         if first is not None and (yield from self._has_failed(first)):
@@ -60,20 +69,10 @@ class Outbound:
             yield from deliveries.tell_again(desk.ids, desk.now(), first, message.sender)
             yield from outbox.move_sender(first, message.sender)
             return None
-        localpart = message.addressed.partition("/")[0].rpartition("@")[0]
-        bound = yield from self._bound(message.owner, localpart)
-        admission = gate.judge(
-            owner=message.owner,
-            localpart=localpart,
-            bound=bound,
-            directory=rules.directory,
-            policy=rules.policy,
-        )
-        line = admission.line
-        pieces = plan(message.text, message.media, line, self._capabilities()[line.provider])
-        if "%" not in localpart and bound != line.did:
-            settle = bindings.bind if bound is None else bindings.rebind
-            yield from settle(desk.now(), message.owner, admission.peer, line.did)
+        admitted = yield from admit(desk, message, self._capabilities())
+        if isinstance(admitted, Refused):
+            return admitted
+        line = admitted.line
         stored = StoredMessage(
             id=MessageId(desk.ids.new()),
             domain=desk.domain,
@@ -87,49 +86,13 @@ class Outbound:
             told="",
             accepted_at=desk.now(),
         )
-        yield from outbox.accept(desk.ids, desk.now(), stored, key, pieces, line.provider, admission.peer)
+        yield from outbox.accept(
+            desk.ids, desk.now(), stored, key, admitted.pieces, line.provider, admitted.peer, recent=admitted.recent
+        )
         failpoint("outbound.recorded")
-        return stored.id, len(pieces), line.provider
+        return _Accepted(id=stored.id, parts=len(admitted.pieces), provider=line.provider, is_told=admitted.is_told)
 
     def _has_failed(self, message_id: MessageId) -> Transaction[bool]:
         """Nothing of it left, or ever will: some clients send again under the same id."""
         tally = fold(part.state for part in (yield from outbox.parts_of(message_id)))
         return tally.fold is Fold.FAILED and not tally.left
-
-    def _bound(self, owner: str, localpart: str) -> Transaction[Did | None]:
-        try:
-            address = parse_localpart(localpart)
-        except Refused:
-            return None  # the gate refuses it, after it has looked at who asks
-        return (yield from bindings.bound(owner, address.peers[0]))
-
-
-def plan(text: str, media: tuple[Media, ...], line: Line, capabilities: Capabilities) -> list[Piece]:
-    """Cut a message into what the carrier takes in one call; raises `Refused`.
-
-    Text that fits goes as one SMS; longer text as text-only MMS where the line can, else as SMS parts. Media go
-    as MMS, as many to each as it takes, the text with the first.
-    """
-    can_mms = line.can_mms and bool(capabilities.mms_text)
-    if media and not (can_mms and capabilities.media_count):
-        raise Refused(Reason.MEDIA_REFUSED)
-    if not media and not text.strip():
-        raise Refused(Reason.EMPTY)
-    fits_sms = all(limit.holds(text) for limit in capabilities.sms)
-    if media:
-        texts = split(text, capabilities.mms_text) if text else []
-        groups = [media[n : n + capabilities.media_count] for n in range(0, len(media), capabilities.media_count)]
-        count = max(len(texts), len(groups))
-        pieces = [
-            (Kind.MMS, texts[n] if n < len(texts) else "", groups[n] if n < len(groups) else ()) for n in range(count)
-        ]
-    elif fits_sms or not can_mms:
-        pieces = [(Kind.SMS, piece, ()) for piece in split(text, capabilities.sms)]
-    else:
-        pieces = [(Kind.MMS, piece, ()) for piece in split(text, capabilities.mms_text)]
-    if len(pieces) > MAX_PARTS:
-        raise Refused(
-            Reason.TOO_LONG,
-            f"This text would be {len(pieces)} messages, and {MAX_PARTS} is the most. It was not sent; shorten it.",
-        )
-    return pieces

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     OWN_NUMBER = "own_number"
     OVER_CAP = "over_cap"
     LOOP = "loop"
+    OPTED_OUT = "opted_out"
+    UNCONFIRMED = "unconfirmed"
     ENCRYPTED = "encrypted"
     TOO_LONG = "too_long"
     EMPTY = "empty"
@@ -57,6 +59,7 @@ class Hold(StrEnum):
     LOCKDOWN = "lockdown"
     RESTORE = "restore"
     PAUSE = "pause"
+    CONFIRM = "confirm"
 
 
 class SmsbridgeError(Exception):

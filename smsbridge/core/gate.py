@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import phonenumbers
 
+from smsbridge.core import caps
 from smsbridge.core.address import Did, Peer, PeerKind, kind_of, parse_localpart
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Directory, Line
@@ -24,16 +25,15 @@ NORTH_AMERICA = "US"  # one class: no area code table tells the two countries' p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the configuration allows. `regions`: ISO 3166 codes that may be texted (US stands for US and CA)."""
+    """What the configuration allows. `regions`: ISO 3166 codes that may be texted (US stands for US and CA).
+
+    `usual`: destinations for which nobody is asked whether it is meant; None asks for none.
+    """
 
     regions: frozenset[str] = frozenset({NORTH_AMERICA})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What was used of the caps in the running windows, read in the same transaction: scope to count."""
-
-    used: dict[str, int] = field(default_factory=dict)
+    usual: frozenset[str] | None = None
+    limits: caps.Limits = field(default_factory=caps.Limits)
+    has_breaker: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,6 @@ def judge(
     bound: Did | None,
     directory: Directory,
     policy: Policy,
-    usage: Usage | None = None,
 ) -> Admission:
     """Decide for a text of `owner` to `localpart`; `bound` is the line this conversation is bound to.
 
@@ -70,6 +69,16 @@ def judge(
     peer = address.peers[0]
     _judge_destination(peer, line, directory, policy)
     return Admission(line=line, peer=peer)
+
+
+def to_confirm(peer: Peer, policy: Policy) -> str:
+    """The kind of destination that its writer has to confirm once, as a person says it; "" for the usual ones."""
+    if policy.usual is None:
+        return ""
+    if kind_of(peer) is PeerKind.SHORTCODE:
+        return "short codes"
+    region = region_of(peer)
+    return "" if region in policy.usual else f"numbers in {region}"
 
 
 def region_of(peer: Peer) -> str:

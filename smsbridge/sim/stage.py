@@ -25,6 +25,10 @@ API_PASSWORD = "pretended-password"
 DID = "+15551230001"
 SECOND_DID = "+15551230002"
 PEER = "+15559870002"
+UNLIMITED = """\
+caps: {per_owner: {minute: null, day: null, new_peers_a_day: null}}
+loop_breaker: false
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class StageConfig:
     owners: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"alice": (DID,)})
     strangers: tuple[str, ...] = ()
     extra_yaml: str = ""
+    limits_yaml: str = UNLIMITED
     control_token: str | None = None
     daily_quota: int | None = None
     webhook_interval: float | None = 0.5
@@ -52,7 +57,7 @@ class StageConfig:
 
 def bridge_yaml(
     *, component_jid: str, component_port: int, secret: str, api_url: str, public_port: int, database: Path,
-    owners: dict[str, tuple[str, ...]], extra: str = "",
+    owners: dict[str, tuple[str, ...]], extra: str = "", limits: str = UNLIMITED,
 ) -> str:  # fmt: skip
     """A configuration as an operator would write it, with everything on loopback."""
     return f"""\
@@ -73,7 +78,7 @@ providers:
     password: {API_PASSWORD}
     query_key: {QUERY_KEY}
     api_url: {api_url}
-jids:
+{limits}jids:
 {_jids_yaml(owners)}
 {extra}"""
 
@@ -208,6 +213,7 @@ class Stage:
             database=self.database,
             owners=config.owners,
             extra=config.extra_yaml,
+            limits=config.limits_yaml,
         )
         (self.directory / "config.yaml").write_text(text)
 

@@ -79,10 +79,15 @@ def forget_key(key: str) -> Transaction[None]:
 
 def accept(
     ids: Ids, now: datetime, message: StoredMessage, key: str, parts: Sequence[tuple[Kind, str, tuple[Media, ...]]],
-    provider: ProviderName, peer: Peer,
+    provider: ProviderName, peer: Peer, *,
+    recent: str = "",
+    hold: Hold | None = None,
 ) -> Transaction[None]:  # fmt: skip
-    """Take responsibility for a text: the message, its key and its parts, due now."""
-    at = to_ms(now)
+    """Take responsibility for a text: the message, its key and its parts, due now unless they are on hold.
+
+    `recent` is what the loop breaker carries along.
+    """
+    at, state = to_ms(now), PartState.HELD if hold else PartState.QUEUED
     yield sql(
         "INSERT INTO message (id, domain, owner, sender, addressed, stanza_id, did, receipts, wants_receipt, told,"
         " accepted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -93,19 +98,20 @@ def accept(
     if key:
         yield sql("INSERT INTO outbox_key (key, message_id, seen_at) VALUES ($1, $2, $3)", key, message.id, at)
     yield sql(
-        "INSERT INTO conversation (did, peer, touched_at) VALUES ($1, $2, $3)"
-        " ON CONFLICT (did, peer) DO UPDATE SET touched_at = excluded.touched_at",
-        *(message.did, peer, at),
+        "INSERT INTO conversation (did, peer, touched_at, recent) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (did, peer) DO UPDATE SET touched_at = excluded.touched_at, recent = excluded.recent",
+        *(message.did, peer, at, recent),
     )
     for n, (kind, text, media) in enumerate(parts, start=1):
         part_id = ids.new()
         yield sql(
             "INSERT INTO outbox (id, message_id, provider, did, peer, kind, n, of_n, text, media, state, hold, due_at,"
             " attempt, tries, claimed_by, fingerprint, reason, code, words, queued_at, changed_at) VALUES"
-            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'queued', '', $11, 0, 0, '', '', '', '', '', $11, $11)",
+            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $11, 0, 0, '', '', '', '', '', $11, $11)",
             *(part_id, message.id, provider, message.did, peer, kind, n, len(parts), text, _media_text(media), at),
+            *(state, hold or ""),
         )
-        yield from history.note(ids, now, _step("part", part_id, "outbound", PartState.QUEUED))
+        yield from history.note(ids, now, _step("part", part_id, "outbound", state))
     yield from heads.renew([(message.did, peer)])
 
 

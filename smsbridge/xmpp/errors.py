@@ -85,6 +85,16 @@ ERRORS: Final[Mapping[Reason, StanzaError]] = MappingProxyType(
             "policy-violation",
             "This text was not sent: it looks like two machines answering each other. Try again later.",
         ),
+        _R.OPTED_OUT: _row(
+            "cancel",
+            "policy-violation",
+            "This text was not sent: the other side has asked for no more texts from this number.",
+        ),
+        _R.UNCONFIRMED: _row(
+            "wait",
+            "policy-violation",
+            "This text was not sent: you were asked whether it is meant, and did not confirm it.",
+        ),
         _R.ENCRYPTED: _row(
             "modify",
             "bad-request",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from smsbridge.log import Event
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
+from smsbridge.sim.stage import UNLIMITED
 from tests.bench.posts import DID
 from tests.bench.process import LOOPBACK, Process, answers, free_port
 from tests.bench.streams import Reader
@@ -120,7 +121,7 @@ providers:
     password: {PASSWORD}
     query_key: {KEY}
     api_url: http://{LOOPBACK}:{self._site.carrier_port}/api
-jids:
+{UNLIMITED}jids:
   {OWNER}: ["{DID}"]
 """
 

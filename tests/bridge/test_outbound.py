@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from smsbridge.bridge.outbound import MAX_PARTS, plan
+from smsbridge.bridge.planning import MAX_PARTS, plan
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media

@@ -6,11 +6,15 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
-from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected
+from smsbridge.core.address import Peer
+from smsbridge.core.caps import Caps, Limits, Prices, Whose
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected
+from smsbridge.core.gate import Policy
 from smsbridge.store import deliveries, holds
 
-from .house import CARRIER, FRIEND, JOHN, PEER, SHARED, THIRD, inbound, report
+from .house import CARRIER, FRIEND, JOHN, PEER, SHARED, THIRD, inbound, report, rules
 
+FOURTH = Peer("+15559870005")
 A_MOMENT = timedelta(seconds=1)
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
@@ -61,8 +65,19 @@ def recorder(house):
     return house.store._database
 
 
+LIMITED = Policy(
+    limits=Limits(
+        caps={whose: Caps(minute=1000, day=1000, new_peers_a_day=1000, spend_a_month=10**9) for whose in Whose},
+        prices=Prices(sms=7_500, mms=20_000, currency="USD"),
+    ),
+    has_breaker=True,
+)
+
+
 async def live_through(house, ticks):
     """All that can happen to texts, in both directions, and each round of those who look after them."""
+    house.rules = rules(policy=LIMITED)
+    await write_as_a_machine(house)
     await house.take(inbound(), inbound("again", pid="2", media=("https://media.example.com/1.jpg",)), inbound(pid=""))
     await wander(house)
     for peer, outcome in ((PEER, "pid"), (FRIEND, Rejected(Reason.CARRIER_REFUSED, "no")), (THIRD, Indeterminate("x"))):
@@ -92,6 +107,14 @@ async def live_through(house, ticks):
     ticks.advance(timedelta(days=400))
     await house.janitor.forget()
     await house.store.run(deliveries.newest_id)
+
+
+async def write_as_a_machine(house):
+    """Until the breaker opens."""
+    lines = [f"line {n}" for n in range(12)]
+    with pytest.raises(Refused):
+        await house.accept(*lines, to=f"{FOURTH}%{SHARED}")
+    await house.dispatch()
 
 
 async def wander(house):

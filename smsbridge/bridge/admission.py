@@ -1,0 +1,136 @@
+"""May this text be taken, now? The gate's question, with all that is remembered of owner, number and other party.
+
+    whose line, and where to ─▶ wanted there? ─▶ two machines? ─▶ into what is it cut ─▶ under the caps?
+
+Asked inside the transaction that accepts the text. A refusal takes nothing, but for the one that opens the loop
+breaker: that is committed, and so it is returned, not raised.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from smsbridge.bridge import telling
+from smsbridge.bridge.desk import Desk
+from smsbridge.bridge.planning import Piece, plan
+from smsbridge.clock import to_ms
+from smsbridge.core import caps, gate, loop
+from smsbridge.core.address import Did, Peer, parse_localpart
+from smsbridge.core.caps import Demand, Load
+from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.line import Line
+from smsbridge.core.message import Kind, OutboundMessage, ProviderName
+from smsbridge.core.segments import count
+from smsbridge.providers.contract import Capabilities
+from smsbridge.store import bindings, conversations
+from smsbridge.store import caps as counters
+from smsbridge.store.conversations import Standing
+from smsbridge.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """It may be taken. `recent` is what the loop breaker carries along; `is_told`: the admins hear of a cap."""
+
+    line: Line
+    peer: Peer
+    pieces: Sequence[Piece]
+    recent: str
+    is_told: bool
+
+
+def admit(
+    desk: Desk, message: OutboundMessage, capabilities: Mapping[ProviderName, Capabilities]
+) -> Transaction[Admitted | Refused]:
+    """The text with all that the caps count of it. Raises `Refused`; one that is returned is to be committed."""
+    rules = desk.rules()
+    localpart = message.addressed.partition("/")[0].rpartition("@")[0]
+    bound = yield from _bound(message.owner, localpart)
+    admission = gate.judge(
+        owner=message.owner, localpart=localpart, bound=bound, directory=rules.directory, policy=rules.policy
+    )
+    line, peer = admission.line, admission.peer
+    standing = yield from conversations.standing(line.did, peer)
+    recent = yield from _break_loop(desk, message, line.did, peer, standing)
+    if isinstance(recent, Refused):
+        return recent
+    pieces = plan(message.text, message.media, line, capabilities[line.provider])
+    is_told = yield from _count(desk, message.owner, line.did, load_of(pieces, rules.policy.limits, standing))
+    if "%" not in localpart and bound != line.did:
+        settle = bindings.bind if bound is None else bindings.rebind
+        yield from settle(desk.now(), message.owner, peer, line.did)
+    return Admitted(line=line, peer=peer, pieces=pieces, recent=recent, is_told=is_told)
+
+
+def load_of(pieces: Sequence[Piece], limits: caps.Limits, standing: Standing) -> Load:
+    """What a text adds: a message for each piece, its price by segments or by messages."""
+    cost = 0
+    if (prices := limits.prices) is not None:
+        cost = sum(prices.mms if kind is Kind.MMS else prices.sms * count(text).segments for kind, text, _ in pieces)
+    return Load(texts=len(pieces), is_new_peer=standing.is_new, cost=cost)
+
+
+def _bound(owner: str, localpart: str) -> Transaction[Did | None]:
+    try:
+        address = parse_localpart(localpart)
+    except Refused:
+        return None  # the gate refuses it, after it has looked at who asks
+    return (yield from bindings.bound(owner, address.peers[0]))
+
+
+def _break_loop(
+    desk: Desk, message: OutboundMessage, did: Did, peer: Peer, standing: Standing
+) -> Transaction[str | Refused]:
+    """What the breaker carries along. Raises `Refused` while it is open, returns it if it opens now."""
+    now = desk.now()
+    if not desk.rules().policy.has_breaker:
+        return ""
+    if standing.closed_until is not None and now < standing.closed_until <= now + loop.CLOSED:
+        raise _stopped(desk, standing.closed_until)
+    sent = loop.remembered(standing.recent)
+    text = loop.Said(to_ms(now), loop.mark_of(message.text, *(item.url for item in message.media)))
+    is_loop, since = loop.is_burst(sent, text), loop.listen_since(sent, text)
+    if not is_loop and since is not None:
+        is_loop = loop.is_loop(sent, text, (yield from conversations.heard(did, peer, since)))
+    if not is_loop:
+        return loop.remember(sent, text)
+    until = now + loop.CLOSED
+    yield from conversations.close(did, peer, until)
+    body = (
+        f"Texts from {did} to {peer} are stopped for 10 minutes: {message.owner} seems to have a machine there that"
+        " answers another one. What is written meanwhile is refused in words; look for an automatic answer."
+    )
+    yield from telling.tell_admins(desk, body, "loop", did, peer, str(text.at))
+    return _stopped(desk, until)
+
+
+def _stopped(desk: Desk, until: datetime) -> Refused:
+    when = caps.opening(until, desk.now())
+    words = "This text was not sent: this looks like two machines answering each other. Texts to this number go on"
+    return Refused(Reason.LOOP, f"{words} {when}.")
+
+
+def _count(desk: Desk, owner: str, did: Did, load: Load) -> Transaction[bool]:
+    """Take what the text needs of every cap, and whether the admins are told. Raises `Refused` if it is too much."""
+    now, limits = desk.now(), desk.rules().policy.limits
+    asked = caps.demands(limits, owner, did, load, now)
+    if not asked:
+        return False
+    used = yield from counters.take(asked)
+    caps.judge(asked, used, limits, now)
+    alerts = tuple(caps.alerts(asked, used))
+    for demand, percent in alerts:
+        yield from _alert(desk, demand, percent)
+    return bool(alerts)
+
+
+def _alert(desk: Desk, demand: Demand, percent: int) -> Transaction[None]:
+    now, limits = desk.now(), desk.rules().policy.limits
+    whose = f" of {demand.who}" if demand.who else ""
+    spent = "used up" if percent >= 100 else f"used to {percent} %"
+    when = caps.opening(demand.ends, now)
+    body = (
+        f"The cap of {caps.in_words(demand, limits)}{whose} is {spent}; it opens again {when}."
+        f" If this is as it should be, raise caps.{demand.whose}.{demand.key} and reload."
+    )
+    yield from telling.tell_admins(desk, body, "cap", demand.scope, str(to_ms(demand.begins)), str(percent))

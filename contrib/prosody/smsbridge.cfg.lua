@@ -6,6 +6,15 @@ Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subd
   component_secret = "change-me-please"       -- xmpp.secret; make one with: openssl rand -hex 24
   -- A connection that died without a word must not keep the bridge out after a restart. The default is "kick_new".
   component_conflict_resolve = "kick_old"
+  -- mod_smsbridge.lua lies beside this file; put it into a directory of plugin_paths (/usr/local/lib/prosody/modules).
+  -- With it no text is shown twice, and none that a user writes is lost, whichever of the two servers dies when. It
+  -- remembers what the bridge has handed over for 7 days, and keeps what users write until the bridge has it.
+  modules_enabled = { "smsbridge" }
+  -- smsbridge_remember = 100000              -- texts to users, at most; half as many at least
+  -- smsbridge_hold_seconds = 3600            -- while the bridge is away; then a text comes back to its writer
+  -- smsbridge_hold_max = 10000               -- texts that wait, at most; and of one writer, and in bytes:
+  -- smsbridge_hold_max_per_sender = 500
+  -- smsbridge_hold_max_bytes = 16777216
 
 -- What belongs elsewhere, into the global section of prosody.cfg.lua:
 --
@@ -28,5 +37,5 @@ Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subd
 -- (XEP-0356, mod_privilege of prosody-modules), this is how a host would allow it:
 --
 --   VirtualHost "example.com"
---     modules_enabled = { "privilege" }
+--     modules_enabled = { "privilege" }      -- in the Component's as well
 --     privileged_entities = { ["sms.example.com"] = { roster = "both" } }

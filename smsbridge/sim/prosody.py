@@ -25,6 +25,7 @@ class ProsodyConfig:
 
     `echo_jid` and `second_domain` add another component (same secret) and another host with accounts. `include` is a
     file of configuration that defines `component_jid` with `component_secret`, in the place of our own words.
+    `module` is our mod_smsbridge.lua; without it the component has none, whatever the file says.
     """
 
     directory: Path | None = None
@@ -39,6 +40,7 @@ class ProsodyConfig:
     share_jid: str = "share.example.com"
     storage: Literal["internal", "sql"] = "internal"
     include: Path | None = None
+    module: Path | None = None
 
 
 class Prosody:
@@ -188,6 +190,7 @@ modules_enabled = {{
   "roster", "saslauth", "disco", "ping", "offline", "mam", "carbons", "smacks", "pep", "vcard4", "vcard_legacy",
   "blocklist", "time", "version", "uptime", "lastactivity", "posix", "privilege" }}
 modules_disabled = {{ "s2s" }}
+{_plugin_path(config)}
 log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = {_lua(str(directory / "prosody.log"))} }} }}
 """
     ]
@@ -196,8 +199,14 @@ log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = {_lua(str(direc
     sections += [_component(config, jid) for jid in (own_jid, config.echo_jid) if jid]
     if config.include:
         sections.append(f"Include {_lua(str(config.include.resolve()))}\n")
+        if config.module is None:
+            sections.append(f"Component {_lua(config.component_jid)}\n  modules_enabled = {{}}\n")
     sections.append(f'Component {_lua(config.share_jid)} "http_file_share"\n')
     return "\n".join(sections)
+
+
+def _plugin_path(config: ProsodyConfig) -> str:
+    return f"plugin_paths = {{ {_lua(str(config.module.resolve().parent))} }}" if config.module else ""
 
 
 def _storage(config: ProsodyConfig, directory: Path) -> str:
@@ -221,11 +230,13 @@ def _virtual_host(config: ProsodyConfig, host: str) -> str:
 
 
 def _component(config: ProsodyConfig, jid: str) -> str:
-    privilege = '  modules_enabled = { "privilege" }\n' if jid == config.component_jid else ""
+    modules = ("privilege", *(["smsbridge"] if config.module else [])) if jid == config.component_jid else ()
+    enabled = ", ".join(map(_lua, modules))
     return f"""Component {_lua(jid)}
   component_secret = {_lua(config.component_secret)}
   component_conflict_resolve = "kick_old"
-{privilege}"""
+  modules_enabled = {{ {enabled} }}
+"""
 
 
 def _lua(text: str) -> str:

@@ -35,7 +35,8 @@ loop_breaker: false
 class StageConfig:
     """`owners`: account name on example.com to the DIDs it owns. A port of 0 means a free one.
 
-    `component_file` is a file for the server's configuration that defines the component, with this very secret.
+    `component_file` is a file for the server's configuration that defines the component, with this very secret;
+    `component_module` our mod_smsbridge.lua, for Prosody.
     """
 
     c2s_port: int = 0
@@ -53,6 +54,7 @@ class StageConfig:
     server: ServerName = "prosody"
     component_file: Path | None = None
     component_secret: str = "s3cret"
+    component_module: Path | None = None
 
 
 def bridge_yaml(
@@ -234,6 +236,7 @@ def _server(config: StageConfig) -> XmppServer:
             second_domain=config.second_domain,
             component_secret=config.component_secret,
             include=config.component_file,
+            module=config.component_module,
         )
     )
 

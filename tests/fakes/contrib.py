@@ -17,6 +17,7 @@ FILES: dict[ServerName, Path] = {
     "prosody": _CONTRIB / "prosody" / "smsbridge.cfg.lua",
     "ejabberd": _CONTRIB / "ejabberd" / "smsbridge.yml",
 }
+MODULE = _CONTRIB / "prosody" / "mod_smsbridge.lua"
 _SECRET = re.compile(r'^ *(?:component_secret =|password:) "([^"]+)"', re.MULTILINE)
 
 
@@ -26,13 +27,18 @@ def secret_in(name: ServerName) -> str:
     return str(secret)
 
 
-def server_of(name: ServerName) -> XmppServer:
-    """A server that is not started yet, with the component of the file."""
+def server_of(name: ServerName, *, has_module: bool = True) -> XmppServer:
+    """A server that is not started yet, with the component of the file; on Prosody with our module, unless not."""
     if name == "ejabberd":
         return Ejabberd(EjabberdConfig(include=FILES[name], component_jid=JID, component_secret=secret_in(name)))
-    return Prosody(ProsodyConfig(include=FILES[name], component_jid=JID, component_secret=secret_in(name)))
+    module = MODULE if has_module else None
+    secret = secret_in(name)
+    return Prosody(ProsodyConfig(include=FILES[name], component_jid=JID, component_secret=secret, module=module))
 
 
 def stage_on(name: ServerName, config: StageConfig) -> StageConfig:
     """The same stage on this server."""
-    return replace(config, server=name, component_file=FILES[name], component_secret=secret_in(name))
+    module = MODULE if name == "prosody" else None
+    return replace(
+        config, server=name, component_file=FILES[name], component_secret=secret_in(name), component_module=module
+    )

@@ -1,0 +1,347 @@
+"""mod_smsbridge in a real Prosody, spoken to over a bare component stream: what it drops, and what it keeps."""
+
+import asyncio
+import contextlib
+import re
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from smsbridge.sim.client import Client
+from smsbridge.sim.prosody import Prosody, ProsodyConfig
+from tests.fakes.contrib import FILES, JID, MODULE, secret_in, server_of
+
+from .component import component
+
+HOLD = "urn:smsbridge:hold:1"
+NUMBER = "+15559870002@sms.example.com"
+
+
+@dataclass
+class Stream:
+    """A component's stream, and all that came over it so far."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    came: bytes = b""
+
+    def write(self, xml):
+        self.writer.write(xml.encode())
+
+    async def see(self, what):
+        """Read until this has come."""
+        async with asyncio.timeout(10):
+            while what.encode() not in self.came:
+                chunk = await self.reader.read(65536)
+                assert chunk, "the stream has ended"
+                self.came += chunk
+
+    async def ask(self, payload, *, kind="set", to="sms.example.com"):
+        """The answer to an iq, as it was written."""
+        name = uuid.uuid4().hex
+        self.write(f'<iq type="{kind}" id="{name}" from="sms.example.com" to="{to}">{payload}</iq>')
+        pattern = re.compile(rf"<iq[^>]*\bid='{name}'[^>]*?(/>|>.*?</iq>)".encode(), re.DOTALL)
+        async with asyncio.timeout(10):
+            while not (found := pattern.search(self.came)):
+                chunk = await self.reader.read(65536)
+                assert chunk, "the stream has ended"
+                self.came += chunk
+        return found[0].decode()
+
+    async def fence(self):
+        """What was written before is handled, and what the server wrote before is here."""
+        await self.ask('<ping xmlns="urn:xmpp:ping"/>', kind="get", to="example.com")
+
+    async def enable(self):
+        assert "type='result'" in await self.ask(f'<enable xmlns="{HOLD}"/>')
+
+    async def acknowledge(self, *ids):
+        holds = "".join(f'<hold id="{each}"/>' for each in ids)
+        assert "type='result'" in await self.ask(f'<ack xmlns="{HOLD}">{holds}</ack>')
+
+    def text(self, to, stanza_id, body="hello", *, sender=NUMBER, kind="chat"):
+        self.write(f'<message type="{kind}" id="{stanza_id}" from="{sender}" to="{to}"><body>{body}</body></message>')
+
+    @property
+    def all(self):
+        return self.came.decode()
+
+    @property
+    def texts(self):
+        """The bodies that came, in order."""
+        return re.findall(r"<body>(.*?)</body>", self.all, re.DOTALL)
+
+    @property
+    def ids(self):
+        """The hold ids that came, in order."""
+        tags = re.findall(r"<hold [^>]*>", self.all)
+        assert all(f"xmlns='{HOLD}'" in tag for tag in tags)
+        return [re.search(r"\bid='([^']+)'", tag)[1] for tag in tags]
+
+
+@contextlib.asynccontextmanager
+async def connected(server, *, holding=True):
+    """A stream, that asks for what is held unless told otherwise. It ends without a word."""
+    async with component(server, server.component_secret) as attempt:
+        stream = Stream(attempt.reader, attempt.writer)
+        if holding:
+            await stream.enable()
+        yield stream
+
+
+@contextlib.asynccontextmanager
+async def online(server, name="alice"):
+    async with await Client.login(server.add_account(name, "pw"), "pw", port=server.c2s_port) as client:
+        yield client
+
+
+def prosody_with(tmp_path, **settings):
+    """A Prosody with the file for administrators, in which these settings have other values than their defaults."""
+    text = FILES["prosody"].read_text()
+    for name, value in settings.items():
+        text, count = re.subn(rf"-- {name} = \S+", f"{name} = {value}", text)
+        assert count == 1
+    path = tmp_path / "smsbridge.cfg.lua"
+    path.write_text(text)
+    return Prosody(ProsodyConfig(include=path, component_jid=JID, component_secret=secret_in("prosody"), module=MODULE))
+
+
+async def archived(server, name="alice"):
+    async with online(server, name) as reader:
+        return Counter(message.stanza_id for message in await reader.archive())
+
+
+@pytest.fixture
+async def server():
+    """A Prosody with the module, that a test may kill."""
+    async with server_of("prosody") as server:
+        yield server
+
+
+async def test_what_the_module_can_is_told_to_the_component_alone(server):
+    async with connected(server) as stream, online(server) as alice:
+        told = await stream.ask('<query xmlns="http://jabber.org/protocol/disco#info"/>', kind="get")
+        assert HOLD in told
+        asked = asyncio.create_task(alice.disco_info(server.component_jid))
+        await stream.see("disco#info")
+        asked.cancel()
+
+
+async def test_a_text_that_comes_again_goes_no_further(server):
+    async with connected(server) as stream, online(server) as alice:
+        for stanza_id in ("a", "b", "a", "a", "c"):
+            stream.text(alice.bare_jid, stanza_id)
+        await stream.fence()
+        await alice.ping()
+        assert [message.stanza_id for message in alice.received] == ["a", "b", "c"]
+    assert await archived(server) == {"a": 1, "b": 1, "c": 1}
+
+
+async def test_answers_may_come_again_and_so_may_what_differs_or_has_no_id(server):
+    async with connected(server) as stream, online(server) as alice:
+        for _ in range(2):
+            stream.write(
+                f'<message id="r" from="{NUMBER}" to="{alice.jid}"><received xmlns="urn:xmpp:receipts"/></message>'
+            )
+            stream.text(alice.jid, "e", kind="error")
+            stream.write(f'<message from="{NUMBER}" to="{alice.bare_jid}"><body>no id</body></message>')
+        stream.text(alice.bare_jid, "a")
+        stream.text(alice.bare_jid, "a", sender="+15559870003@sms.example.com")
+        stream.text(alice.jid, "a")
+        await stream.fence()
+        await alice.ping()
+        assert Counter(message.stanza_id or message.body for message in alice.received) == {
+            "r": 2, "e": 2, "no id": 2, "a": 3
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+@pytest.mark.parametrize("storage", ["internal", "sql"])
+async def test_a_repeat_is_known_after_the_server_was_gone(end, storage):
+    async with Prosody(ProsodyConfig(module=MODULE, storage=storage)) as server:
+        alice = server.add_account("alice", "pw")
+        async with connected(server) as stream:
+            for n in range(20):
+                stream.text(alice, f"t{n}")
+            await stream.fence()
+            await (server.kill() if end == "kill" else server.stop(keep=True))
+        for _ in range(2):
+            await server.restart()
+            async with connected(server) as stream:
+                for n in range(25):
+                    stream.text(alice, f"t{n}")
+                await stream.fence()
+                await server.kill()
+        await server.restart()
+        assert await archived(server) == {f"t{n}": 1 for n in range(25)}
+
+
+async def test_what_was_remembered_and_not_stored_before_the_death_is_stored_when_it_comes_again(server):
+    alice = server.add_account("alice", "pw")
+    async with connected(server) as stream:
+        stream.text(alice, "a")
+        stream.text(alice, "b")
+        await stream.fence()
+        await server.kill()
+    archive = server.directory / "data" / "example%2ecom" / "archive" / "alice.list"
+    offline = server.directory / "data" / "example%2ecom" / "offline" / "alice.list"
+    for path in (archive, offline):  # as if it had died between remembering b and storing it
+        items = path.read_text().split("item(")
+        path.write_text("item(".join(items[:2]))
+    await server.restart()
+    async with connected(server) as stream:
+        stream.text(alice, "a")
+        stream.text(alice, "b")
+        stream.text(alice, "b")
+        await stream.fence()
+    assert await archived(server) == {"a": 1, "b": 1}
+
+
+async def test_kills_in_the_middle_of_a_stream_lose_nothing_and_repeat_nothing(server):
+    alice = server.add_account("alice", "pw")
+    for kill in range(10):
+        async with connected(server) as stream:
+            for n in range(200):
+                stream.text(alice, f"t{n}")
+            with contextlib.suppress(ConnectionError):
+                await stream.writer.drain()
+            await asyncio.sleep(0.004 * kill)  # somewhere among them
+            await server.kill()
+        await server.restart()
+    async with connected(server) as stream:
+        for n in range(200):
+            stream.text(alice, f"t{n}")
+        await stream.fence()
+    assert await archived(server) == {f"t{n}": 1 for n in range(200)}
+
+
+async def test_nothing_is_held_for_a_component_that_does_not_ask(server):
+    async with online(server) as alice:
+        async with connected(server, holding=False) as stream:
+            await alice.send_text(NUMBER, "hello")
+            await stream.see("hello")
+            assert stream.ids == []
+        sent = await alice.send_text(NUMBER, "is anybody there?")
+        assert (await alice.next(lambda message: message.error is not None)).stanza_id == sent
+
+
+async def test_what_is_acknowledged_does_not_come_again_and_the_rest_does_in_order(server):
+    async with online(server) as alice:
+        async with connected(server) as stream:
+            for n in range(5):
+                await alice.send_text(NUMBER, f"text {n}\nline & <tag/> \\n é🙂")
+            await stream.see("text 4")
+            assert len(stream.ids) == 5
+            await stream.acknowledge(stream.ids[1], stream.ids[3], "unknown")
+        async with connected(server) as again:
+            assert again.texts == [stream.texts[n] for n in (0, 2, 4)]
+            assert again.ids == [stream.ids[n] for n in (0, 2, 4)]
+            await again.acknowledge(*again.ids)
+        async with connected(server) as third:
+            await third.fence()
+            assert third.texts == []
+    held = server.directory / "data" / "sms%2eexample%2ecom" / "smsbridge_held.log"
+    assert held.read_bytes() == b""  # no text is left behind
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_while_the_component_is_away_texts_wait(server, is_killed):
+    async with connected(server):
+        pass
+    async with online(server) as alice:
+        sent = [await alice.send_text(NUMBER, f"text {n}") for n in range(3)]
+        await alice.ping()
+        assert [message for message in alice.received if message.error] == []
+        if is_killed:
+            await server.kill()
+            await server.restart()
+    async with connected(server) as stream:
+        assert stream.texts == ["text 0", "text 1", "text 2"]
+        assert all(f"id='{stanza_id}'" in stream.all for stanza_id in sent)
+
+
+async def test_a_component_that_has_not_asked_yet_gets_what_comes_when_it_asks(server):
+    async with connected(server):
+        pass
+    async with online(server) as alice, connected(server, holding=False) as stream:
+        await alice.send_text(NUMBER, "early")
+        await alice.ping()
+        await stream.fence()
+        assert stream.texts == []
+        await stream.enable()
+        await stream.see("early")
+        await alice.send_text(NUMBER, "later")
+        await stream.see("later")
+        assert stream.texts == ["early", "later"]
+
+
+async def test_what_a_user_forges_in_our_namespace_is_stripped(server):
+    forged = f'<hold xmlns="{HOLD}" id="forged"/>'
+    async with online(server) as alice, connected(server) as stream:
+        alice.send_raw(f'<message to="{NUMBER}" id="1"><body>a text</body>{forged}{forged}</message>')
+        alice.send_raw(f'<message to="{NUMBER}" id="2"><received xmlns="urn:xmpp:receipts"/>{forged}</message>')
+        alice.send_raw(f'<message to="{NUMBER}" id="3" type="headline"><body>head</body>{forged}</message>')
+        alice.send_raw(f'<message to="{server.component_jid}" id="4"><body>last</body><ack xmlns="{HOLD}"/></message>')
+        await stream.see("last")
+        assert len(stream.ids) == 2  # of the two texts
+        assert "forged" not in stream.all
+        assert "<ack" not in stream.all
+
+
+async def test_nobody_but_the_component_acknowledges_or_asks(server):
+    async with online(server) as alice, connected(server) as stream:
+        await alice.send_text(NUMBER, "mine")
+        await stream.see("mine")
+        for payload in (f'<ack xmlns="{HOLD}"><hold id="{stream.ids[0]}"/></ack>', f'<enable xmlns="{HOLD}"/>'):
+            for kind in ("set", "get"):
+                alice.send_raw(f'<iq type="{kind}" id="{kind}" to="{server.component_jid}">{payload}</iq>')
+        await alice.ping()
+        await stream.fence()
+        assert "<ack" not in stream.all
+    async with connected(server) as again:
+        assert again.texts == ["mine"]
+
+
+async def test_carbons_of_what_is_held_still_go_to_the_users_other_clients(server):
+    async with online(server) as phone, online(server) as desk, connected(server) as stream:
+        await desk.request("set", None, ET.Element("{urn:xmpp:carbons:2}enable"))
+        await phone.send_text(NUMBER, "from my phone")
+        await stream.see("from my phone")
+        assert len(stream.texts) == 1
+        carbon = await desk.next(lambda message: message.carbon is not None)
+        assert HOLD not in carbon.raw
+
+
+async def test_too_much_is_refused_at_once_and_said(tmp_path):
+    bounds = {"smsbridge_hold_max_per_sender": 2, "smsbridge_hold_max": 3}
+    async with (
+        prosody_with(tmp_path, **bounds) as server,
+        online(server) as alice,
+        online(server, "bob") as bob,
+    ):
+        async with connected(server):
+            pass
+        sent = [await alice.send_text(NUMBER, f"alice {n}") for n in range(3)]
+        refused = await alice.next(lambda message: message.error is not None)
+        assert refused.stanza_id == sent[2]
+        assert refused.error.condition == "resource-constraint"
+        sent = [await bob.send_text(NUMBER, f"bob {n}") for n in range(2)]
+        assert (await bob.next(lambda message: message.error is not None)).stanza_id == sent[1]
+        async with connected(server) as stream:
+            assert stream.texts == ["alice 0", "alice 1", "bob 0"]
+
+
+async def test_what_waits_too_long_comes_back_to_its_writer(tmp_path):
+    async with prosody_with(tmp_path, smsbridge_hold_seconds=0) as server, online(server) as alice:
+        async with connected(server):
+            pass
+        sent = await alice.send_text(NUMBER, "hello")
+        returned = await alice.next(lambda message: message.error is not None, timeout=20)
+        assert (returned.stanza_id, returned.error.condition) == (sent, "remote-server-timeout")
+        assert "not sent" in returned.error.text
+        async with connected(server) as stream:
+            await stream.fence()
+            assert stream.texts == []

@@ -90,3 +90,8 @@ def id_of(raw: object) -> ProviderMessageId | None:
         return None
     text = str(raw).strip()
     return ProviderMessageId(text) if _ID.fullmatch(text) else None
+
+
+def ten_digits(number: str) -> str:
+    """A number as the carrier wants it written."""
+    return number[2:] if number.startswith("+1") and len(number) == 12 else number

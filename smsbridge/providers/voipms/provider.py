@@ -17,7 +17,7 @@ from smsbridge.core.segments import Limit, LimitUnit
 from smsbridge.providers.contract import Answer, Callback, Capabilities, Finding, Parsed, Provider, ProviderKind
 from smsbridge.providers.http import Caller, Deadlines
 from smsbridge.providers.voipms import account, webhook
-from smsbridge.providers.voipms.api import Api, Settings, id_of
+from smsbridge.providers.voipms.api import Api, Settings, id_of, ten_digits
 from smsbridge.providers.voipms.statuses import outcome_of
 
 NAME: Final = "voipms"
@@ -72,7 +72,7 @@ class VoipMs:
     async def send(self, part: Part) -> ProviderMessageId:
         """Raises `Rejected`, `Deferred` or `Indeterminate`."""
         method, content = _content(part)
-        answer = await self._api.ask(method, did=_ten_digits(part.did), dst=_ten_digits(part.peer), **content)
+        answer = await self._api.ask(method, did=ten_digits(part.did), dst=ten_digits(part.peer), **content)
         if answer.get("status") != "success":
             raise outcome_of(answer.get("status"), part.attempt)
         provider_id = id_of(answer.get("mms")) or id_of(answer.get("sms"))
@@ -120,7 +120,3 @@ def _content(part: Part) -> tuple[str, dict[str, str]]:
         raise Rejected(Reason.MEDIA_REFUSED, "too_many_media", "VoIP.ms takes three attachments at a time.")
     media = {f"media{n}": item.url for n, item in enumerate(part.media, start=1)}
     return "sendMMS", {"message": part.text or (" " if media else ""), **media}
-
-
-def _ten_digits(number: str) -> str:
-    return number[2:] if number.startswith("+1") and len(number) == 12 else number

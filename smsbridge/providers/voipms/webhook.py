@@ -10,24 +10,20 @@ import hmac
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from smsbridge.core.address import Did, Peer, PeerKind, kind_of, normalise_did, normalise_peer
+from smsbridge.core.address import Peer, PeerKind, kind_of, normalise_peer
 from smsbridge.core.errors import Malformed, Unauthentic
 from smsbridge.core.message import InboundMessage, Kind, Media, ProviderMessageId, ProviderName, Source
 from smsbridge.core.text import decode, join_surrogates
 from smsbridge.providers.contract import Callback, Parsed
+from smsbridge.providers.voipms import loose
 from smsbridge.providers.voipms.api import id_of
 
-EASTERN: Final = ZoneInfo("America/New_York")
-MEDIA_ROOT: Final = "https://voip.ms/"
 RECEIVED: Final = "message.received"
 KEY_NAMES: Final = frozenset({"key", "token"})
 LONGEST_LABEL: Final = 64
 
-_UNFILLED: Final = frozenset({"{FROM}", "{TO}", "{ID}", "{TIMESTAMP}", "{MEDIA}"})
 _KINDS: Final = {"SMS": Kind.SMS, "MMS": Kind.MMS}
 
 
@@ -73,21 +69,21 @@ def _read_webhook(body: bytes) -> _Told | None:
         document: object = json.loads(decode(body).removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         raise Malformed("no JSON") from None
-    envelope = _member(document, "data")
-    if _member(envelope, "event_type") not in (None, RECEIVED):
+    envelope = loose.member(document, "data")
+    if loose.member(envelope, "event_type") not in (None, RECEIVED):
         return None
-    payload = _member(envelope, "payload")
+    payload = loose.member(envelope, "payload")
     if not isinstance(payload, dict):
         raise Malformed("no payload")
     return _Told(
         source=Source.WEBHOOK,
-        kind=_text(payload.get("type")).upper(),
-        sender=next(iter(_each(payload.get("from"), "phone_number")), ""),
-        recipients=_each(payload.get("to"), "phone_number"),
-        text=_text(payload.get("text")),
-        media=_each(payload.get("media"), "url"),
-        id=id_of(payload.get("id")) or id_of(_member(envelope, "id")),
-        date=_text(payload.get("received_at")),
+        kind=loose.text_of(payload.get("type")).upper(),
+        sender=next(iter(loose.each(payload.get("from"), "phone_number")), ""),
+        recipients=loose.each(payload.get("to"), "phone_number"),
+        text=loose.text_of(payload.get("text")),
+        media=loose.each(payload.get("media"), "url"),
+        id=id_of(payload.get("id")) or id_of(loose.member(envelope, "id")),
+        date=loose.text_of(payload.get("received_at")),
     )
 
 
@@ -95,14 +91,14 @@ def _read_template(query: Iterable[tuple[str, str]]) -> _Told:
     first: dict[str, str] = {}
     for name, value in query:
         first.setdefault(name, join_surrogates(value))
-    filled = {name: "" if value in _UNFILLED else value for name, value in first.items()}
+    filled = {name: "" if value in loose.UNFILLED else value for name, value in first.items()}
     return _Told(
         source=Source.CALLBACK,
         kind="",
         sender=filled.get("from", "").strip(),
-        recipients=_filled([filled.get("to", "")]),
+        recipients=loose.filled([filled.get("to", "")]),
         text=first.get("message", ""),
-        media=_filled(filled.get("media", "").split(",")),
+        media=loose.filled(filled.get("media", "").split(",")),
         id=id_of(filled.get("id")),
         date=filled.get("date", ""),
     )
@@ -111,7 +107,7 @@ def _read_template(query: Iterable[tuple[str, str]]) -> _Told:
 def _messages(told: _Told, provider: ProviderName) -> tuple[InboundMessage, ...]:
     if not told.sender:
         raise Malformed("no number it comes from")
-    dids = list(dict.fromkeys(did for did in map(_did, told.recipients) if did))
+    dids = list(dict.fromkeys(did for did in map(loose.did_of, told.recipients) if did))
     if not dids:
         raise Malformed("no number it goes to")
     peer = normalise_peer(told.sender)
@@ -125,50 +121,10 @@ def _messages(told: _Told, provider: ProviderName) -> tuple[InboundMessage, ...]
             peer=peer,
             provider_id=told.id,
             text=told.text,
-            media=tuple(Media(url=_absolute(url)) for url in told.media),
-            sent_at=_instant(told.date),
+            media=tuple(Media(url=loose.absolute(url)) for url in told.media),
+            sent_at=loose.instant_of(told.date),
             label=told.sender[:LONGEST_LABEL] if kind_of(peer) is PeerKind.ALPHANUMERIC else "",
             others=tuple(other for other in recipients if other != Peer(did)),
         )
         for did in dids
     )
-
-
-def _did(raw: str) -> Did | None:
-    try:
-        return normalise_did(raw)
-    except ValueError:
-        return None
-
-
-def _instant(raw: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(raw)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=EASTERN)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _absolute(url: str) -> str:
-    return url if "://" in url else MEDIA_ROOT + url.lstrip("/")
-
-
-def _member(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def _each(value: object, name: str) -> tuple[str, ...]:
-    """The texts in a list, or in what should have been one; each may be wrapped as `{name: text}`."""
-    entries = value if isinstance(value, list) else [value]
-    return _filled(_text(entry.get(name) if isinstance(entry, dict) else entry) for entry in entries)
-
-
-def _filled(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(stripped for stripped in map(str.strip, texts) if stripped and stripped not in _UNFILLED)
-
-
-def _text(value: object) -> str:
-    """A text that may have been written as a number; "" for null and all else."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    return join_surrogates(str(value))

@@ -1,0 +1,62 @@
+"""What the carrier writes loosely, read once for its callbacks and its listings.
+
+Numbers come as numbers or strings, lists as lists or as their only entry, dates without a zone. A loose type never
+costs a message.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from smsbridge.core.address import Did, normalise_did
+from smsbridge.core.text import join_surrogates
+
+EASTERN: Final = ZoneInfo("America/New_York")
+MEDIA_ROOT: Final = "https://voip.ms/"
+UNFILLED: Final = frozenset({"{FROM}", "{TO}", "{ID}", "{TIMESTAMP}", "{MEDIA}"})
+
+
+def did_of(raw: str) -> Did | None:
+    """One of our numbers; None for what cannot be one."""
+    try:
+        return normalise_did(raw)
+    except ValueError:
+        return None
+
+
+def instant_of(raw: str) -> datetime | None:
+    """A date; US-Eastern if it does not tell its zone, None if it is none."""
+    try:
+        moment = datetime.fromisoformat(raw)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=EASTERN)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def absolute(url: str) -> str:
+    """The URL of an attachment, which may be written without its host."""
+    return url if "://" in url else MEDIA_ROOT + url.lstrip("/")
+
+
+def member(value: object, name: str) -> object:
+    """What an object has under a name."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def each(value: object, name: str) -> tuple[str, ...]:
+    """The texts in a list, or in what should have been one; each may be wrapped as `{name: text}`."""
+    entries = value if isinstance(value, list) else [value]
+    return filled(text_of(entry.get(name) if isinstance(entry, dict) else entry) for entry in entries)
+
+
+def filled(texts: Iterable[str]) -> tuple[str, ...]:
+    """Those that say something."""
+    return tuple(stripped for stripped in map(str.strip, texts) if stripped and stripped not in UNFILLED)
+
+
+def text_of(value: object) -> str:
+    """A text that may have been written as a number; "" for null and all else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return join_surrogates(str(value))

@@ -11,7 +11,8 @@ from smsbridge.core.caps import MILLION, Caps, Limits, Prices, Whose
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import Directory, Line, Receipts
 from smsbridge.core.message import ProviderName
-from smsbridge.providers.contract import Capabilities
+from smsbridge.core.ration import Ration
+from smsbridge.providers.contract import Capabilities, Rationed
 
 
 def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities]) -> Directory:
@@ -32,6 +33,7 @@ def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities])
             receipts=settings.receipts if able.delivery_reports else Receipts.ACCEPTED,
             can_mms=settings.mms and bool(able.mms_text),
             can_text_shortcodes=able.shortcodes,
+            honours_stop=settings.stop_words,
         )
         lines.append(line)
     return Directory(lines, {owner: dids[0] for owner, dids in config.jids.items() if dids})
@@ -44,6 +46,20 @@ def policy(config: Config) -> Policy:
         limits=Limits(caps=_caps(config.caps), prices=_prices(config.prices)),
         has_breaker=config.loop_breaker,
     )
+
+
+def rations(config: Config) -> dict[ProviderName, Ration]:
+    """How many messages a day each account takes, where it takes no more."""
+    found = {}
+    for account in config.providers.values():
+        settings = account.settings
+        if isinstance(settings, Rationed) and settings.daily_limit is not None:
+            found[account.name] = Ration(
+                limit=settings.daily_limit,
+                zone=settings.day_zone,
+                is_refusing=settings.over_limit == "refuse",
+            )
+    return found
 
 
 def _caps(settings: CapsSettings) -> dict[Whose, Caps]:

@@ -266,6 +266,7 @@ class LineSettings(Section):
     provider: ProviderName | None = Field(default=None, description="the account it goes over; with one, that one")
     receipts: Receipts = Field(default=Receipts.ACCEPTED, description="what the tick means")
     mms: bool = Field(default=True, description="false: texts only, no pictures")
+    stop_words: bool = Field(default=True, description="after STOP from somebody, texts to him are refused until START")
 
 
 class CapSettings(Section):

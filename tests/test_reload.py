@@ -149,6 +149,8 @@ async def desk(tmp_path, monkeypatch):
         ("address_style: plain", "address_style: with_did", "address_style"),
         ("destinations: [US]", "destinations: [US, GB]", "destinations"),
         ("minute: 30", "minute: 31", "caps"),
+        ("daily_limit: 100", "daily_limit: 200", "providers.voipms.daily_limit"),
+        ("loop_breaker: true", "loop_breaker: false", "loop_breaker"),
         ("bodies: 7d", "bodies: 0", "retention"),
         ("sms: 0.0075", "sms: 0.0085", "prices"),
         ("public_url: https://sms.", "public_url: https://mms.", "http"),

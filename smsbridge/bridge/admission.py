@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import rationing, telling, wishes
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.planning import Piece, plan
 from smsbridge.clock import to_ms
@@ -51,11 +51,13 @@ def admit(
     )
     line, peer = admission.line, admission.peer
     standing = yield from conversations.standing(line.did, peer)
+    if standing.stop_word and line.honours_stop:
+        raise wishes.refusal(peer, standing.stop_word)
     recent = yield from _break_loop(desk, message, line.did, peer, standing)
     if isinstance(recent, Refused):
         return recent
     pieces = plan(message.text, message.media, line, capabilities[line.provider])
-    is_told = yield from _count(desk, message.owner, line.did, load_of(pieces, rules.policy.limits, standing))
+    is_told = yield from _count(desk, message.owner, line, load_of(pieces, rules.policy.limits, standing))
     if "%" not in localpart and bound != line.did:
         settle = bindings.bind if bound is None else bindings.rebind
         yield from settle(desk.now(), message.owner, peer, line.did)
@@ -110,14 +112,16 @@ def _stopped(desk: Desk, until: datetime) -> Refused:
     return Refused(Reason.LOOP, f"{words} {when}.")
 
 
-def _count(desk: Desk, owner: str, did: Did, load: Load) -> Transaction[bool]:
+def _count(desk: Desk, owner: str, line: Line, load: Load) -> Transaction[bool]:
     """Take what the text needs of every cap, and whether the admins are told. Raises `Refused` if it is too much."""
     now, limits = desk.now(), desk.rules().policy.limits
-    asked = caps.demands(limits, owner, did, load, now)
-    if not asked:
+    asked = caps.demands(limits, owner, line.did, load, now)
+    helpings = rationing.demands(desk, line.provider, load.texts)
+    if not (asked or helpings):
         return False
-    used = yield from counters.take(asked)
+    used = yield from counters.take([*asked, *helpings])
     caps.judge(asked, used, limits, now)
+    rationing.judge(desk, helpings, used)
     alerts = tuple(caps.alerts(asked, used))
     for demand, percent in alerts:
         yield from _alert(desk, demand, percent)

@@ -1,6 +1,6 @@
 """What every use case works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,6 +9,8 @@ from smsbridge.clock import Clock, system_clock
 from smsbridge.core.errors import Reason
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import AddressStyle, Directory
+from smsbridge.core.message import ProviderName
+from smsbridge.core.ration import Ration
 from smsbridge.metrics import Metrics
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
@@ -23,6 +25,7 @@ class Rules:
     policy: Policy = field(default_factory=Policy)
     address_style: AddressStyle = AddressStyle.PLAIN
     admins: tuple[str, ...] = ()
+    rations: Mapping[ProviderName, Ration] = field(default_factory=dict)
     spans: Spans = field(default_factory=Spans)
 
 

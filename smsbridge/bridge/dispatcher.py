@@ -7,19 +7,20 @@ an account or a line is on hold, one part at a time probes whether the fault is 
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
-from smsbridge.bridge import settling
+from smsbridge.bridge import rationing, settling, wishes
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.pacer import Pacer
-from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
+from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartState
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Provider, Sends
-from smsbridge.store import claims, outbox
+from smsbridge.store import claims, conversations, outbox
 from smsbridge.store.database import Transaction
 
 LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the claimant is dead
@@ -29,6 +30,16 @@ TURN = LEASE.total_seconds() + 60  # every slot may be taken by a call for as lo
 MOVED = "This text was not sent: the number it was to leave from is not yours any more, or goes over another account."
 
 _log = Log("dispatcher")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A part to send, if there is one; whether somebody was told something, and what was put on hold, on the way."""
+
+    part: Part | None = None
+    is_probe: bool = False
+    told: bool = False
+    held: tuple[str, ...] = ()
 
 
 class Dispatcher:
@@ -71,27 +82,42 @@ class Dispatcher:
     async def _look(self, group: asyncio.TaskGroup) -> None:
         """Start on the next part, or wait until there may be one."""
         await self._pacer.enter()
-        part, is_probe = None, False
+        found = _Found()
         try:
             if not self._is_draining:
                 failpoint("dispatcher.claiming", StoreUnavailable)
-                part, is_probe = await self._desk.database.run(self._next)
+                found = await self._desk.database.run(self._next)
         finally:
-            if part is None:
+            if found.part is None:
                 self._pacer.leave(is_unused=True)
-        if part is None:
+        if found.told:
+            self._desk.wake_stream()
+        for code in found.held:
+            _log.error(Event.HOLD_RAISED, provider=self._name, code=code)
+        if found.part is None:
             await self._idle()
         else:
             failpoint("dispatcher.claimed", StoreUnavailable)
-            group.create_task(self._send(part, is_probe))
+            group.create_task(self._send(found.part, found.is_probe))
 
-    def _next(self) -> Transaction[tuple[Part | None, bool]]:
-        """The next part, and whether it is a probe. What its writer may not send any more fails here."""
-        part, is_probe = yield from self._claim()
-        while part is not None and not (yield from self._is_allowed(part)):
-            yield from settling.refuse(self._desk, part, Reason.NOT_OWNER, MOVED)
+    def _next(self) -> Transaction[_Found]:
+        """The next part. What its writer may not send any more fails here; what is over the day's ration is held."""
+        desk, held, told = self._desk, list[str](), False
+        while True:
             part, is_probe = yield from self._claim()
-        return part, is_probe
+            if part is None:
+                break
+            if refused := (yield from self._refusal(part)):
+                yield from settling.refuse(desk, part, refused.reason, refused.words)
+                told = True
+                continue
+            over = yield from rationing.claim(desk, part)
+            if over is None:
+                break
+            settled = yield from settling.put_off(desk, part, over, self._roll(), is_probe=is_probe)
+            held += [over.code] if settled.is_new_hold else []
+            told = True
+        return _Found(part=part, is_probe=is_probe, told=told, held=tuple(held))
 
     def _claim(self) -> Transaction[tuple[Part | None, bool]]:
         desk = self._desk
@@ -100,11 +126,16 @@ class Dispatcher:
             return part, False
         return (yield from claims.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE, is_probe=True)), True
 
-    def _is_allowed(self, part: Part) -> Transaction[bool]:
-        """The configuration may have given the line to somebody else since the text was accepted."""
+    def _refusal(self, part: Part) -> Transaction[Refused | None]:
+        """Since the text was accepted its line may have gone to somebody else, or STOP may have come during a try."""
         message = yield from outbox.message_of(part.id)
         line = self._desk.rules().directory.line_of(part.did)
-        return line is not None and line.provider == part.provider and message.owner in line.owners
+        if line is None or line.provider != part.provider or message.owner not in line.owners:
+            return Refused(Reason.NOT_OWNER, MOVED)
+        if part.attempt > 1 and line.honours_stop:
+            word = yield from conversations.stop_word(part.did, part.peer)
+            return wishes.refusal(part.peer, word) if word else None
+        return None
 
     async def _idle(self) -> None:
         """Until something rings, or the next part is due."""

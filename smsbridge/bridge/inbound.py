@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import telling, wishes
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.gathering import Gathering
 from smsbridge.core.address import Address, PeerKind, kind_of, mask, to_localpart
@@ -115,6 +115,9 @@ class Inbound:
             for owner in line.owners:
                 drafts += self._drafts(owner, bound[owner, message.peer] == line.did, message, one)
         yield from deliveries.add_all(desk.ids, now, drafts)
+        for message, line, one in zip(messages, lines, taken, strict=True):
+            if line is not None and one.verdict is not Verdict.REPEATED:
+                yield from wishes.heed(desk, line, message, one.key)
         for media_id, item in itertools.chain.from_iterable(one.media for one in taken):
             yield from media.publish(desk.ids, now, media_id, item.url)
         return taken

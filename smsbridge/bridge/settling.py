@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import rationing, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import mask
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
@@ -81,6 +81,11 @@ def lose_track(desk: Desk, part: Part, who: str, code: str) -> Transaction[PartS
     ))  # fmt: skip
 
 
+def put_off(desk: Desk, part: Part, outcome: Deferred, roll: float, *, is_probe: bool) -> Transaction[Settled]:
+    """A part that was claimed and may not go yet: as if the carrier had said so."""
+    return (yield from _settle(desk, part, outcome, roll, is_probe))
+
+
 def refuse(desk: Desk, part: Part, reason: Reason, words: str) -> Transaction[None]:
     """A part that was claimed and must not go: it fails here, and its writer is told."""
     yield from outbox.move(
@@ -122,6 +127,8 @@ def _settle(
             raise TypeError(type(outcome).__name__)
     if settled.state is not None:
         failpoint("settling.moved", StoreUnavailable)
+        if isinstance(outcome, Rejected | Deferred):
+            yield from rationing.give_back(desk, part)
         yield from telling.tell(desk, part.id)
     return settled
 

@@ -5,6 +5,7 @@ is the fold of its parts: one receipt when all are accepted (or delivered, by th
 part that failed its later parts are cancelled, and one error says which part, why, and what had left.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from smsbridge.bridge.desk import Desk
@@ -62,13 +63,20 @@ def tell_waiting(desk: Desk, message: StoredMessage, why: str) -> Transaction[No
 
 def tell_admins(desk: Desk, body: str, *names: str, also: str = "") -> Transaction[None]:
     """A line of chat from the bridge itself to every admin (`also`: and to this JID); `names` make its id."""
-    for admin in dict.fromkeys((*desk.rules().admins, also) if also else desk.rules().admins):
+    admins = dict.fromkeys((*desk.rules().admins, also) if also else desk.rules().admins)
+    yield from say(desk, tuple(admins), body, *names, "admin")
+
+
+def say(desk: Desk, to: Sequence[str], body: str, *names: str) -> Transaction[None]:
+    """A line of chat from the bridge itself to each of these; `names` make its id."""
+    for jid in to:
+        *others, last = names
         draft = Draft(
             domain=desk.domain,
             kind=DeliveryKind.NOTICE,
-            to_jid=admin,
+            to_jid=jid,
             sender="",
-            stanza_id=stanza_id(*names, admin, "admin"),
+            stanza_id=stanza_id(*others, jid, last),
             body=body,
         )
         yield from deliveries.add(desk.ids, desk.now(), draft)

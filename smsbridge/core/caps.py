@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from smsbridge.core.errors import Reason, Refused
 
@@ -95,6 +95,19 @@ class Demand:
     def scope(self) -> str:
         """The counter's name."""
         return f"{self.whose}/{self.key}/{self.who}"
+
+
+class Counted(Protocol):
+    """Whatever a counter is raised by: the counter's name, in which window, by how much."""
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def begins(self) -> datetime: ...
+
+    @property
+    def amount(self) -> int: ...
 
 
 _KEYS: Final = {

@@ -32,6 +32,7 @@ class Line:
     receipts: Receipts = Receipts.ACCEPTED
     can_mms: bool = True
     can_text_shortcodes: bool = False
+    honours_stop: bool = True
 
 
 class Directory:

@@ -6,9 +6,9 @@ the entry-point group `smsbridge.providers`, whose objects are `ProviderKind`s.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import aiohttp
 from pydantic import BaseModel
@@ -170,6 +170,24 @@ class Resettable(Protocol):
 
         `settings` as `build` had it. Name, paths and capabilities stay what they were.
         """
+        ...
+
+
+@runtime_checkable
+class Rationed(Protocol):
+    """Settings of an account that takes so many messages a day (None: it does not say how many)."""
+
+    @property
+    def daily_limit(self) -> int | None: ...
+
+    @property
+    def over_limit(self) -> Literal["queue", "refuse"]:
+        """What becomes of those that are over: they wait for the next day, or are not taken."""
+        ...
+
+    @property
+    def day_zone(self) -> tzinfo:
+        """Whose midnight begins the day."""
         ...
 
 

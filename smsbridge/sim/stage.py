@@ -46,6 +46,7 @@ class StageConfig:
     strangers: tuple[str, ...] = ()
     extra_yaml: str = ""
     limits_yaml: str = UNLIMITED
+    daily_limit: str = "null"
     control_token: str | None = None
     daily_quota: int | None = None
     webhook_interval: float | None = 0.5
@@ -60,6 +61,7 @@ class StageConfig:
 def bridge_yaml(
     *, component_jid: str, component_port: int, secret: str, api_url: str, public_port: int, database: Path,
     owners: dict[str, tuple[str, ...]], extra: str = "", limits: str = UNLIMITED,
+    daily_limit: str = "null",
 ) -> str:  # fmt: skip
     """A configuration as an operator would write it, with everything on loopback."""
     return f"""\
@@ -80,6 +82,7 @@ providers:
     password: {API_PASSWORD}
     query_key: {QUERY_KEY}
     api_url: {api_url}
+    daily_limit: {daily_limit}
 {limits}jids:
 {_jids_yaml(owners)}
 {extra}"""
@@ -216,6 +219,7 @@ class Stage:
             owners=config.owners,
             extra=config.extra_yaml,
             limits=config.limits_yaml,
+            daily_limit=config.daily_limit,
         )
         (self.directory / "config.yaml").write_text(text)
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from smsbridge.clock import to_ms
-from smsbridge.core.caps import Demand
+from smsbridge.core.caps import Counted
 from smsbridge.store.database import Transaction, sql, sql_rows
 
 
-def take(demands: Sequence[Demand]) -> Transaction[dict[str, int]]:
+def take(demands: Sequence[Counted]) -> Transaction[dict[str, int]]:
     """Raise each counter by what is demanded of it; what each reads then, by its scope."""
     rows = yield from sql_rows(
         "INSERT INTO cap_counter (scope, window_start, used) VALUES $rows ON CONFLICT (scope) DO UPDATE SET used ="

@@ -205,6 +205,16 @@ def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
     )
 
 
+def waiting_for(did: Did, peer: Peer) -> Transaction[tuple[PartId, ...]]:
+    """The parts of a conversation that have not begun to leave, oldest first."""
+    rows = yield sql(
+        "SELECT id FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('queued', 'held', 'sending', 'unknown')"
+        " AND state IN ('queued', 'held') ORDER BY id",
+        *(did, peer),
+    )
+    return tuple(PartId(row["id"]) for row in rows)
+
+
 def move_sender(message_id: MessageId, sender: str) -> Transaction[None]:
     """The writer's client has come back under another full JID: answers go there."""
     yield sql("UPDATE message SET sender = $2 WHERE id = $1", message_id, sender)

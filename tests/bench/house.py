@@ -121,6 +121,7 @@ providers:
     password: {PASSWORD}
     query_key: {KEY}
     api_url: http://{LOOPBACK}:{self._site.carrier_port}/api
+    daily_limit: null
 {UNLIMITED}jids:
   {OWNER}: ["{DID}"]
 """

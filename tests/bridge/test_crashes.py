@@ -139,7 +139,7 @@ class TestOutbound:
     async def test_a_kill_at_any_statement_of_the_settling_tells_once_in_the_end(self, house, reopen):
         """Broken at each statement in turn, the transaction leaves nothing behind, and the last life ends it."""
         await house.outbound.accept(outbound("hello"))
-        part, _ = await house.store.run(house.dispatcher._next)
+        part = (await house.store.run(house.dispatcher._next)).part
         for statement in range(1, 100):
             house.store.break_at(statement, of="_settle")
             try:

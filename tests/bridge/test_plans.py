@@ -1,7 +1,7 @@
 """Whatever runs for each text or in each round finds its rows by an index, however many others there are."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from smsbridge.core.address import Peer
 from smsbridge.core.caps import Caps, Limits, Prices, Whose
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.gate import Policy
+from smsbridge.core.ration import Ration
 from smsbridge.store import deliveries, holds
 
 from .house import CARRIER, FRIEND, JOHN, PEER, SHARED, THIRD, inbound, report, rules
@@ -76,7 +77,7 @@ LIMITED = Policy(
 
 async def live_through(house, ticks):
     """All that can happen to texts, in both directions, and each round of those who look after them."""
-    house.rules = rules(policy=LIMITED)
+    house.rules = rules(policy=LIMITED, rations={CARRIER: Ration(limit=1000, zone=UTC, is_refusing=True)})
     await write_as_a_machine(house)
     await house.take(inbound(), inbound("again", pid="2", media=("https://media.example.com/1.jpg",)), inbound(pid=""))
     await wander(house)
@@ -115,6 +116,9 @@ async def write_as_a_machine(house):
     with pytest.raises(Refused):
         await house.accept(*lines, to=f"{FOURTH}%{SHARED}")
     await house.dispatch()
+    await house.take(
+        inbound("STOP", did=SHARED, peer=FOURTH, pid="3"), inbound("START", did=SHARED, peer=FOURTH, pid="4")
+    )
 
 
 async def wander(house):

@@ -52,6 +52,8 @@ def test_a_carrier_on_loopback_may_do_without_tls(url):
         ({"query_keys": ["horse", "horse", "horse"]}, "query_keys"),
         ({"query_keys": None}, "query_keys"),
         ({"timeout": 5}, "timeout"),
+        ({"daily_limit": 0}, "daily_limit"),
+        ({"over_limit": "forget"}, "over_limit"),
         ({"colour": "horse"}, "colour"),
     ],
 )

@@ -7,8 +7,9 @@ text in its URL, an urlencoded POST lands in the SOAP handler. The answer is HTT
 """
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -17,6 +18,7 @@ from smsbridge.core.message import ProviderMessageId
 from smsbridge.providers.http import Caller, form
 
 API_URL: Final = "https://voip.ms/api/v1/rest.php"
+EASTERN: Final = ZoneInfo("America/New_York")
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _ID: Final = re.compile(r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
@@ -40,6 +42,13 @@ class Settings(BaseModel):
     )
     api_url: str = API_URL
     timeout: float = Field(default=60.0, ge=15.0, le=300.0)
+    daily_limit: int | None = Field(default=100, ge=1)
+    over_limit: Literal["queue", "refuse"] = "queue"
+
+    @property
+    def day_zone(self) -> ZoneInfo:
+        """The limit is a day's, and nobody wrote down whose: theirs."""
+        return EASTERN
 
     @field_validator("query_keys", mode="before")
     @classmethod

@@ -1,0 +1,71 @@
+"""The carrier's limit on messages a day, counted by us: told before it is met, and then waited out or refused.
+
+Every claim is counted in its own commit; what certainly did not leave is given back. The carrier's own word stays the
+last one: it may count otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from smsbridge.bridge import telling
+from smsbridge.bridge.desk import Desk
+from smsbridge.clock import to_ms
+from smsbridge.core import caps
+from smsbridge.core.errors import Deferred, Hold, Reason, Refused
+from smsbridge.core.message import Part, ProviderName
+from smsbridge.core.ration import Helping, Ration
+from smsbridge.store import caps as counters
+from smsbridge.store.database import Transaction
+
+
+def demands(desk: Desk, provider: ProviderName, texts: int) -> tuple[Helping, ...]:
+    """What a text takes of the day's when it is accepted: nothing where it may wait for another day."""
+    ration = desk.rules().rations.get(provider)
+    if ration is None or not ration.is_refusing:
+        return ()
+    return (Helping(provider=provider, what="accepted", begins=ration.day(desk.now())[0], amount=texts),)
+
+
+def judge(desk: Desk, helpings: Sequence[Helping], used: Mapping[str, int]) -> None:
+    """Raises `Refused` if more would be accepted than can leave today."""
+    for helping in helpings:
+        ration = desk.rules().rations[helping.provider]
+        if used[helping.scope] > ration.limit:
+            words = used_up(desk, helping.provider, ration)
+            raise Refused(Reason.QUOTA, f"This text was not sent: {words[0].lower()}{words[1:]}")
+
+
+def claim(desk: Desk, part: Part) -> Transaction[Deferred | None]:
+    """Count a part that is about to leave. If the day's are used up: until when all of the account waits.
+
+    As any other part that is deferred, it is given back when that is settled.
+    """
+    ration = desk.rules().rations.get(part.provider)
+    if ration is None:
+        return None
+    begins, ends = ration.day(desk.now())
+    helping = Helping(provider=part.provider, what="sent", begins=begins)
+    used = (yield from counters.take([helping]))[helping.scope]
+    if used > ration.limit:
+        words = used_up(desk, part.provider, ration)
+        return Deferred(Reason.QUOTA, "daily_limit", words, after=ends - desk.now(), hold=Hold.QUOTA)
+    if percent := ration.alert(used):
+        body = (
+            f"The account {part.provider} has sent {used} of {ration.limit} messages today; they begin anew"
+            f" {caps.opening(ends, desk.now())}. Ask the carrier for more if you need them, and set daily_limit."
+        )
+        yield from telling.tell_admins(desk, body, "ration", part.provider, str(to_ms(begins)), str(percent))
+    return None
+
+
+def give_back(desk: Desk, part: Part) -> Transaction[None]:
+    """It certainly did not leave."""
+    ration = desk.rules().rations.get(part.provider)
+    if ration is not None:
+        begins, _ = ration.day(desk.now())
+        yield from counters.give_back(Helping(provider=part.provider, what="sent", begins=begins).scope, begins)
+
+
+def used_up(desk: Desk, provider: ProviderName, ration: Ration) -> str:
+    """The sentence for who wrote."""
+    when = caps.opening(ration.day(desk.now())[1], desk.now())
+    return f"The {ration.limit} messages a day that {provider} takes are used up; they begin anew {when}."

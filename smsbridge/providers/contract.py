@@ -14,7 +14,7 @@ import aiohttp
 from pydantic import BaseModel
 
 from smsbridge.core.address import Did
-from smsbridge.core.message import Event, Part, ProviderMessageId, ProviderName
+from smsbridge.core.message import Event, Kind, Part, ProviderMessageId, ProviderName
 from smsbridge.core.segments import Limit
 
 ENTRY_POINTS = "smsbridge.providers"
@@ -147,18 +147,33 @@ class Trace(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A text that the carrier says it has sent, and that looks like the part. `kind` is the sequence of its id."""
+
+    kind: Kind
+    provider_id: ProviderMessageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
-    """`candidates`: the carrier's ids of sent texts that look like the part, oldest first."""
+    """`candidates`: oldest first, whatever kind they are of; `code`: why nothing was proved."""
 
     trace: Trace
-    candidates: tuple[ProviderMessageId, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    code: str = ""
 
 
 @runtime_checkable
 class Traceable(Protocol):
     """A carrier that lists what it sent."""
 
-    async def trace(self, part: Part, since: datetime) -> Traced: ...
+    async def trace(self, part: Part, since: datetime, now: datetime) -> Traced:
+        """What became of a part that was tried first at `since`.
+
+        FOUND with whatever looks like it, claimed or not; ABSENT only if everything of this conversation was shown;
+        else UNPROVABLE. Raises nothing.
+        """
+        ...
 
 
 @runtime_checkable

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge.bell import Bell
-from smsbridge.bridge.pacer import Pacer
+from smsbridge.bridge.pacer import PATIENCE as RANKS_HOLD
+from smsbridge.bridge.pacer import Pacer, Rank
 from tests.fakes.provider import CAPABILITIES
 
 from .house import PATIENCE
@@ -112,4 +113,62 @@ class TestPacer:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await pacer.enter()
-        assert not pacer._slots.locked()
+        assert pacer._slots._free == 1
+
+    async def queue(self, pacer, *ranks):
+        """Who got the only slot, in order, when all of them had waited for it."""
+        served = []
+
+        async def serve(rank):
+            await pacer.enter(rank)
+            served.append(rank)
+            pacer.leave()
+
+        await pacer.enter()
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            for rank in ranks:
+                group.create_task(serve(rank))
+                await asyncio.sleep(0)
+            yield served
+            pacer.leave()
+        yield served
+
+    async def test_sends_go_before_look_ups_and_look_ups_before_polls(self, ticks):
+        pacer = self.pacer(ticks, in_flight=1)
+        ranks = (Rank.POLL, Rank.TRACE, Rank.SEND, Rank.TRACE, Rank.SEND)
+        *_, served = [served async for served in self.queue(pacer, *ranks)]
+        assert served == sorted(ranks)
+
+    async def test_who_has_waited_for_long_goes_first(self, ticks):
+        pacer = self.pacer(ticks, in_flight=1)
+        queue = self.queue(pacer, Rank.POLL)
+        await anext(queue)
+        ticks.advance(timedelta(seconds=RANKS_HOLD + 1))
+        late = asyncio.create_task(pacer.enter())
+        await asyncio.sleep(0)
+        served = await anext(queue)
+        assert served == [Rank.POLL]
+        async with asyncio.timeout(PATIENCE):
+            await late
+
+    async def test_of_two_looks_one_waits_and_sends_go_on(self, ticks):
+        pacer = self.pacer(ticks, in_flight=2)
+        async with asyncio.timeout(PATIENCE), pacer.listing(Rank.POLL):
+            second = asyncio.create_task(pacer._listings.take(Rank.TRACE))
+            await pacer.enter()
+            pacer.leave()
+            assert not second.done()
+        async with asyncio.timeout(PATIENCE):
+            await second
+
+    async def test_who_is_cancelled_with_its_turn_given_passes_it_on(self, ticks):
+        pacer = self.pacer(ticks, in_flight=1)
+        await pacer.enter()
+        first, second = asyncio.create_task(pacer.enter()), asyncio.create_task(pacer.enter())
+        await asyncio.sleep(0)
+        pacer.leave()
+        first.cancel()
+        async with asyncio.timeout(PATIENCE):
+            await second
+        pacer.leave()
+        assert pacer._slots._free == 1

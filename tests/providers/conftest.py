@@ -11,6 +11,10 @@ import aiohttp
 import pytest
 
 from smsbridge.providers.http import open_session
+from smsbridge.sim.account import CarrierConfig, DidSettings
+from smsbridge.sim.carrier import Carrier
+
+from .boxes import Box, api_of
 
 
 @dataclass
@@ -77,3 +81,22 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
             return server
 
         yield starter
+
+
+@pytest.fixture
+async def box(session) -> AsyncIterator[Callable[..., object]]:
+    boxes: list[Box] = []
+
+    async def build(**options: object) -> Box:
+        box = Box()
+        dids = (DidSettings(did="5551230001"), DidSettings(did="5551230002"))
+        config = CarrierConfig(dids=dids, clock=lambda: box.now, faults=box.faults, daily_quota=None, **options)
+        box.carrier = await Carrier.start(config)
+        boxes.append(box)
+        box.api = api_of(session, box.carrier.api_url, config.password)
+        return box
+
+    yield build
+    async with asyncio.timeout(10):
+        for box in boxes:
+            await box.carrier.stop()

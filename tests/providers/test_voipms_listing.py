@@ -1,27 +1,21 @@
 """What getSMS and getMMS list, from scripted answers and from the carrier in a box."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from aioresponses import aioresponses
 
-from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Deferred, Hold, Indeterminate
 from smsbridge.core.message import Kind
-from smsbridge.providers.http import Caller, Deadlines
 from smsbridge.providers.voipms import listing
-from smsbridge.providers.voipms.api import API_URL, Api, Settings
-from smsbridge.providers.voipms.listing import Direction, Listing, Query, eastern_day, list_texts
-from smsbridge.sim.account import CarrierConfig, DidSettings
-from smsbridge.sim.carrier import Carrier
-from smsbridge.sim.faults import Fault, FaultPlan, Moment, What
+from smsbridge.providers.voipms.api import API_URL
+from smsbridge.providers.voipms.listing import Direction, Listing, Query, list_texts
+from smsbridge.sim.faults import Fault, Moment, What
 from smsbridge.sim.pictures import JPEG
 from tests.fakes.aio import Answered
 
-DID, OTHER_DID = Did("+15551230001"), Did("+15551230002")
-PEER = Peer("+15559870002")
+from .boxes import DID, OTHER_DID, PEER, api_of, send
+
 TODAY = date(2026, 10, 5)
 DAYS = Query(first=TODAY, last=TODAY)
 ROW = {
@@ -29,11 +23,6 @@ ROW = {
     "message": "look", "carrier_status": "Message delivered to handset.",
 }  # fmt: skip
 NOTHING = {"status": "no_sms"}
-
-
-def api_of(session, url: str = API_URL, password: str = "carrier-password") -> Api:
-    section = Settings(username="john@example.com", password=password, query_keys=["k"], api_url=url)
-    return Api(section, Caller(session, Deadlines()))
 
 
 async def listed(session, *answers: object, query: Query = DAYS, dids=()) -> Listing:
@@ -218,47 +207,6 @@ async def test_an_account_too_busy_to_be_listed_is_given_up(session, monkeypatch
 async def test_more_days_than_the_carrier_takes_are_asked_for_in_pieces(session):
     query = Query(first=TODAY - timedelta(days=200), last=TODAY, kinds=(Kind.SMS,))
     assert (await listed(session, NOTHING, success(ROW), NOTHING, query=query)).is_complete
-
-
-class Box:
-    """A carrier in a box whose clock a test moves, and a way to list what it has."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 10, 5, 16, 0, tzinfo=UTC)
-        self.faults = FaultPlan()
-        self.carrier: Carrier
-        self.api: Api
-
-    async def list(self, **narrowed: object) -> Listing:
-        today = eastern_day(self.now)
-        query = Query(first=today - timedelta(days=1), last=today + timedelta(days=1), **narrowed)
-        return await list_texts(self.api, query, (DID, OTHER_DID))
-
-
-@pytest.fixture
-async def box(session) -> AsyncIterator[Callable[..., object]]:
-    boxes: list[Box] = []
-
-    async def build(**options: object) -> Box:
-        box = Box()
-        dids = (DidSettings(did="5551230001"), DidSettings(did="5551230002"))
-        config = CarrierConfig(dids=dids, clock=lambda: box.now, faults=box.faults, daily_quota=None, **options)
-        box.carrier = await Carrier.start(config)
-        boxes.append(box)
-        box.api = api_of(session, box.carrier.api_url, config.password)
-        return box
-
-    yield build
-    async with asyncio.timeout(10):
-        for box in boxes:
-            await box.carrier.stop()
-
-
-async def send(box: Box, text: str, did: str = "5551230001", **media: str) -> str:
-    method, kind = ("sendMMS", "mms") if media else ("sendSMS", "sms")
-    answer = await box.api.ask(method, did=did, dst="5559870002", message=text, **media)
-    assert answer["status"] == "success"
-    return str(answer[kind])
 
 
 @pytest.mark.parametrize("options", [{}, {"bare_single_row": True}, {"seed": 1}, {"media_in_listing": False}])

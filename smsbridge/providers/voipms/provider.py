@@ -6,6 +6,7 @@ Nothing makes a send idempotent: the same call twice is two texts. Numbers go ou
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Final
 
 import aiohttp
@@ -14,9 +15,9 @@ from smsbridge.core.address import Did
 from smsbridge.core.errors import Indeterminate, Reason, Rejected
 from smsbridge.core.message import Kind, Part, ProviderMessageId, ProviderName
 from smsbridge.core.segments import Limit, LimitUnit
-from smsbridge.providers.contract import Answer, Callback, Capabilities, Finding, Parsed, Provider, ProviderKind
+from smsbridge.providers.contract import Answer, Callback, Capabilities, Finding, Parsed, Provider, ProviderKind, Traced
 from smsbridge.providers.http import Caller, Deadlines
-from smsbridge.providers.voipms import account, webhook
+from smsbridge.providers.voipms import account, tracing, webhook
 from smsbridge.providers.voipms.api import Api, Settings, id_of, ten_digits
 from smsbridge.providers.voipms.statuses import outcome_of
 
@@ -91,6 +92,10 @@ class VoipMs:
     def answer(self, parsed: Parsed, parts: Sequence[Part]) -> Answer:
         """The callback is repeated every 30 minutes until it reads exactly this; the webhook takes it as well."""
         return Answer(status=200, content_type="text/plain", body=b"ok")
+
+    async def trace(self, part: Part, since: datetime, now: datetime) -> Traced:
+        """What getSMS and getMMS show of the part's conversation."""
+        return await tracing.trace(self._api, part, since, now)
 
     async def check(self, dids: Collection[Did]) -> Sequence[Finding]:
         """The login, the allow-list, the balance and the numbers, ours among them."""

@@ -25,7 +25,7 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-kill: $(READY) ## N random kill -9 of bridge, XMPP server and database, under load; prints ledgers, writes build/ledger.json
+kill: $(READY) ## N deaths of bridge, XMPP server and database, with a bad carrier; prints ledgers, writes build/ledger.json
 	$(BIN)/python -m tests.bench.kill --kills $(N)
 
 bench: $(READY) ## throughput, latency, CPU and memory beside the bare limits of this machine; writes build/bench.json

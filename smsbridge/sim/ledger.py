@@ -105,6 +105,16 @@ class Met:
         return {"method": self.method, "fault": self.fault, "at": self.at.isoformat(), "peer": self.peer}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """A call as it came in, whatever became of it; `peer` and `message` as the caller wrote them, if he did."""
+
+    method: str
+    at: datetime
+    peer: str = ""
+    message: str = ""
+
+
 class Ledger:
     def __init__(self, *, first_sms_id: int, first_mms_id: int, journal: Path | None = None) -> None:
         self.rows: list[Row] = []
@@ -112,6 +122,7 @@ class Ledger:
         self.received: list[Row] = []
         self.answered: list[Acknowledgement] = []
         self.met: list[Met] = []
+        self.called: list[Called] = []  # not in the journal
         self._by_id: dict[tuple[Kind, int], Row] = {}
         self._delivery_status: dict[tuple[Kind, int], str] = {}
         self._ids = {Kind.SMS: itertools.count(first_sms_id), Kind.MMS: itertools.count(first_mms_id)}

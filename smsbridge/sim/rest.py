@@ -13,7 +13,7 @@ from aiohttp import web
 
 from smsbridge.sim.account import Account
 from smsbridge.sim.faults import Fault, Moment, What
-from smsbridge.sim.ledger import Kind, Ledger, Met
+from smsbridge.sim.ledger import Called, Kind, Ledger, Met
 from smsbridge.sim.listing import View, get_media_mms, get_mms, get_sms
 from smsbridge.sim.portal import get_balance, get_dids_info, get_ip, set_sms
 from smsbridge.sim.sending import send_mms, send_sms
@@ -44,6 +44,14 @@ class RestEndpoint:
         params = await _params(request)
         method, address = params.get("method", ""), request.remote or ""
         self.calls[method] += 1
+        self._ledger.called.append(
+            Called(
+                method=method,
+                at=self._account.now(),
+                peer=params.get("dst", params.get("contact", "")),
+                message=params.get("message", ""),
+            )
+        )
         before = await self._meet(Moment.BEFORE_ACCEPT, method, params)
         if before is not None:
             if before.what is What.LATE:

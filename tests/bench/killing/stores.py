@@ -23,6 +23,9 @@ class Store(Protocol):
     """`url` is what the bridge is told."""
 
     @property
+    def name(self) -> StoreName: ...
+
+    @property
     def url(self) -> str: ...
 
     @property
@@ -45,6 +48,10 @@ class Store(Protocol):
 class SqliteStore:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "bridge.db"
+
+    @property
+    def name(self) -> StoreName:
+        return "sqlite"
 
     @property
     def url(self) -> str:
@@ -72,6 +79,10 @@ class SqliteStore:
 class PostgresStore:
     def __init__(self, server: Postgres) -> None:
         self._server = server
+
+    @property
+    def name(self) -> StoreName:
+        return "postgres"
 
     @property
     def url(self) -> str:

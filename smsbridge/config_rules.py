@@ -9,10 +9,10 @@ from smsbridge.config_yaml import Problem
 from smsbridge.core.address import Did
 from smsbridge.core.caps import MILLION, Caps, Limits, Prices, Whose
 from smsbridge.core.gate import Policy
-from smsbridge.core.line import Directory, Line, Receipts
+from smsbridge.core.line import CatchUp, Directory, Line, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
-from smsbridge.providers.contract import Capabilities, Rationed
+from smsbridge.providers.contract import Capabilities, CatchingUp, Rationed
 
 
 def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities]) -> Directory:
@@ -60,6 +60,12 @@ def rations(config: Config) -> dict[ProviderName, Ration]:
                 is_refusing=settings.over_limit == "refuse",
             )
     return found
+
+
+def catch_ups(config: Config) -> dict[ProviderName, CatchUp]:
+    """Whether and from when on each account's list is read."""
+    settings = {account.name: account.settings for account in config.providers.values()}
+    return {name: its.catch_up for name, its in settings.items() if isinstance(its, CatchingUp)}
 
 
 def _caps(settings: CapsSettings) -> dict[Whose, Caps]:

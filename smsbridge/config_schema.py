@@ -33,7 +33,7 @@ from smsbridge.config_spans import Span
 from smsbridge.config_yaml import Place, quoted
 from smsbridge.core.address import E164, Did, parse_did
 from smsbridge.core.gate import NORTH_AMERICA
-from smsbridge.core.line import AddressStyle, Receipts
+from smsbridge.core.line import AddressStyle, Mirror, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Format
 from smsbridge.store.opening import SQLITE
@@ -368,6 +368,7 @@ class Config(Section):
         default=True, description="stop two numbers for 10 minutes that answer each other as machines do"
     )
     prices: Prices | None = Field(default=None, description="what one text costs")
+    sent_elsewhere: Mirror = Field(default=Mirror.CARBON, description="how a text shows that was sent in the portal")
     retention: Retention = Field(default_factory=Retention, description="how long what has ended is kept")
     destinations: tuple[Region, ...] = Field(
         default=(NORTH_AMERICA,),

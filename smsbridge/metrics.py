@@ -16,6 +16,13 @@ class Metrics:
         self.inbound_repeated = self._counter("inbound_repeated", "Inbound messages known already", "provider")
         self.inbound_conflicted = self._counter("inbound_conflicted", "Known ids with another text", "provider")
         self.inbound_unrouted = self._counter("inbound_unrouted", "Inbound messages to no line of ours", "provider")
+        self.inbound_caught_up = self._counter(
+            "inbound_caught_up", "Inbound messages found in the carrier's list, not told by callback", "provider"
+        )
+        self.sent_elsewhere = self._counter(
+            "sent_elsewhere", "Listed texts that no answer of a carrier told of", "provider", "fate"
+        )
+        self.polls = self._counter("polls", "Looks into a carrier's list", "provider", "outcome")
         self.callbacks = self._counter("callbacks", "Callbacks by HTTP status", "provider", "status")
         self.connections_ended = self._counter("connections_ended", "Carriers' connections that we ended", "why")
         self.outbound_accepted = self._counter("outbound_accepted", "Texts accepted from owners")

@@ -22,6 +22,7 @@ from smsbridge.bridge.inbound import Inbound
 from smsbridge.bridge.janitor import Janitor
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
+from smsbridge.bridge.poller import Poller
 from smsbridge.bridge.progress import Progress
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.bridge.reconciler import Reconciler
@@ -35,7 +36,7 @@ from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
-from smsbridge.providers.contract import ENTRY_POINTS, Checked, Provider, ProviderKind, Sends
+from smsbridge.providers.contract import ENTRY_POINTS, Checked, Polled, Provider, ProviderKind, Sends
 from smsbridge.providers.http import open_session
 from smsbridge.rules_book import Changed, Reloader, RulesBook
 from smsbridge.store import bindings, deliveries, holds
@@ -49,6 +50,7 @@ from smsbridge.xmpp.asking import Asking
 from smsbridge.xmpp.component import Component, StreamSettings
 from smsbridge.xmpp.errors import ERRORS
 from smsbridge.xmpp.handlers import Handlers
+from smsbridge.xmpp.privileges import Privileges
 from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.stanzas import render
 
@@ -107,7 +109,7 @@ async def serve(
             for account in config.providers.values()
         }
         bells = _Bells(stream=Bell(), reconciler=Bell(), senders={name: Bell() for name in providers})
-        book = RulesBook(config, providers)
+        book, privileges = RulesBook(config, providers), Privileges()
         desk = Desk(
             database=tenure.database,
             ids=ids,
@@ -120,9 +122,10 @@ async def serve(
             wake_stream=bells.stream.ring,
             wake_senders=bells.ring_senders,
             pulse=Pulse(clock),
+            speaks_for=privileges.speaks_for,
         )
         again = reread or (lambda: Loaded(config=config, warnings=()))
-        await _run(config, desk, book, again, providers, bells, tenure, stop, on_start)
+        await _run(config, desk, book, again, providers, bells, tenure, privileges, stop, on_start)
 
 
 def _place(config: Config, holder: str, clock: Clock, metrics: Metrics) -> Place:
@@ -150,14 +153,15 @@ class _Bells:
 
 async def _run(
     config: Config, desk: Desk, book: RulesBook, reread: Callable[[], Loaded],
-    providers: Mapping[ProviderName, Provider], bells: _Bells, tenure: Tenure, stop: asyncio.Event,
-    on_start: Callable[[Service], None],
+    providers: Mapping[ProviderName, Provider], bells: _Bells, tenure: Tenure, privileges: Privileges,
+    stop: asyncio.Event, on_start: Callable[[Service], None],
 ) -> None:  # fmt: skip
     pacers = {name: Pacer(provider.capabilities, desk.clock) for name, provider in providers.items()}
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
     contacts = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
-    handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts)
-    web = _build_web(config, desk, providers, component, tenure)
+    handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
+    inbound = Inbound(desk)
+    web = _build_web(config, desk, providers, component, tenure, inbound)
     await web.start()
     async with asyncio.TaskGroup() as group:
         checks = {
@@ -174,6 +178,7 @@ async def _run(
             group.create_task(reloader.run()),
             group.create_task(_build_watch(desk, component, reloader, tenure).run()),
             *(group.create_task(check()) for check in checks.values()),
+            *(group.create_task(poller.run()) for poller in _build_pollers(desk, providers, pacers, inbound)),
         ]
         _log.info(Event.SERVICE_STARTED, public_port=web.public_port, internal_port=web.internal_port)
         on_start(
@@ -221,7 +226,7 @@ def _build_dispatchers(
 
 def _build_xmpp(
     config: Config, desk: Desk, book: RulesBook, providers: Mapping[ProviderName, Provider], bells: _Bells,
-    contacts: Sequence[tuple[str, Peer, Did]],
+    contacts: Sequence[tuple[str, Peer, Did]], privileges: Privileges,
 ) -> tuple[Handlers, Component]:  # fmt: skip
     handover = HandOver(desk, bells.stream)
     outbound = Outbound(desk, lambda: {name: provider.capabilities for name, provider in providers.items()})
@@ -234,12 +239,13 @@ def _build_xmpp(
             ping=config.xmpp.ping,
         ),
         handover=handover,
-        render=lambda delivery: render(delivery, now=desk.now()),
+        render=lambda delivery: render(delivery, now=desk.now(), speaks_for=privileges.speaks_for),
         install=lambda stream, _: handlers.install(stream),
         metrics=desk.metrics,
         clock=desk.clock,
         pulse=desk.pulse,
         promises=partial(_build_promises, config, desk, contacts),
+        privileges=privileges,
     )
     handlers = Handlers(
         outbound=outbound,
@@ -277,10 +283,21 @@ def _build_promises(
     return promises
 
 
+def _build_pollers(
+    desk: Desk, providers: Mapping[ProviderName, Provider], pacers: Mapping[ProviderName, Pacer], inbound: Inbound
+) -> tuple[Poller, ...]:
+    return tuple(
+        Poller(desk, name, provider, pacers[name], inbound, roll=random.random)
+        for name, provider in providers.items()
+        if isinstance(provider, Polled)
+    )
+
+
 def _build_web(
-    config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component, tenure: Tenure
-) -> Web:
-    inbound, progress = Inbound(desk), Progress(desk)
+    config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component, tenure: Tenure,
+    inbound: Inbound,
+) -> Web:  # fmt: skip
+    progress = Progress(desk)
 
     async def readiness() -> Readiness:
         try:

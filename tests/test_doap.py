@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from smsbridge.xmpp import disco, stanzas
+from smsbridge.xmpp import disco, privileges, stanzas
 
 ROOT = Path(__file__).parents[1]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -23,6 +23,7 @@ XEPS = {
     stanzas.DELAY: "0203",
     stanzas.CHAT_MARKERS: "0333",
     stanzas.HINTS: "0334",
+    privileges.PRIVILEGE: "0356",
     stanzas.STANZA_IDS: "0359",
     stanzas.FALLBACK: "0428",
     stanzas.REACTIONS: "0444",

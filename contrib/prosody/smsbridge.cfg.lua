@@ -9,16 +9,24 @@ Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subd
   -- mod_smsbridge.lua lies beside this file; put it into a directory of plugin_paths (/usr/local/lib/prosody/modules).
   -- With it no text is shown twice, and none that a user writes is lost, whichever of the two servers dies when. It
   -- remembers what the bridge has handed over for 7 days, and keeps what users write until the bridge has it.
-  modules_enabled = { "smsbridge" }
+  modules_enabled = { "smsbridge", "privilege" }  -- "privilege" is of prosody-modules; see below
   -- smsbridge_remember = 100000              -- texts to users, at most; half as many at least
   -- smsbridge_hold_seconds = 3600            -- while the bridge is away; then a text comes back to its writer
   -- smsbridge_hold_max = 10000               -- texts that wait, at most; and of one writer, and in bytes:
   -- smsbridge_hold_max_per_sender = 500
   -- smsbridge_hold_max_bytes = 16777216
 
+-- What you send in your carrier's portal, or with another program, shows in your clients and archive as your own
+-- message, because the host of the users lets the bridge write messages, and nothing else, in their name (XEP-0356).
+-- This adds to the host's section, wherever that stands; "privilege" is to be among its modules, or the global ones.
+-- Leave this out, and the line above, and the bridge says "you, from the portal: …" instead if you wish
+-- (sent_elsewhere: line), or nothing.
+VirtualHost "example.com"                     -- your host
+  privileged_entities = { ["sms.example.com"] = { message = "outgoing" } }
+
 -- What belongs elsewhere, into the global section of prosody.cfg.lua:
 --
---   modules_enabled = { …; "mam"; "offline"; "smacks" }
+--   modules_enabled = { …; "mam"; "offline"; "smacks"; "privilege" }
 --
 -- "mam" is required. The bridge counts a text as handed over when Prosody has handled it, and for a user who is online
 -- it is only the archive that keeps it if Prosody is killed before the user's client has it.
@@ -32,10 +40,3 @@ Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subd
 --
 --   component_ports = { 5347 }
 --   component_interfaces = { "127.0.0.1", "::1" }
---
--- No privileges are asked for by this version. Should a later one offer to put contacts into rosters by itself
--- (XEP-0356, mod_privilege of prosody-modules), this is how a host would allow it:
---
---   VirtualHost "example.com"
---     modules_enabled = { "privilege" }      -- in the Component's as well
---     privileged_entities = { ["sms.example.com"] = { roster = "both" } }

@@ -8,7 +8,7 @@ from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock, system_clock
 from smsbridge.core.errors import Reason
 from smsbridge.core.gate import Policy
-from smsbridge.core.line import AddressStyle, Directory
+from smsbridge.core.line import AddressStyle, CatchUp, Directory, Mirror
 from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
 from smsbridge.metrics import Metrics
@@ -27,6 +27,8 @@ class Rules:
     admins: tuple[str, ...] = ()
     rations: Mapping[ProviderName, Ration] = field(default_factory=dict)
     spans: Spans = field(default_factory=Spans)
+    mirror: Mirror = Mirror.CARBON
+    catch_up: Mapping[ProviderName, CatchUp] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Desk:
 
     `domain` is the component's; `holder` is `node/life`, the name under which this process claims; `words` the
     sentence for a reason; `wake_stream` and `wake_senders` are called after a commit that gave them work;
+    `speaks_for` says whether an owner's server lets us write in their name (None: nobody knows yet);
     `pulse` is where a loop that lives as long as the process promises to turn again.
     """
 
@@ -48,6 +51,7 @@ class Desk:
     words: Callable[[Reason], str]
     wake_stream: Callable[[], None]
     wake_senders: Callable[[], None]
+    speaks_for: Callable[[str], bool | None] = lambda _: False
     pulse: Pulse = field(default_factory=lambda: Pulse(system_clock()))
 
     def now(self) -> datetime:

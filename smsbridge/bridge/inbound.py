@@ -10,9 +10,11 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from smsbridge.bridge import telling, wishes
+from smsbridge.bridge import elsewhere, telling, wishes
 from smsbridge.bridge.desk import Desk
+from smsbridge.bridge.elsewhere import Fate
 from smsbridge.bridge.gathering import Gathering
 from smsbridge.core.address import Address, PeerKind, kind_of, mask, to_localpart
 from smsbridge.core.errors import Reason
@@ -24,6 +26,7 @@ from smsbridge.core.message import (
     InboundMessage,
     ProviderName,
     ReportState,
+    SentElsewhere,
 )
 from smsbridge.core.state import PartEvent
 from smsbridge.core.text import close_bidi, join_surrogates
@@ -39,6 +42,8 @@ from smsbridge.store.inbox import Taken, Verdict
 EMPTY_TEXT = "(an empty text)"
 BATCH = 64  # callbacks in one transaction
 
+Outcome = Taken | Fate | bool  # of a message, of a text that was sent, of a report: whether it is about a part of ours
+
 _log = Log("inbound")
 
 
@@ -48,15 +53,27 @@ class Inbound:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._gathering = Gathering(self._commit, BATCH)
+        self._heard: dict[ProviderName, datetime] = {}
 
     async def take(self, provider: ProviderName, events: Sequence[Event]) -> None:
-        """Commit all events; raises `StoreUnavailable`, in which case the carrier must not be told `ok`."""
+        """Commit what a carrier told; raises `StoreUnavailable`, in which case it must not be told `ok`."""
+        if any(isinstance(event, InboundMessage) for event in events):
+            self._heard[provider] = self._desk.now()
         ours = self._without_strangers([_from(provider, event) for event in events])
-        taken = await self._gathering(ours)
-        for event, outcome in zip(ours, taken, strict=True):
-            self._tell_operator(event, outcome)
+        await self.take_listed(ours)
 
-    async def _commit(self, callbacks: Sequence[Sequence[Event]]) -> list[list[Taken | bool]]:
+    async def take_listed(self, events: Sequence[Event]) -> list[Outcome]:
+        """Commit what a carrier's list shows, and say what became of each; raises `StoreUnavailable`."""
+        taken = await self._gathering(tuple(events))
+        for event, outcome in zip(events, taken, strict=True):
+            self._tell_operator(event, outcome)
+        return taken
+
+    def heard(self, provider: ProviderName) -> datetime | None:
+        """When the carrier last told us of a text by itself, in this life of ours."""
+        return self._heard.get(provider)
+
+    async def _commit(self, callbacks: Sequence[Sequence[Event]]) -> list[list[Outcome]]:
         failpoint("inbound.taking")
         outcomes = await self._desk.database.run(self._take, callbacks)
         failpoint("inbound.committed")
@@ -74,15 +91,15 @@ class Inbound:
             if not isinstance(event, InboundMessage) or self._line_of(event) or _copied(event) not in routed
         )
 
-    def _line_of(self, message: InboundMessage) -> Line | None:
-        """The line that this came over, if it is ours and somebody's."""
+    def _line_of(self, message: InboundMessage | SentElsewhere) -> Line | None:
+        """The line that this went over, if it is ours and somebody's."""
         line = self._desk.rules().directory.line_of(message.did)
         return line if line is not None and line.owners and line.provider == message.provider else None
 
-    def _take(self, callbacks: Sequence[Sequence[Event]]) -> Transaction[list[list[Taken | bool]]]:
+    def _take(self, callbacks: Sequence[Sequence[Event]]) -> Transaction[list[list[Outcome]]]:
         messages = [event for events in callbacks for event in events if isinstance(event, InboundMessage)]
         taken = iter((yield from self._take_messages(messages)))
-        outcomes: list[list[Taken | bool]] = []
+        outcomes: list[list[Outcome]] = []
         for events in callbacks:
             outcomes.append([])
             for event in events:
@@ -91,6 +108,8 @@ class Inbound:
                         outcomes[-1].append(next(taken))
                     case DeliveryReport():
                         outcomes[-1].append((yield from self._take_report(event)))
+                    case SentElsewhere():
+                        outcomes[-1].append((yield from elsewhere.take(self._desk, event, self._line_of(event))))
         return outcomes
 
     def _take_messages(self, messages: Sequence[InboundMessage]) -> Transaction[list[Taken]]:
@@ -181,9 +200,14 @@ class Inbound:
             yield from telling.tell(desk, part_id)
         return True
 
-    def _tell_operator(self, event: Event, outcome: Taken | bool) -> None:
+    def _tell_operator(self, event: Event, outcome: Outcome) -> None:
         metrics = self._desk.metrics
-        if isinstance(outcome, bool) or isinstance(event, DeliveryReport):
+        if isinstance(event, SentElsewhere):
+            if outcome in {Fate.FOUND, Fate.SHOWN}:
+                metrics.sent_elsewhere.labels(event.provider, str(outcome)).inc()
+                _log.info(Logged.SENT_ELSEWHERE, did=mask(event.did), peer=mask(event.peer), fate=str(outcome))
+            return
+        if not isinstance(outcome, Taken) or isinstance(event, DeliveryReport):
             if not outcome:
                 _log.warning(Logged.REPORT_UNMATCHED, provider=event.provider)
             return
@@ -213,7 +237,7 @@ def _from(provider: ProviderName, event: Event) -> Event:
             return replace(
                 event, provider=provider, text=join_surrogates(event.text), label=join_surrogates(event.label)
             )
-        case DeliveryReport():
+        case DeliveryReport() | SentElsewhere():
             return replace(event, provider=provider)
 
 

@@ -6,6 +6,7 @@ nothing of it sent: then somebody tries again.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from smsbridge.bridge.admission import admit
 from smsbridge.bridge.desk import Desk
@@ -32,6 +33,12 @@ class _Accepted:
     is_told: bool
 
 
+class Copy(Enum):
+    """What we wrote in an owner's name about a text that left elsewhere is no text to be sent."""
+
+    RETURNED = "returned"
+
+
 class Outbound:
     """The door for what owners write."""
 
@@ -47,7 +54,9 @@ class Outbound:
         if isinstance(accepted, Refused):
             self._desk.wake_stream()
             raise accepted
-        if accepted is not None:
+        if isinstance(accepted, Copy):
+            _log.info(Event.COPY_RETURNED)
+        elif accepted is not None:
             self._desk.metrics.outbound_accepted.inc()
             self._desk.wake_senders()
             if accepted.is_told:
@@ -58,9 +67,11 @@ class Outbound:
             self._desk.wake_stream()
             _log.info(Event.TEXT_REPEATED)
 
-    def _accept(self, message: OutboundMessage) -> Transaction[_Accepted | Refused | None]:
+    def _accept(self, message: OutboundMessage) -> Transaction[_Accepted | Refused | Copy | None]:
         """None for the repeat of a stanza. A refusal that is returned has something to commit."""
         desk = self._desk
+        if message.stanza_id and (yield from deliveries.is_own_copy(message.stanza_id, message.owner)):
+            return Copy.RETURNED
         key = outbox.key_of(message.owner, message.addressed, message.stanza_id, message.text, message.media)
         first = yield from outbox.known(key)
         if first is not None and (yield from self._has_failed(first)):

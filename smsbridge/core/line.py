@@ -22,6 +22,25 @@ class AddressStyle(StrEnum):
     WITH_DID = "with_did"
 
 
+class Mirror(StrEnum):
+    """How a text that was sent elsewhere is shown to its owners.
+
+    As their own message where their server allows it; `line`: else as a line of chat.
+    """
+
+    OFF = "off"
+    CARBON = "carbon"
+    LINE = "line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """Whether a carrier's list is read for what its callbacks did not bring, and how far before a line's beginning."""
+
+    is_on: bool = True
+    days: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A DID with its provider and its owners (bare JIDs, normalised, in the order of the configuration)."""

@@ -79,7 +79,21 @@ class DeliveryReport:
     code: str = ""
 
 
-Event = InboundMessage | DeliveryReport
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentElsewhere:
+    """A text in a carrier's list of what was sent: ours, or written in its portal or another program."""
+
+    provider: ProviderName
+    kind: Kind
+    did: Did
+    peer: Peer
+    provider_id: ProviderMessageId
+    text: str
+    media: tuple[Media, ...] = ()
+    sent_at: datetime | None = None
+
+
+Event = InboundMessage | DeliveryReport | SentElsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ One character that XML forbids closes the whole component stream, so every body 
 XML allows, including noncharacters of the higher planes, stays as it was written.
 """
 
+import html
 import re
 import unicodedata
 from typing import Final
@@ -44,6 +45,17 @@ def normalise_body(text: str) -> str:
     return "\n".join(line.rstrip() for line in composed.split("\n")).strip()
 
 
+def is_alike(text: str, listed: str) -> bool:
+    """Whether a text may be what a carrier's list made of the other.
+
+    Lists have been seen to hold entities, backslashes before quotes, question marks for what is not Latin.
+    """
+    if normalise_body(text) == normalise_body(listed):
+        return True
+    bare = _bare(text)
+    return bool(bare) and bare == _bare(listed)
+
+
 def close_bidi(text: str) -> str:
     """The text with every open embedding, override and isolate closed at its end (UAX #9, 3.3.2), else unchanged.
 
@@ -64,6 +76,15 @@ def close_bidi(text: str) -> str:
         elif control == _PDF and closers and closers[-1] == _PDF:
             closers.pop()
     return text + "".join(reversed(closers))
+
+
+def _bare(text: str) -> str:
+    """What is left of a text whatever a list does to it."""
+    plain = html.unescape(text)
+    while plain != text:
+        text, plain = plain, html.unescape(plain)
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(one for one in composed if one.isascii() and not one.isspace() and one not in "\\?")
 
 
 def _newlines(text: str) -> str:

@@ -14,7 +14,8 @@ import aiohttp
 from pydantic import BaseModel
 
 from smsbridge.core.address import Did
-from smsbridge.core.message import Event, Kind, Part, ProviderMessageId, ProviderName
+from smsbridge.core.line import CatchUp
+from smsbridge.core.message import Event, InboundMessage, Kind, Media, Part, ProviderMessageId, ProviderName
 from smsbridge.core.segments import Limit
 
 ENTRY_POINTS = "smsbridge.providers"
@@ -131,11 +132,28 @@ class Checked(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What a carrier's list shows. `is_complete`: it shows all that there was, as far as can be seen."""
+
+    events: tuple[Event, ...] = ()
+    is_complete: bool = True
+
+
 @runtime_checkable
 class Polled(Protocol):
-    """A carrier that can be asked for what came in since an instant."""
+    """A carrier that lists what came in (`InboundMessage`) and what was sent, by us or not (`SentElsewhere`)."""
 
-    async def poll(self, since: datetime) -> Sequence[Event]: ...
+    async def poll(self, since: datetime, until: datetime, dids: Collection[Did]) -> Listed:
+        """From one instant to the other, which is now, or more: of the whole account, at least of these numbers.
+
+        Raises an `Outcome`.
+        """
+        ...
+
+    async def media_of(self, message: InboundMessage) -> Sequence[Media]:
+        """What a listed message lacks, if it has it somewhere else. Raises an `Outcome`."""
+        ...
 
 
 class Trace(StrEnum):
@@ -204,6 +222,14 @@ class Rationed(Protocol):
     def day_zone(self) -> tzinfo:
         """Whose midnight begins the day."""
         ...
+
+
+@runtime_checkable
+class CatchingUp(Protocol):
+    """Settings of an account that say from when on its list is read."""
+
+    @property
+    def catch_up(self) -> CatchUp: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

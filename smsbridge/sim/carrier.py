@@ -28,6 +28,7 @@ from smsbridge.sim.push import Push, Pushes
 from smsbridge.sim.rest import RestEndpoint
 
 LOOPBACK = "127.0.0.1"
+PORTAL = "portal"  # in place of a method: what the customer sent by hand
 LARGEST_REQUEST = 16 * 1024 * 1024
 GRACE_SECONDS = 0.1  # a call that stalls when the carrier stops is cut off
 
@@ -141,6 +142,26 @@ class Carrier:
         )
         self.ledger.record(row)
         return self._pushes.offer(row, settings)
+
+    def text_out(
+        self, peer: str, did: str, text: str, media: Sequence[Attachment] = (), kind: Kind | None = None
+    ) -> Row:
+        """The customer texts from the portal; nobody is told, it is only listed."""
+        kind = kind or (Kind.MMS if media else Kind.SMS)
+        number = self.ledger.next_id(kind)
+        row = Row(
+            id=number,
+            kind=kind,
+            direction=Direction.SENT,
+            did=self.account.own(did).did,
+            peer=ten_digits(peer) or peer,
+            message=text,
+            media=tuple(self.account.host(item, number, part) for part, item in enumerate(media)),
+            at=self.account.now(),
+            method=PORTAL,
+        )
+        self.ledger.record(row)
+        return row
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=LARGEST_REQUEST)

@@ -1,6 +1,7 @@
 """`/control/…`: the hand that moves the carrier when it runs as a process of its own. JSON, loopback only.
 
     POST   /control/text    {peer, did, text, media?}   media: "jpeg", "png" or {content_type, base64}
+    POST   /control/portal  {peer, did, text, media?}   the customer texts by hand, in the portal
     POST   /control/again   {kind, id, text?, new_id?}  a text that came in is told once more, changed or not
     POST   /control/answer  {method, status, times?}
     POST   /control/fault   {when, method?, skip?, times?, share?, stall_seconds?, drop?, http_status?, what?, amount?,
@@ -44,6 +45,8 @@ class Moved(Protocol):
 
     async def text_in(self, peer: str, did: str, text: str, media: Sequence[Attachment] = ()) -> Push: ...
 
+    def text_out(self, peer: str, did: str, text: str, media: Sequence[Attachment] = ()) -> Row: ...
+
 
 class Control:
     def __init__(self, account: Account, ledger: Ledger, carrier: Moved) -> None:
@@ -55,6 +58,7 @@ class Control:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/control/text", self._guarded(self._text)),
+            web.post("/control/portal", self._guarded(self._portal)),
             web.post("/control/again", self._guarded(self._again)),
             web.post("/control/answer", self._guarded(self._answer)),
             web.post("/control/fault", self._guarded(self._fault)),
@@ -84,6 +88,12 @@ class Control:
         media = [_attachment(item) for item in asked.get("media", [])]
         push = await self._carrier.text_in(asked["peer"], asked["did"], asked["text"], media)
         return web.json_response({"id": push.id, "kind": push.row.kind})
+
+    async def _portal(self, request: web.Request) -> web.Response:
+        asked: dict[str, Any] = await request.json()
+        media = [_attachment(item) for item in asked.get("media", [])]
+        row = self._carrier.text_out(asked["peer"], asked["did"], asked["text"], media)
+        return web.json_response({"id": row.id, "kind": row.kind})
 
     async def _answer(self, request: web.Request) -> web.Response:
         asked: dict[str, Any] = await request.json()

@@ -221,6 +221,8 @@ def _storage(config: ProsodyConfig, directory: Path) -> str:
 
 def _virtual_host(config: ProsodyConfig, host: str) -> str:
     # XEP-0356; mod_privilege comes with prosody-modules and has to be loaded on both sides.
+    if config.include:
+        return f"VirtualHost {_lua(host)}\n"
     return f"""VirtualHost {_lua(host)}
   privileged_entities = {{
     [{_lua(config.component_jid)}] = {{

@@ -167,14 +167,24 @@ def quarantine(
 
 
 def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
-    """The server or the recipient returned one of ours. None if it is not ours, or not from its recipient."""
+    """The server or the recipient returned one of ours. None if it is not ours, or not from its recipient.
+
+    What goes in the recipient's name goes to their server.
+    """
     rows = yield sql(
         "UPDATE delivery SET state = 'bounced' WHERE stanza_id = $1 AND state IN ('handing', 'handed')"
-        " AND (to_jid = $2 OR to_jid LIKE $3 ESCAPE '!') AND kind <> 'error' RETURNING id, kind, attempt",
-        *(stanza_id, bare, f"{_literal(bare)}/%"),
+        " AND (to_jid = $2 OR to_jid LIKE $3 ESCAPE '!' OR (kind = 'carbon' AND to_jid LIKE $4 ESCAPE '!'))"
+        " AND kind <> 'error' RETURNING id, kind, attempt",
+        *(stanza_id, bare, f"{_literal(bare)}/%", f"%@{_literal(bare)}"),
     )
     yield from _note(ids, now, DeliveryState.BOUNCED, "xmpp", rows, code=condition)
     return DeliveryKind(rows[0]["kind"]) if rows else None
+
+
+def is_own_copy(stanza_id: str, owner: str) -> Transaction[bool]:
+    """Whether this stanza is one that we wrote in an owner's name, and their server brings it to us."""
+    rows = yield sql("SELECT to_jid FROM delivery WHERE stanza_id = $1 AND kind = 'carbon'", stanza_id)
+    return any(row["to_jid"] == owner for row in rows)
 
 
 def tell_again(ids: Ids, now: datetime, message_id: MessageId, to_jid: str) -> Transaction[int]:

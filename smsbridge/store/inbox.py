@@ -3,8 +3,9 @@
 The key is (provider, kind, did, the carrier's id). A callback that does not tell its kind is stored as `?` and merged,
 once, with the row of the same did, peer and text that tells it: within two minutes, or within days if the ids agree.
 The same key with another text or peer is a message of its own (and an alarm): a text is never dropped because an id
-was used twice. Without an id the sender's timestamp and the text take its place; without either, equal texts are one
-for two minutes only.
+was used twice. Only a carrier's list (`Source.POLL`) is known to spoil texts: its rows are told by id and peer, and
+what comes after one through another door need only be alike. Without an id the sender's timestamp and the text take
+its place; without either, equal texts are one for two minutes only.
 """
 
 import hashlib
@@ -16,14 +17,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from smsbridge.clock import to_ms
-from smsbridge.core.message import InboundMessage, InboxId, Kind, Media, MediaId
+from smsbridge.core.message import InboundMessage, InboxId, Kind, Media, MediaId, Source
 from smsbridge.core.state import MediaState
-from smsbridge.core.text import join_surrogates
+from smsbridge.core.text import is_alike, join_surrogates
 from smsbridge.store import history
 from smsbridge.store.database import Transaction, sql, sql_among, sql_rows
 from smsbridge.store.ids import Ids
 
 MERGE_WINDOW = timedelta(minutes=2)
+BOTH_LISTS_WINDOW = timedelta(seconds=2)
 SAME_ID_WINDOW = timedelta(days=7)  # a callback that was refused comes again every half hour
 
 
@@ -62,6 +64,11 @@ def take_all(ids: Ids, now: datetime, messages: Sequence[InboundMessage]) -> Tra
     return taken
 
 
+def id_key(message: InboundMessage, kind: Kind) -> str:
+    """The name of a message that has a carrier's id, if it is of this kind."""
+    return f"{message.provider}\x1f{kind}\x1f{message.did}\x1f{message.provider_id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """A message with its names. `said` is of sender and text, `text_hash` of the text alone."""
@@ -86,24 +93,35 @@ class _Asked:
         """What this has in common with its twin through the other door."""
         return self.message.did, self.message.peer, self.text_hash
 
+    @property
+    def other_keys(self) -> tuple[str, ...]:
+        """Its names if it came through another door, where one of the two did not tell the kind."""
+        message = self.message
+        if message.provider_id and message.kind is Kind.UNTOLD:
+            return tuple(id_key(message, kind) for kind in (Kind.SMS, Kind.MMS))
+        return (id_key(message, Kind.UNTOLD),) if message.provider_id and message.source is Source.POLL else ()
+
 
 def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]]:
     """The keys of those that cannot be a repeat, nor have one beside them."""
     keys, looks = Counter(one.key for one in asked), Counter(one.resembles for one in asked)
-    known = yield from sql_among("SELECT key FROM inbox_key WHERE key IN $among", tuple(keys))
+    others = {name for one in asked for name in one.other_keys}
+    known = yield from sql_among("SELECT key FROM inbox_key WHERE key IN $among", [*keys, *others])
     twins = yield from sql_rows(  # a join: SQLite looks for row values in a list by reading the whole table
         "SELECT i.did, i.peer, i.text_hash FROM (VALUES $rows) AS said JOIN inbox i ON i.did = said.column1"
         " AND i.peer = said.column2 AND i.text_hash = said.column3 AND i.taken_at >= $1",
         list(looks),
         to_ms(now - SAME_ID_WINDOW),
     )
-    seen = {row["key"] for row in known}
+    taken = {row["key"] for row in known}
     alike = {(row["did"], row["peer"], row["text_hash"]) for row in twins}
     return frozenset(
         one.key
         for one in asked
         if not one.message.media
-        and one.key not in seen
+        and one.key not in taken
+        and one.key not in others
+        and not any(name in keys or name in taken for name in one.other_keys)
         and one.resembles not in alike
         and keys[one.key] == looks[one.resembles] == 1
     )
@@ -113,11 +131,11 @@ def _take(ids: Ids, now: datetime, asked: _Asked) -> Transaction[Taken]:
     """One that may be a repeat."""
     message, key, verdict = asked.message, asked.key, Verdict.FRESH
     known = yield from _remember(now, key, asked.id, asked.said)
-    if known is not None and known.said != asked.said:
+    if known is not None and known.said != asked.said and not (yield from _is_listed_form(asked, known.id)):
         verdict, key = Verdict.CONFLICTING, f"{key}\x1f{asked.said}"
         known = yield from _remember(now, key, asked.id, asked.said)
     if known is None:
-        twin = yield from _untold_twin(now, message, asked.text_hash)
+        twin = (yield from _untold_twin(now, message, asked.text_hash)) or (yield from _listed_twin(asked))
         if twin is None:
             yield from _insert_rows(ids, now, [asked])
             media = yield from _add_media(ids, now, asked.id, message.media)
@@ -138,7 +156,7 @@ class _Known:
 
 def _key(now: datetime, message: InboundMessage, text_hash: str) -> str:
     if message.provider_id:
-        return f"{message.provider}\x1f{message.kind}\x1f{message.did}\x1f{message.provider_id}"
+        return id_key(message, message.kind)
     at = str(to_ms(message.sent_at)) if message.sent_at else f"about {now.timestamp() // MERGE_WINDOW.total_seconds()}"
     return f"{message.provider}\x1f{message.kind}\x1f{message.did}\x1fno id\x1f{message.peer}\x1f{at}\x1f{text_hash}"
 
@@ -167,6 +185,42 @@ def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Tran
                 )
             return InboxId(row["id"])
     return None
+
+
+def _listed_twin(asked: _Asked) -> Transaction[InboxId | None]:
+    """The same id through the other door, where one of the two is a list's, which has another form of the text."""
+    rows = yield from sql_among("SELECT inbox_id FROM inbox_key WHERE key IN $among", asked.other_keys)
+    for row in rows:
+        if (yield from _is_listed_form(asked, InboxId(row["inbox_id"]))):
+            return InboxId(row["inbox_id"])
+    return (yield from _in_both_lists(asked))
+
+
+def _in_both_lists(asked: _Asked) -> Transaction[InboxId | None]:
+    """The same text as the other kind: some carriers list one message among their SMS and among their MMS."""
+    message = asked.message
+    if message.source is not Source.POLL or message.sent_at is None:
+        return None
+    rows = yield sql(
+        "SELECT id FROM inbox WHERE did = $1 AND peer = $2 AND text_hash = $3 AND provider = $4 AND kind <> $5"
+        " AND sent_at >= $6 AND sent_at <= $7 LIMIT 1",
+        *(message.did, message.peer, asked.text_hash, message.provider, message.kind),
+        *(to_ms(message.sent_at - BOTH_LISTS_WINDOW), to_ms(message.sent_at + BOTH_LISTS_WINDOW)),
+    )
+    return InboxId(rows[0]["id"]) if rows else None
+
+
+def _is_listed_form(asked: _Asked, known: InboxId) -> Transaction[bool]:
+    """Whether one of the two is what a list shows of the other."""
+    message = asked.message
+    rows = yield sql("SELECT source, peer, text FROM inbox WHERE id = $1", known)
+    if not rows:
+        return message.source is Source.POLL
+    if rows[0]["peer"] != message.peer:
+        return False
+    text = rows[0]["text"]
+    was_listed = rows[0]["source"] == Source.POLL and (text is None or is_alike(text, message.text))
+    return message.source is Source.POLL or was_listed
 
 
 def _remember(now: datetime, key: str, inbox_id: InboxId, said: str) -> Transaction[_Known | None]:

@@ -125,7 +125,7 @@ _ROWS: Final = (
     _Rule(table="history", span="rows", text="DELETE FROM history WHERE id > $1 AND id <= $2 AND at < $3"),
 )
 _RULES: Final = _BODIES + _ROWS
-_KEYS: Final = (("inbox_key", "inbox_keys"), ("outbox_key", "outbox_keys"))
+_KEYS: Final = (("inbox_key", "inbox_keys"), ("elsewhere_key", "inbox_keys"), ("outbox_key", "outbox_keys"))
 
 
 def forget(now: datetime, spans: Spans, place: Place) -> Transaction[Place | None]:

@@ -35,6 +35,7 @@ from smsbridge.xmpp.clients import ping_client, sight_of
 from smsbridge.xmpp.fence import Fence
 from smsbridge.xmpp.handing import Handing
 from smsbridge.xmpp.oracles import starts_slowly
+from smsbridge.xmpp.privileges import Privileges
 from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.proving import Proving
 from smsbridge.xmpp.suspicion import death_of
@@ -127,6 +128,7 @@ class Component:
         clock: Clock,
         pulse: Pulse | None = None,
         promises: Callable[[Asking, Callable[[bytes], None]], Promises] | None = None,
+        privileges: Privileges | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
         """`promises` makes the one that looks at the server; without it nobody does."""
@@ -138,6 +140,7 @@ class Component:
         self._roll = roll
         self._fence = _fence_of(settings)
         self._asking = Asking(jid=settings.jid, prefix=_secret_prefix("ask"), write=self._write)
+        self._privileges = privileges or Privileges()
         self._promises = promises(self._asking, self._write) if promises is not None else None
         self._proving = Proving(
             prover=handover,
@@ -271,6 +274,7 @@ class Component:
             for worker in workers:
                 worker.cancel()
         self._asking.lost()
+        self._privileges.lost()
         self._down_since = self._clock.now()
         self._opened.clear()
         self._metrics.stream_up.set(0)
@@ -350,8 +354,11 @@ class Component:
         # A filter, not a handler for each ping: those are all tried on every stanza that comes in.
         stanza_id = stanza.xml.get("id", "")
         if self._fence.owns(stanza_id):
+            self._privileges.settle()
             self._handing.pong(stanza_id)
             self._stirred.set()
+            return None
+        if self._privileges.take(stanza.xml):
             return None
         if self._asking.take(stanza.xml) or (self._promises is not None and self._promises.take(stanza.xml)):
             return None

@@ -6,8 +6,8 @@ outer `from`, and what is carried inside (carbons, forwards, archives, events) i
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 from xml.etree import ElementTree as ET
@@ -17,16 +17,20 @@ from smsbridge.core.message import Delivery, DeliveryKind, Media, OutboundMessag
 from smsbridge.core.text import xml_clean
 from smsbridge.xmpp import jids, wire
 from smsbridge.xmpp.errors import Envelope, add_error
+from smsbridge.xmpp.privileges import PRIVILEGE
 from smsbridge.xmpp.wire import Unrenderable
 
 __all__ = ["Bounce", "Ignored", "Reading", "Unrenderable", "envelope_of", "read_message", "render"]
 
 DELAY_WORTH_TELLING: Final = timedelta(seconds=30)
+FROM_THE_PORTAL: Final = "you, from the portal: "
 CANNOT_CHANGE: Final = "A text that was sent cannot be changed. Send what you want to add as a new text."
 CANNOT_RETRACT: Final = "A text that was sent cannot be taken back."
 
+CLIENT: Final = "jabber:client"
 CHAT_MARKERS: Final = "urn:xmpp:chat-markers:0"
 DELAY: Final = "urn:xmpp:delay"
+FORWARD: Final = "urn:xmpp:forward:0"
 HINTS: Final = "urn:xmpp:hints"
 NICK: Final = "http://jabber.org/protocol/nick"
 OOB: Final = "jabber:x:oob"
@@ -35,7 +39,7 @@ STANZA_IDS: Final = "urn:xmpp:sid:0"
 FALLBACK: Final = "urn:xmpp:fallback:0"
 REPLY: Final = "urn:xmpp:reply:0"
 REACTIONS: Final = "urn:xmpp:reactions:0"
-STREAMS: Final = frozenset({"jabber:client", "jabber:component:accept"})
+STREAMS: Final = frozenset({CLIENT, "jabber:component:accept"})
 
 # namespace prefixes, with the names in them that mean "someone else's stanza is in here" ("" is all of them)
 _NESTED: Final = (
@@ -114,15 +118,18 @@ class Bounce:
 Reading = OutboundMessage | Bounce | Refused | Ignored
 
 
-def render(delivery: Delivery, *, now: datetime | None = None) -> bytes:
+def render(
+    delivery: Delivery, *, now: datetime | None = None, speaks_for: Callable[[str], bool | None] = lambda _: False
+) -> bytes:
     """The `<message/>` of a delivery; raises `Unrenderable`.
 
     A text that is old by then says when it was written; `now` is the moment of handing over, by default that of the
-    delivery's own creation.
+    delivery's own creation. An owner's own text goes in their name if `speaks_for` says that we may.
     """
+    now = now or delivery.created_at
     match delivery.kind:
         case DeliveryKind.TEXT | DeliveryKind.MEDIA:
-            element = _chat(delivery, now or delivery.created_at)
+            element = _chat(delivery, now)
         case DeliveryKind.NOTICE:
             element = _stanza(delivery, to=_bare(delivery.to_jid), stanza_id=delivery.stanza_id)
             wire.add(element, "body", text=delivery.body)
@@ -131,8 +138,10 @@ def render(delivery: Delivery, *, now: datetime | None = None) -> bytes:
             element = _receipt(delivery)
         case DeliveryKind.ERROR:
             element = _error(delivery)
+        case DeliveryKind.CARBON if speaks_for(_bare(delivery.to_jid)):
+            element = _carbon(delivery, now)
         case DeliveryKind.CARBON:
-            raise Unrenderable("carbons are not made yet")
+            element = _line(delivery, now)
         case _:
             assert_never(delivery.kind)
     return wire.serialise(element, domain=delivery.domain)
@@ -169,7 +178,34 @@ def read_message(element: ET.Element, *, domain: str) -> Reading:
 
 def _chat(delivery: Delivery, now: datetime | None) -> ET.Element:
     element = _stanza(delivery, to=_bare(delivery.to_jid), stanza_id=delivery.stanza_id)
-    if delivery.kind is DeliveryKind.MEDIA:
+    _add_content(element, delivery, now)
+    wire.add(element, "markable", CHAT_MARKERS)
+    if delivery.label:
+        wire.add(element, "nick", NICK, text=delivery.label)
+    return element
+
+
+def _line(delivery: Delivery, now: datetime | None) -> ET.Element:
+    """Words from the number about what its owner sent elsewhere."""
+    body = FROM_THE_PORTAL + (delivery.body or delivery.media_url)
+    return _chat(replace(delivery, kind=DeliveryKind.TEXT, body=body, media_url=""), now)
+
+
+def _carbon(delivery: Delivery, now: datetime | None) -> ET.Element:
+    """The owner's own message to the number, in an envelope for their server (XEP-0356, 6)."""
+    owner = _bare(delivery.to_jid)
+    envelope = wire.stanza("message", sender=delivery.domain, to=_domain(owner), stanza_id=delivery.stanza_id)
+    forwarded = wire.add(wire.add(envelope, "privilege", PRIVILEGE), "forwarded", FORWARD)
+    number = f"{delivery.sender}@{delivery.domain}"
+    message = wire.add(
+        forwarded, "message", CLIENT, **{"from": owner, "to": number, "id": delivery.stanza_id, "type": "chat"}
+    )
+    _add_content(message, delivery, now)
+    return envelope
+
+
+def _add_content(element: ET.Element, delivery: Delivery, now: datetime | None) -> None:
+    if delivery.kind is DeliveryKind.MEDIA or delivery.media_url:
         if not delivery.media_url:
             raise Unrenderable("media without URL")
         # Dino and Conversations show a picture only if the body is the very URL
@@ -179,13 +215,9 @@ def _chat(delivery: Delivery, now: datetime | None) -> ET.Element:
         wire.add(element, "body", text=delivery.body)
     wire.add(element, "origin-id", STANZA_IDS, id=delivery.stanza_id)
     wire.add(element, "store", HINTS)
-    wire.add(element, "markable", CHAT_MARKERS)
-    if delivery.label:
-        wire.add(element, "nick", NICK, text=delivery.label)
     if delivery.stamp and (now is None or now - delivery.stamp > DELAY_WORTH_TELLING):
         stamp = f"{delivery.stamp.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"  # XEP-0082
         wire.add(element, "delay", DELAY, **{"from": delivery.domain, "stamp": stamp})
-    return element
 
 
 def _receipt(delivery: Delivery) -> ET.Element:

@@ -143,7 +143,6 @@ def test_a_notice_comes_from_the_gateway_itself() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"kind": DeliveryKind.CARBON}, "carbons"),
         ({"kind": DeliveryKind.MEDIA}, "without URL"),
         ({"kind": DeliveryKind.RECEIPT}, "for nothing"),
         ({"kind": DeliveryKind.ERROR, "reason": "weather"}, "unknown reason"),

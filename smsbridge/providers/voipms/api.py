@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsbridge.core.errors import Indeterminate
+from smsbridge.core.line import CatchUp
 from smsbridge.core.message import ProviderMessageId
+from smsbridge.providers.choices import CatchUpChoice
 from smsbridge.providers.http import Caller, form
 
 API_URL: Final = "https://voip.ms/api/v1/rest.php"
@@ -44,6 +46,7 @@ class Settings(BaseModel):
     timeout: float = Field(default=60.0, ge=15.0, le=300.0)
     daily_limit: int | None = Field(default=100, ge=1)
     over_limit: Literal["queue", "refuse"] = "queue"
+    catch_up: CatchUpChoice = CatchUp()
 
     @property
     def day_zone(self) -> ZoneInfo:

@@ -13,11 +13,21 @@ import aiohttp
 
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Indeterminate, Reason, Rejected
-from smsbridge.core.message import Kind, Part, ProviderMessageId, ProviderName
+from smsbridge.core.message import InboundMessage, Kind, Media, Part, ProviderMessageId, ProviderName
 from smsbridge.core.segments import Limit, LimitUnit
-from smsbridge.providers.contract import Answer, Callback, Capabilities, Finding, Parsed, Provider, ProviderKind, Traced
+from smsbridge.providers.contract import (
+    Answer,
+    Callback,
+    Capabilities,
+    Finding,
+    Listed,
+    Parsed,
+    Provider,
+    ProviderKind,
+    Traced,
+)
 from smsbridge.providers.http import Caller, Deadlines
-from smsbridge.providers.voipms import account, tracing, webhook
+from smsbridge.providers.voipms import account, polling, tracing, webhook
 from smsbridge.providers.voipms.api import Api, Settings, id_of, ten_digits
 from smsbridge.providers.voipms.statuses import outcome_of
 
@@ -96,6 +106,14 @@ class VoipMs:
     async def trace(self, part: Part, since: datetime, now: datetime) -> Traced:
         """What getSMS and getMMS show of the part's conversation."""
         return await tracing.trace(self._api, part, since, now)
+
+    async def poll(self, since: datetime, until: datetime, dids: Collection[Did]) -> Listed:
+        """Everything of the account; raises `Deferred`, `Rejected` or `Indeterminate`."""
+        return await polling.poll(self._api, self.name, since, until, dids)
+
+    async def media_of(self, message: InboundMessage) -> Sequence[Media]:
+        """The pictures of an MMS, wherever the list hides them."""
+        return await polling.media_of(self._api, message)
 
     async def check(self, dids: Collection[Did]) -> Sequence[Finding]:
         """The login, the allow-list, the balance and the numbers, ours among them."""

@@ -49,6 +49,7 @@ FAILPOINTS: Final = (
     "settling.settled",
     "reconciler.looking",
     "reconciler.abandoned",
+    "poller.listed",
     "forgetting.begun",
     "forgetting.forgotten",
     "lease.renewing",

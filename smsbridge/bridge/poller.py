@@ -26,6 +26,7 @@ from smsbridge.core.line import CatchUp
 from smsbridge.core.message import Event as Listing
 from smsbridge.core.message import InboundMessage, Kind, ProviderName, SentElsewhere
 from smsbridge.core.pacing import POLL_BACKOFF
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Polled
 from smsbridge.store import listed
@@ -129,6 +130,7 @@ class Poller:
         self._beat(0)
         async with self._pacer.listing(Rank.POLL):
             shown = await self._provider.poll(reach.since, started, dids)
+        failpoint("poller.listed", StoreUnavailable)
         old, recent = _by_age([event for event in shown.events if _is_within(event, reach)], started)
         found = await self._take(old)
         if recent := await self._news(recent):

@@ -34,6 +34,7 @@ async def compare(
     not_at_once = _not_taken_at_once(carrier)
     for owner, direction in ((READER, report.online), (ABSENT, report.offline)):
         shown = await _shown_to(owner, server, journal.seen if owner == READER else Counter())
+        _require_no_echo(report, direction, shown, journal)
         _compare_inbound(report, direction, owner, shown, journal, accepted, doubts)
         direction.recovered = len(
             {text for text in not_at_once if journal.texted.get(text) == owner and shown.copies[text]}
@@ -101,9 +102,17 @@ def _compare_inbound(
     if undoubted:
         report.break_promise(f"{len(undoubted)} texts to {owner} came more often than they were in doubt", undoubted)
     strange = set(shown.copies) & set(journal.texted) - texts
-    inbound.unexpected = len(strange)
+    inbound.unexpected += len(strange)
     if strange:
         report.break_promise(f"{len(strange)} texts came to {owner} and are not theirs", sorted(strange))
+
+
+def _require_no_echo(report: Report, inbound: Direction, shown: Shown, journal: Journal) -> None:
+    """What was typed here does not come back as if it had been sent elsewhere."""
+    echoes = sorted(text for key, text in journal.typed.items() if shown.ids.get(text, set()) - {key})
+    inbound.unexpected += len(echoes)
+    if echoes:
+        report.break_promise(f"{len(echoes)} texts came back to their writer as sent elsewhere", echoes)
 
 
 async def _compare_outbound(report: Report, journal: Journal, carrier: Carrier, store: Store, doubts: Doubts) -> None:
@@ -171,7 +180,7 @@ def _compare_calls(report: Report, carrier: Carrier, accepted: Counter[str]) -> 
     blind, twice = [], []
     for text, times in calls.items():
         peer = next((row.peer for row in sent[text]), "")
-        looked = sorted([*looks[""], *looks[peer]]) if len(times) > 1 else []
+        looked = looks[peer] if len(times) > 1 else []  # not the poller's, who asks for nobody
         unseen = sum(not any(a < look < b for look in looked) for a, b in itertools.pairwise(times))
         # what failed may have been typed again
         blind += [text] * max(0, unseen - max(0, accepted[text] - 1))

@@ -1,4 +1,4 @@
-"""The command line: run, check, schema, demo.
+"""The command line: run, check, schema, demo; what keeps and brings back is in `cli_keeping`.
 
 Exit codes: 0 done, 1 failed, 2 the configuration (or the command) is wrong, and starting again would not help.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from smsbridge import __version__, failpoints, log
+from smsbridge import __version__, cli_keeping, failpoints, log
 from smsbridge.config import ConfigError, Loaded, describe, load
 from smsbridge.config_json import json_schema
 from smsbridge.config_rules import advice
@@ -43,10 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check(options.file)
         case "schema":
             return _schema()
-        case _:
+        case "demo":
             from smsbridge.sim import demo  # noqa: PLC0415  # a production start does not pay for the demo
 
             return demo.main(options)
+        case _:
+            return cli_keeping.run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     text = acts.add_parser("text", help="send a text from the pretended handset into a demo that is running")
     text.add_argument("words", nargs="+")
     text.add_argument("--from", dest="peer", default="5559870002", help="the handset's number")
+    cli_keeping.add_commands(commands)
     return parser
 
 

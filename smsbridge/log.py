@@ -29,6 +29,7 @@ class Event(StrEnum):
     PROGRESS_REGAINED = "progress_regained"
     STORE_OPENED = "store_opened"
     STORE_FAILED = "store_failed"
+    OLD_COPY_FOUND = "old_copy_found"
     STANDING_BY = "standing_by"
     LEASE_TAKEN = "lease_taken"
     LEASE_LOST = "lease_lost"

@@ -14,6 +14,7 @@ from functools import partial
 from importlib import metadata
 from typing import Final
 
+from smsbridge.bridge import restoring
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
@@ -124,6 +125,10 @@ async def serve(
             pulse=Pulse(clock),
             speaks_for=privileges.speaks_for,
         )
+        if tenure.is_old_copy:
+            _log.error(Event.OLD_COPY_FOUND)
+            await desk.database.run(restoring.hold_back, desk, providers)
+            tenure.accept_copy()
         again = reread or (lambda: Loaded(config=config, warnings=()))
         await _run(config, desk, book, again, providers, bells, tenure, privileges, stop, on_start)
 

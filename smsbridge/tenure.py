@@ -8,6 +8,9 @@
 The lease of PostgreSQL is told by the server's clock, which all nodes share, and fences the database: who has lost it
 cannot commit any more. Only a holder migrates, so a newer node that stands by does not pull the schema from under it;
 a database without a schema has no holder. Who ends lets go, whatever the reason, so that nobody waits for the dead.
+
+Beside an SQLite file the lock remembers how far the lease had come. A file whose lease is behind that was put in place
+of the one that was there: an old copy, restored by hand.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from smsbridge.clock import Clock
+from smsbridge.clock import Clock, to_ms
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
@@ -39,6 +42,8 @@ ALONE_RENEW_SECONDS, SHARED_RENEW_SECONDS = 20.0, 5.0
 RETRY_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
 MIGRATION_SECONDS: Final = 3600.0
+_LET_GO: Final = 10**15  # of a lease that was released: later than any
+_MARK_BYTES: Final = 4096
 
 _log = Log("tenure")
 
@@ -65,7 +70,8 @@ class _House:
 
     `take` takes or renews the lease of a name for a holder, None if another's runs.
     `fence` gets a lease and until when (`time.monotonic`) it lasts at least; None where nobody else can be alive.
-    `inspect` raises `StoreUnavailable` if the store is not what was opened. `migrate` may take long.
+    `inspect` raises `StoreUnavailable` if the store is not what was opened. `migrate` may take long. `mark` is what was
+    remembered beside it.
     """
 
     database: Database
@@ -75,6 +81,7 @@ class _House:
     fence: Callable[[Lease, float], None] | None
     inspect: Callable[[], None]
     migrate: Callable[[Lease | None], Awaitable[None]]
+    mark: "_Mark | None" = None
 
 
 class Tenure:
@@ -86,6 +93,16 @@ class Tenure:
         self.lease = lease
         self._ends = ends
         self._enter(ends)
+
+    @property
+    def is_old_copy(self) -> bool:
+        """Whether the file was put in place of a newer one; until `accept_copy`, after restarts too."""
+        return self._house.mark is not None and self._house.mark.is_behind
+
+    def accept_copy(self) -> None:
+        """What has to be done about an old copy is committed."""
+        if self._house.mark is not None:
+            self._house.mark.is_behind = False
 
     async def renew(self) -> bool:
         """Whether the lease is still ours; its renewal is a commit, so this also tells whether the store can write."""
@@ -130,6 +147,8 @@ class Tenure:
             return
         try:
             await self.database.run(leases.release, self.lease)
+            if self._house.mark is not None:
+                self._house.mark.remember(self.lease.name, self.lease.epoch, _LET_GO)
         except StoreUnavailable as error:  # it runs out by itself
             _log.warning(Event.STORE_FAILED, error=str(error))
 
@@ -223,13 +242,19 @@ async def _feed() -> None:
 async def _alone(place: Place) -> AsyncIterator[_House]:
     """A file that is locked for this process."""
     path = Path(place.url.removeprefix(SQLITE))
-    lock = _lock(path)
+    lock = lock_file(path)
     try:
         database = await SqliteDatabase.open(path, place.observe_commit)
         opened = _identity(path)
+        mark = _Mark(lock)
 
         async def take(name: str, holder: str) -> Lease | None:
-            return await database.run(leases.take, place.clock.now(), name, holder, ALONE_SPAN, by_force=True)
+            now = place.clock.now()
+            mark.compare(name, await database.run(leases.found, name))
+            lease = await database.run(leases.take, now, name, holder, ALONE_SPAN, by_force=True)
+            if lease is not None:
+                mark.remember(name, lease.epoch, to_ms(now + ALONE_SPAN))
+            return lease
 
         async def migrate(_: Lease | None) -> None:
             await migrations.migrate(database)
@@ -248,6 +273,7 @@ async def _alone(place: Place) -> AsyncIterator[_House]:
                 fence=None,
                 inspect=inspect,
                 migrate=migrate,
+                mark=mark,
             )
         finally:
             await database.close()
@@ -289,7 +315,7 @@ async def _among_others(place: Place) -> AsyncIterator[_House]:
         await database.close()
 
 
-def _lock(path: Path) -> int:
+def lock_file(path: Path) -> int:
     """A lock that dies with the process: two bridges on one file would fight over every part."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -302,6 +328,38 @@ def _lock(path: Path) -> int:
         os.close(lock)
         raise AlreadyRunning(f"another smsbridge has {path} open") from error
     return lock
+
+
+def forget_mark(lock: int) -> None:
+    """What is put in place now is not to be taken for an old copy."""
+    os.ftruncate(lock, 0)
+
+
+class _Mark:
+    """How far the lease had come, in the lock's file. It is written after each commit, so never ahead of the store."""
+
+    def __init__(self, lock: int) -> None:
+        self._lock = lock
+        self._is_compared = False
+        self.is_behind = False
+
+    def compare(self, name: str, found: tuple[int, int] | None) -> None:
+        """With what the store says, once: at the first look."""
+        if self._is_compared:
+            return
+        self._is_compared = True
+        words = os.pread(self._lock, _MARK_BYTES, 0).decode(errors="replace").split()
+        if found is not None and len(words) == 3 and words[0] == name and words[1].isdigit() and words[2].isdigit():
+            epoch, until = found
+            if (epoch, until or _LET_GO) < (int(words[1]), int(words[2])):
+                self.remember(name, _LET_GO, _LET_GO)  # so that a kill does not make it look like new
+                self.is_behind = True
+
+    def remember(self, name: str, epoch: int, until: int) -> None:
+        if not self.is_behind:
+            words = f"{name} {epoch} {until:>20}\n".encode()
+            os.pwrite(self._lock, words, 0)
+            os.ftruncate(self._lock, len(words))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

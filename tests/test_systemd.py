@@ -21,7 +21,9 @@ from tests.scenarios.running import Running, free_port
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd" / "smsbridge.service"
 TEXT = UNIT.read_text()
-WORST_EXPOSURE = 15  # in tenths
+WORST_EXPOSURE = 13  # in tenths
+BACKUP = ROOT / "systemd" / "smsbridge-backup.service"
+TIMER = ROOT / "systemd" / "smsbridge-backup.timer"
 
 
 def assigned(name: str) -> list[str]:
@@ -116,8 +118,9 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_systemd_finds_the_sandbox_tight():
-    judged = analyze("security", "--offline=true", f"--threshold={WORST_EXPOSURE}", str(UNIT))
+@pytest.mark.parametrize("unit", [UNIT, BACKUP], ids=lambda unit: unit.name)
+def test_systemd_finds_the_sandbox_tight(unit: Path):
+    judged = analyze("security", "--offline=true", f"--threshold={WORST_EXPOSURE}", str(unit))
     assert judged.returncode == 0, judged.stdout.splitlines()[-1:]
 
 
@@ -127,11 +130,53 @@ def test_systemd_finds_a_loose_sandbox_loose(tmp_path: Path):
     assert analyze("security", "--offline=true", f"--threshold={WORST_EXPOSURE}", str(loose)).returncode != 0
 
 
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path):
-    unit = tmp_path / UNIT.name
-    unit.write_text(TEXT.replace("/opt/smsbridge/bin/smsbridge", "/bin/true"))
-    judged = analyze("verify", "--man=no", str(unit))
+@pytest.mark.parametrize("name", [UNIT.name, BACKUP.name, TIMER.name])
+def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path, name: str):
+    for unit in (UNIT, BACKUP, TIMER):
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/smsbridge/bin/smsbridge", "/bin/true"))
+    judged = analyze("verify", "--man=no", str(tmp_path / name))
     assert (judged.returncode, judged.stdout, judged.stderr) == (0, "", "")
+
+
+def test_the_backup_lives_in_the_sandbox_of_the_bridge_and_has_no_network():
+    def settings(unit: Path) -> set[str]:
+        return {line for line in unit.read_text().splitlines() if re.fullmatch(r"[A-Z][A-Za-z]+=.*", line)}
+
+    missing = settings(UNIT) - settings(BACKUP)
+    its_own = (
+        "Type|Exec|Watchdog|Restart|Timeout|StateDirectory=|RestrictAddressFamilies|Description|Wants|WantedBy|After"
+    )
+    assert [line for line in missing if not re.match(its_own, line)] == []
+    assert {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX"} <= settings(BACKUP)
+
+
+def test_the_backup_is_made_with_words_that_the_program_knows():
+    (line,) = re.findall(r"^ExecStart=(.*)$", BACKUP.read_text(), re.MULTILINE)
+    program, *arguments = shlex.split(line)
+    assert program == "/opt/smsbridge/bin/smsbridge"
+    options = cli._parser().parse_args(arguments)
+    assert (options.command, options.file, options.keep) == ("backup", Path("/var/lib/smsbridge-backup"), 14)
+    assert "LoadCredential=backup.key:/etc/smsbridge/backup.key" in BACKUP.read_text()
+    assert str(options.key_file) == "${CREDENTIALS_DIRECTORY}/backup.key"
+
+
+async def test_a_backup_makes_no_system_call_that_the_sandbox_denies(tmp_path: Path):
+    trace, config = tmp_path / "trace", tmp_path / "config.yaml"
+    await a_life_under(tmp_path / "first", tmp_path)
+    (tmp_path / "backup.key").write_text("0f" * 32)
+    (tmp_path / "kept").mkdir()
+    program = await asyncio.create_subprocess_exec(
+        *("strace", "-f", "-q", "-o", str(trace), sys.executable, "-m", "smsbridge", "backup", "-c", str(config)),
+        *("--key-file", str(tmp_path / "backup.key"), "--keep", "2", str(tmp_path / "kept")),
+    )
+    async with asyncio.timeout(60):
+        assert await program.wait() == 0
+    made = {found[1] for line in trace.read_text().splitlines() if (found := re.match(r"\d+ +(\w+)\(", line))}
+    allowed = members("@system-service") - members("@privileged") - members("@resources")
+    assert {"fsync", "rename"} <= made
+    assert made - allowed <= {"fchown"}, made - allowed
+    families = {found[1] for line in trace.read_text().splitlines() if (found := re.search(r"socket\((AF_\w+)", line))}
+    assert families <= {"AF_UNIX"}
 
 
 def test_there_is_room_for_every_thread():

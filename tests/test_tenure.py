@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sqlite3
 from datetime import timedelta
 
 import asyncpg
@@ -275,3 +276,64 @@ async def test_a_database_file_that_was_replaced_ends_it(tmp_path, brisk):
         (tmp_path / "bridge.db").rename(tmp_path / "moved.db")
         with pytest.raises(StoreUnavailable, match="moved away or replaced"):
             await keeping
+
+
+class TestAnOldCopy:
+    """A file that was put in place of a newer one by hand, as `cp` does it."""
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "bridge.db"
+
+    @contextlib.asynccontextmanager
+    async def life(self, path, name):
+        async with settle_in(place(f"sqlite:///{path}", name), asyncio.Event()) as held:
+            yield held
+
+    def copy(self, path, to):
+        with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(to)) as target:
+            source.backup(target)
+
+    def put_back(self, copy, path):
+        for end in ("", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        path.write_bytes(copy.read_bytes())
+
+    async def test_what_was_there_all_the_time_is_none(self, path):
+        for name in ("one", "two", "three"):
+            async with self.life(path, name) as held:
+                assert not held.is_old_copy
+                assert await held.renew()
+
+    @pytest.mark.parametrize("lives_since", [0, 1, 2])
+    async def test_it_is_known_whenever_it_was_made(self, path, tmp_path, monkeypatch, lives_since):
+        async with self.life(path, "one") as held:
+            self.copy(path, tmp_path / "copy")
+            monkeypatch.setattr(tenure, "ALONE_SPAN", tenure.ALONE_SPAN + timedelta(seconds=20))  # time goes by
+            assert await held.renew()
+        for n in range(lives_since):
+            async with self.life(path, f"since {n}"):
+                pass
+        self.put_back(tmp_path / "copy", path)
+        async with self.life(path, "next") as held:
+            assert held.is_old_copy
+
+    async def test_it_is_known_until_what_has_to_be_done_is_done(self, path, tmp_path):
+        async with self.life(path, "one"):
+            self.copy(path, tmp_path / "copy")
+        self.put_back(tmp_path / "copy", path)
+        async with self.life(path, "killed before it could do anything") as held:
+            assert await held.renew()
+        async with self.life(path, "next") as held:
+            assert held.is_old_copy
+            held.accept_copy()
+        async with self.life(path, "the one after") as held:
+            assert not held.is_old_copy
+
+    async def test_what_the_lock_says_may_be_nonsense(self, path, tmp_path):
+        async with self.life(path, "one"):
+            pass
+        for nonsense in (b"", b"\xff\xfe\0", b"sms.example.com x y\n", b"other.example.com 999 999\n", b"a b c d"):
+            tmp_path.joinpath("bridge.db.lock").write_bytes(nonsense)
+            async with self.life(path, repr(nonsense)) as held:
+                assert not held.is_old_copy

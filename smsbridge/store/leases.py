@@ -46,6 +46,12 @@ def server_time() -> Transaction[int]:
     return int(rows[0]["ms"])
 
 
+def found(name: str) -> Transaction[tuple[int, int] | None]:
+    """Epoch and end of a lease as they are in the store, in epoch milliseconds; 0 if it was let go of."""
+    rows = yield sql("SELECT epoch, until FROM lease WHERE name = $1", name)
+    return (rows[0]["epoch"], rows[0]["until"]) if rows else None
+
+
 def release(lease: Lease) -> Transaction[None]:
     """Let go, if it is still ours."""
     yield sql(

@@ -54,7 +54,7 @@ async def migrate(database: Database, known: Sequence[Migration] | None = None) 
     while (version := await current(database)) < wanted:
         following = next(migration for migration in known if migration.version > version)
         try:
-            await database.run(_apply, following)
+            await database.run(apply, following)
             failpoint("migration.applied", StoreUnavailable)
         except (Conflict, StoreUnavailable):
             if await current(database) == version:
@@ -66,13 +66,19 @@ async def migrate(database: Database, known: Sequence[Migration] | None = None) 
     return wanted
 
 
-def _version() -> Transaction[int]:
+def create() -> Transaction[None]:
+    """The table that tells the version, if it is not there."""
     yield sql("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+
+
+def _version() -> Transaction[int]:
+    yield from create()
     rows = yield sql("SELECT max(version) AS version FROM schema_version")
     return int(rows[0]["version"] or 0)
 
 
-def _apply(migration: Migration) -> Transaction[None]:
+def apply(migration: Migration) -> Transaction[None]:
+    """One file, and the row that records it."""
     for statement in migration.statements:
         yield sql(statement)
     failpoint("migration.applying", StoreUnavailable)

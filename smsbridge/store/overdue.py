@@ -39,10 +39,12 @@ def abandoned(now: datetime, holder: str) -> Transaction[tuple[Part, ...]]:
 
 
 def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]]:
-    """Parts that waited too long for their carrier."""
+    """Parts that waited too long for their carrier; after a restore nobody may say that they never left."""
     before = to_ms(queued_before)
     found = list((yield sql(
-        "SELECT * FROM outbox WHERE state = 'held' AND queued_at < $1 ORDER BY queued_at, id LIMIT $2", before, limit
+        "SELECT * FROM outbox WHERE state = 'held' AND hold <> 'restore' AND queued_at < $1"
+        " ORDER BY queued_at, id LIMIT $2",
+        *(before, limit),
     )))  # fmt: skip
     for line in (yield from heads.queued_lines()):
         if line.since < before and len(found) < limit:

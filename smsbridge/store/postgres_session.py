@@ -92,7 +92,7 @@ class Session:
     async def prepare(self) -> None:
         """See that the server keeps what it says, and has a place for keys. Raises `Again`, `StoreUnavailable`."""
         connection = await self._connected()
-        with _in_our_words(connection):
+        with in_our_words(connection):
             rows = await connection.fetch("SELECT to_regclass('commit_key') AS keys, current_setting('fsync') AS fsync")
             if rows[0]["fsync"] != "on":
                 raise StoreUnavailable("the PostgreSQL server has fsync off: what it commits may be lost")
@@ -103,7 +103,7 @@ class Session:
         """Open a transaction. Raises `Again`, or `Fenced` if this lease is not in the store any more."""
         connection = await self._connected()
         self._fence = _ours(lease) if lease else ""
-        with _in_our_words(connection):
+        with in_our_words(connection):
             found = await connection.execute(f"BEGIN; {self._fence}")
             failpoint("postgres.begun", OSError)
         if lease and found != "SELECT 1":
@@ -114,7 +114,7 @@ class Session:
         connection = self._connection
         if connection is None:
             raise Again("the connection was lost")
-        with _in_our_words(connection):
+        with in_our_words(connection):
             found: Sequence[Any] = await connection.fetch(_in_dialect(statement.text), *statement.params)
             return found
 
@@ -182,7 +182,7 @@ class Session:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            with _in_our_words(None):
+            with in_our_words(None):
                 self._connection = await asyncpg.connect(
                     self._url,
                     password=self._password,
@@ -206,7 +206,8 @@ class Session:
 
 
 @contextmanager
-def _in_our_words(connection: Connection | None) -> Iterator[None]:
+def in_our_words(connection: Connection | None) -> Iterator[None]:
+    """Faults of the driver and the server, as `Session` raises them."""
     try:
         yield
     except _FAULTS as error:

@@ -181,7 +181,7 @@ class SqliteDatabase:
             return result
 
     def _execute(self, statement: Statement) -> list[Any]:
-        return self._connection.execute(_in_dialect(statement.text), statement.params).fetchall()
+        return self._connection.execute(in_dialect(statement.text), statement.params).fetchall()
 
     def _abandon(self, group: list[_Job], error: sqlite3.Error) -> None:
         for job in group:
@@ -228,7 +228,7 @@ def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
 
 
 @functools.lru_cache(maxsize=512)
-def _in_dialect(text: str) -> str:
+def in_dialect(text: str) -> str:
     return _PARAMETER.sub(r"?\1", text)
 
 

@@ -1,0 +1,56 @@
+"""After a restore: everything is held back and the admins hear of it; then one of them says what is to become of it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from smsbridge.bridge import telling
+from smsbridge.bridge.desk import Desk
+from smsbridge.clock import to_ms
+from smsbridge.core.errors import Reason
+from smsbridge.core.message import ProviderName
+from smsbridge.core.state import PartEvent
+from smsbridge.store import outbox, restoring
+from smsbridge.store.database import Transaction
+from smsbridge.store.restoring import HeldBack
+
+AT_ONCE: Final = 100  # parts of one transaction
+DISCARDED: Final = (
+    "This text waited when the backup was made that the bridge was restored from. Whether it was sent since is not"
+    " known here; an admin has discarded it."
+)
+
+
+def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime | None = None) -> Transaction[HeldBack]:
+    """Hold everything back, and tell the admins. `made_at`: when the backup was made, if that is known."""
+    found = yield from restoring.hold_back(desk.ids, desk.now(), providers)
+    of = f" of {made_at:%Y-%m-%d %H:%M} UTC" if made_at else ""
+    body = (
+        f"The bridge was restored from a backup{of}. Nothing leaves until an admin has looked at it:"
+        f" {found.parts} parts"
+        " of texts waited then, and may have left since. smsbridge release --send sends them (what had left arrives"
+        " twice), smsbridge release --discard gives them back to their writers."
+        f" {found.doubtful} sends of unknown fate are looked into."
+        f" {found.stanzas} stanzas are handed now, perhaps for a second time, with the ids they had."
+        " Texts since the backup that a carrier repeats are shown once more, likewise."
+    )
+    yield from telling.tell_admins(desk, body, "restored", str(to_ms(desk.now())))
+    return found
+
+
+def release(desk: Desk, *, is_sent: bool) -> Transaction[int]:
+    """Send or discard some of what is held back. How many; at 0 the holds are lifted, and all is as ever."""
+    parts = yield from restoring.held_back(AT_ONCE)
+    if not parts:
+        yield from restoring.lift(desk.ids, desk.now())
+    elif is_sent:
+        yield from restoring.send(desk.ids, desk.now(), parts)
+    else:
+        for part_id in parts:
+            moved = yield from outbox.move(
+                desk.ids, desk.now(), "admin", part_id, PartEvent.CANCEL, reason=Reason.CANCELLED, code="restored",
+                words=DISCARDED,
+            )  # fmt: skip
+            if moved is not None:
+                yield from telling.tell(desk, part_id)
+    return len(parts)

@@ -1,0 +1,134 @@
+"""After a restore nothing leaves that may have left, until an admin has said so."""
+
+from datetime import timedelta
+
+import pytest
+
+from smsbridge.bridge import restoring
+from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
+
+from .house import ADMIN, CARRIER, FRIEND, JOHN, PEER, THIRD, inbound
+
+DOWN = Deferred(Reason.PROVIDER_DOWN, "http_refused")
+LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The carrier does not know us.", hold=Hold.ACCOUNT)
+
+
+async def hold_back(house):
+    return await house.store.run(restoring.hold_back, house.desk, [CARRIER])
+
+
+async def release(house, *, is_sent):
+    count = 0
+    while done := await house.store.run(restoring.release, house.desk, is_sent=is_sent):
+        count += done
+    house.senders_bell.ring()
+    return count
+
+
+def sent(house):
+    return [part.text for part in house.provider.calls]
+
+
+@pytest.fixture
+async def waiting(house):
+    """Two queued for one peer, one that its carrier put off for another."""
+    house.provider.script(FRIEND, DOWN)
+    await house.accept("one", "two")
+    await house.accept("put off", to=FRIEND)
+    return house
+
+
+class TestHoldingBack:
+    async def test_what_waited_does_not_leave_nor_does_anything_new(self, waiting):
+        found = await hold_back(waiting)
+        assert (found.parts, found.doubtful, found.stanzas) == (3, 0, 0)
+        await waiting.accept("new", to=THIRD)
+        await waiting.dispatch()
+        assert sent(waiting) == []
+        assert await waiting.states() == ["held", "held", "held", "queued"]
+
+    async def test_to_do_it_twice_is_to_do_it_once(self, waiting):
+        await hold_back(waiting)
+        once = await waiting.rows("SELECT id, state, hold FROM outbox ORDER BY id")
+        assert (await hold_back(waiting)).parts == 0
+        assert await waiting.rows("SELECT id, state, hold FROM outbox ORDER BY id") == once
+
+    async def test_a_part_that_a_fault_held_is_held_back_too_and_no_probe_takes_it(self, house, ticks):
+        house.provider.script(PEER, LOGIN)
+        await house.accept("one")
+        await house.dispatch()
+        assert await house.states() == ["held"]
+        await hold_back(house)
+        ticks.advance(timedelta(hours=1))
+        await house.dispatch()
+        assert sent(house) == ["one"]
+
+    async def test_the_admins_are_told_what_is_held_and_what_to_do(self, waiting):
+        await waiting.take(inbound("shown perhaps twice"))
+        await hold_back(waiting)
+        ((_, to, _, body),) = [told for told in await waiting.told("notice") if told[1] == ADMIN]
+        assert to == ADMIN
+        assert "3 parts" in body
+        assert "1 stanzas" in body
+        assert "release --send" in body
+
+    async def test_its_writer_is_not_told_that_it_has_not_left_nor_does_it_expire(self, waiting, ticks):
+        await hold_back(waiting)
+        ticks.advance(PATIENCE + PART_LIFE + timedelta(days=1))
+        await waiting.janitor.tell_waiting()
+        await waiting.janitor.expire()
+        assert [told for told in await waiting.told() if JOHN in told[1]] == []
+        assert await waiting.states() == ["held", "held", "held"]
+
+    async def test_a_send_of_unknown_fate_is_found_out_as_ever(self, house, reopen):
+        house.provider.script(PEER, Indeterminate("timeout"))
+        await house.accept("perhaps", "after it")
+        await house.dispatch()
+        assert await house.states() == ["unknown", "queued"]
+        assert (await hold_back(house)).doubtful == 1
+        await house.reconciler.look()
+        await house.dispatch()
+        assert await house.states() == ["unsure", "held"]
+        assert sent(house) == ["perhaps"]
+
+
+class TestReleasing:
+    async def test_what_is_sent_leaves_once_and_in_order(self, waiting, ticks):
+        await hold_back(waiting)
+        await waiting.accept("new", to=THIRD)
+        ticks.advance(timedelta(days=2))
+        assert await release(waiting, is_sent=True) == 3
+        await waiting.janitor.expire()
+        await waiting.dispatch()
+        await waiting.dispatch()
+        assert [text for text in sent(waiting) if text in {"one", "two"}] == ["one", "two"]
+        assert len(await waiting.rows("SELECT 1 FROM hold WHERE hold = 'restore'")) == 0
+
+    async def test_what_is_discarded_never_leaves_and_its_writer_hears_of_it(self, waiting):
+        await hold_back(waiting)
+        await waiting.accept("new", to=THIRD)
+        assert await release(waiting, is_sent=False) == 3
+        await waiting.dispatch()
+        assert sent(waiting) == ["new"]
+        errors = await waiting.told("error")
+        assert len(errors) == 3
+        assert all("an admin has discarded it" in body for *_, body in errors)
+
+    async def test_with_nothing_held_it_lifts_the_holds_and_no_others(self, house):
+        house.provider.script(PEER, LOGIN)
+        await house.accept("one")
+        await house.dispatch()
+        assert await release(house, is_sent=True) == 0
+        assert [row["hold"] for row in await house.rows("SELECT hold FROM hold")] == ["account"]
+        assert await house.states() == ["held"]
+
+    async def test_each_step_is_in_the_trail(self, waiting):
+        await hold_back(waiting)
+        await release(waiting, is_sent=True)
+        steps = await waiting.rows(
+            "SELECT state, code FROM history WHERE who = 'admin' AND subject = 'part' ORDER BY id"
+        )
+        assert [(row["state"], row["code"]) for row in steps] == [("held", "restored")] * 3 + [
+            ("queued", "released")
+        ] * 3

@@ -45,6 +45,8 @@ class Event(StrEnum):
     SERVER_CHECKED = "server_checked"
     SERVER_CHECK_FAILED = "server_check_failed"
     SERVER_PROMISE_DOUBTED = "server_promise_doubted"
+    SAFEKEEPING_FOUND = "safekeeping_found"
+    SAFEKEEPING_MISSED = "safekeeping_missed"
     SERVER_PROMISE_KEPT = "server_promise_kept"
     DELIVERIES_DOUBTED = "deliveries_doubted"
     DELIVERY_QUARANTINED = "delivery_quarantined"

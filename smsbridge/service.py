@@ -255,6 +255,7 @@ def _build_xmpp(
     handlers = Handlers(
         outbound=outbound,
         handover=handover,
+        safekeeping=component.safekeeping,
         directory=lambda: book.rules().directory,
         domain=config.xmpp.jid,
         send=component.send,

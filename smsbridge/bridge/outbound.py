@@ -1,7 +1,8 @@
 """Accept a text from a JID: gate, split, enqueue, in one transaction. "Accepted" is what its return means.
 
 A stanza that a client repeats is answered as the first was, and nothing else happens; unless the first has failed with
-nothing of it sent: then somebody tries again.
+nothing of it sent: then somebody tries again. One that the XMPP server gives again because it does not know that we
+have it is nobody's wish: it does nothing, whatever became of the first.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,6 +73,9 @@ class Outbound:
         desk = self._desk
         if message.stanza_id and (yield from deliveries.is_own_copy(message.stanza_id, message.owner)):
             return Copy.RETURNED
+        kept = outbox.key_of_kept(message.owner, message.kept_as)
+        if (yield from outbox.known(kept)) is not None:
+            return None
         key = outbox.key_of(message.owner, message.addressed, message.stanza_id, message.text, message.media)
         first = yield from outbox.known(key)
         if first is not None and (yield from self._has_failed(first)):
@@ -79,6 +83,7 @@ class Outbound:
         elif first is not None:
             yield from deliveries.tell_again(desk.ids, desk.now(), first, message.sender)
             yield from outbox.move_sender(first, message.sender)
+            yield from outbox.remember(desk.now(), kept, first)
             return None
         admitted = yield from admit(desk, message, self._capabilities())
         if isinstance(admitted, Refused):
@@ -100,6 +105,7 @@ class Outbound:
         yield from outbox.accept(
             desk.ids, desk.now(), stored, key, admitted.pieces, line.provider, admitted.peer, recent=admitted.recent
         )
+        yield from outbox.remember(desk.now(), kept, stored.id)
         failpoint("outbound.recorded")
         return _Accepted(id=stored.id, parts=len(admitted.pieces), provider=line.provider, is_told=admitted.is_told)
 

@@ -101,7 +101,8 @@ class OutboundMessage:
     """What a person wrote to a number.
 
     `sender` is the full JID that an error goes back to, `owner` its bare form, `addressed` the JID exactly as
-    it was written to (answers come from it), `stanza_id` the client's own id ("" if it sent none).
+    it was written to (answers come from it), `stanza_id` the client's own id ("" if it sent none). The XMPP server
+    may keep the stanza, under the id `kept_as`, and give it again until it knows that we have it.
     """
 
     owner: str
@@ -111,6 +112,7 @@ class OutboundMessage:
     text: str
     media: tuple[Media, ...] = ()
     wants_receipt: bool = False
+    kept_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

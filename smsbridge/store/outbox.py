@@ -64,12 +64,23 @@ def key_of(owner: str, addressed: str, stanza_id: str, text: str, media: Sequenc
     return hashlib.sha256(f"{owner}\x1f{addressed}\x1f{stanza_id}\x1f{body}".encode()).hexdigest()
 
 
+def key_of_kept(owner: str, kept_as: str) -> str:
+    """What makes a stanza one that the XMPP server gives again: it has not heard yet that we have it."""
+    return hashlib.sha256(f"kept\x1f{owner}\x1f{kept_as}".encode()).hexdigest() if kept_as else ""
+
+
 def known(key: str) -> Transaction[MessageId | None]:
     """The message that this stanza was accepted as, if it is a repeat."""
     if not key:
         return None
     rows = yield sql("SELECT message_id FROM outbox_key WHERE key = $1", key)
     return MessageId(rows[0]["message_id"]) if rows else None
+
+
+def remember(now: datetime, key: str, message_id: MessageId) -> Transaction[None]:
+    """Another stanza that this message is known by from now on; nothing for ""."""
+    if key:
+        yield sql("INSERT INTO outbox_key (key, message_id, seen_at) VALUES ($1, $2, $3)", key, message_id, to_ms(now))
 
 
 def forget_key(key: str) -> Transaction[None]:
@@ -95,8 +106,7 @@ def accept(
         *(message.did, message.receipts, int(message.wants_receipt), message.told, at),
     )
     yield from history.note(ids, now, _step("message", message.id, "outbound", "accepted"))
-    if key:
-        yield sql("INSERT INTO outbox_key (key, message_id, seen_at) VALUES ($1, $2, $3)", key, message.id, at)
+    yield from remember(now, key, message.id)
     yield sql(
         "INSERT INTO conversation (did, peer, touched_at, recent) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (did, peer) DO UPDATE SET touched_at = excluded.touched_at, recent = excluded.recent",

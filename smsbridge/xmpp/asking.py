@@ -46,7 +46,8 @@ class Asking:
         sender: str | None = None,
         kind: Literal["get", "set"] = "get",
     ) -> ET.Element | None:
-        """The answering `<iq/>`, a result or an error; None if none comes in time or the stream is lost.
+        """The answering `<iq/>`, a result or an error (or what we asked ourselves, see `take`); None if none
+        comes in time or the stream is lost.
 
         `payload` is well-formed XML with a namespace of its own, `sender` a JID of our domain (the domain itself).
         """
@@ -66,13 +67,17 @@ class Asking:
             del self._open[question_id]
 
     def take(self, stanza: ET.Element) -> bool:
-        """Whether this is an answer to a question of ours, perhaps of one that nobody waits for any more."""
+        """Whether this is an answer to a question of ours, perhaps of one that nobody waits for any more.
+
+        What we asked ourselves, and nobody answered in our stead, comes back as it was: it is its own answer.
+        """
         question_id = stanza.get("id", "")
-        if not question_id.startswith(self._prefix) or stanza.get("type") not in ("result", "error"):
-            return False
-        if not stanza.tag.endswith("}iq"):
+        if not question_id.startswith(self._prefix) or not stanza.tag.endswith("}iq"):
             return False
         question = self._open.get(question_id)
+        is_own = question is not None and question.to == self._jid
+        if stanza.get("type") not in ("result", "error") and not is_own:
+            return False
         if question is not None and question.to == stanza.get("from") and not question.answer.done():
             question.answer.set_result(stanza)
         return True

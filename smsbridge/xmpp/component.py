@@ -38,6 +38,7 @@ from smsbridge.xmpp.oracles import starts_slowly
 from smsbridge.xmpp.privileges import Privileges
 from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.proving import Proving
+from smsbridge.xmpp.safekeeping import Safekeeping
 from smsbridge.xmpp.suspicion import death_of
 
 STEADY_SECONDS: Final = 5.0  # a session that lived so long ends the back-off
@@ -141,6 +142,7 @@ class Component:
         self._fence = _fence_of(settings)
         self._asking = Asking(jid=settings.jid, prefix=_secret_prefix("ask"), write=self._write)
         self._privileges = privileges or Privileges()
+        self.safekeeping = Safekeeping(jid=settings.jid, asking=self._asking)
         self._promises = promises(self._asking, self._write) if promises is not None else None
         self._proving = Proving(
             prover=handover,
@@ -228,6 +230,7 @@ class Component:
         self._closing.set()
         if self.is_up:
             await self._handing.drain(self._settings.fence_seconds)
+            await self.safekeeping.drain(self._settings.fence_seconds)
         connection, stream = self._connection, self._stream
         connection.decided.set()
         if connection.is_up and stream is not None:
@@ -267,12 +270,14 @@ class Component:
         _log.info(Event.STREAM_OPENED, jid=self._settings.jid)
         self._ask()  # learn at once how this server answers
         async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(self._work()), tasks.create_task(self._watch(stream, connection))]
+            jobs = (self.safekeeping.run(), self._work(), self._watch(stream, connection))
+            workers = [tasks.create_task(job) for job in jobs]
             if self._promises is not None:
                 workers.append(tasks.create_task(self._promises.run()))
             await connection.gone.wait()
             for worker in workers:
                 worker.cancel()
+        self.safekeeping.lost()
         self._asking.lost()
         self._privileges.lost()
         self._down_since = self._clock.now()

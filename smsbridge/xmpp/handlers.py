@@ -7,6 +7,7 @@ order in which they came, each in a task of its own; a task that fails answers i
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 from xml.etree import ElementTree as ET
 
@@ -44,6 +45,14 @@ class HandOver(Protocol):
     async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool: ...
 
 
+class Safekeeping(Protocol):
+    """Knows what the server keeps until we have it; an id is "" where it keeps nothing."""
+
+    def id_in(self, stanza: ET.Element) -> str: ...
+
+    def acknowledge(self, kept_as: str) -> None: ...
+
+
 class Handlers:
     """The handlers of one component, whatever streams it has in turn."""
 
@@ -52,6 +61,7 @@ class Handlers:
         *,
         outbound: Outbound,
         handover: HandOver,
+        safekeeping: Safekeeping,
         directory: Callable[[], Directory],
         domain: str,
         send: Callable[[bytes], None],
@@ -60,6 +70,7 @@ class Handlers:
     ) -> None:
         self._outbound = outbound
         self._handover = handover
+        self._safekeeping = safekeeping
         self._directory = directory
         self._domain = domain
         self._send = send
@@ -95,21 +106,28 @@ class Handlers:
             _log.crash(Event.STANZA_FAILED, error, stanza="presence")
 
     async def _take(self, element: ET.Element) -> None:
+        kept_as = self._safekeeping.id_in(element)
+        if await self._is_settled(element, kept_as):
+            self._safekeeping.acknowledge(kept_as)
+
+    async def _is_settled(self, element: ET.Element, kept_as: str) -> bool:
+        """Whether it has been taken, or its writer told why not."""
         try:
-            await self._act(element)
+            await self._act(element, kept_as)
         except Refused as refused:
-            self._refuse(envelope_of(element), refused)
+            return self._refuse(envelope_of(element), refused)
         except StoreUnavailable as error:
             _log.crash(Event.STORE_FAILED, error, stanza="message")
-            self._refuse(envelope_of(element), Refused(Reason.NOT_STORED))
+            return self._refuse(envelope_of(element), Refused(Reason.NOT_STORED))
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
             _log.crash(Event.STANZA_FAILED, error, stanza="message")
-            self._refuse(envelope_of(element), Refused(Reason.BUG))
+            return self._refuse(envelope_of(element), Refused(Reason.BUG))
+        return True
 
-    async def _act(self, element: ET.Element) -> None:
+    async def _act(self, element: ET.Element, kept_as: str) -> None:
         match read_message(element, domain=self._domain):
             case OutboundMessage() as text:
-                await self._outbound.accept(text)
+                await self._outbound.accept(replace(text, kept_as=kept_as) if kept_as else text)
             case Bounce(stanza_id=stanza_id, from_bare_jid=recipient, condition=condition):
                 await self._handover.bounce(stanza_id, recipient, condition)
             case Refused() as refused:
@@ -117,15 +135,17 @@ class Handlers:
             case Ignored(why=why, is_odd=True):
                 _log.info(Event.STANZA_IGNORED, why=why)
 
-    def _refuse(self, envelope: Envelope, refused: Refused) -> None:
+    def _refuse(self, envelope: Envelope, refused: Refused) -> bool:
         if envelope.type == "error":  # RFC 6120, 8.3.1: an error is never answered
-            return
+            return True
         self._metrics.outbound_refused.labels(reason=refused.reason.value).inc()
         _log.info(Event.TEXT_REFUSED, reason=refused.reason.value)
         try:
             self._send(error_reply(envelope, refused, domain=self._domain))
         except Exception as error:  # noqa: BLE001 - nobody is left to tell
             _log.crash(Event.STANZA_FAILED, error, stanza="error")
+            return False
+        return True
 
 
 class _Named(MatcherBase):

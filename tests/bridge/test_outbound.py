@@ -310,3 +310,37 @@ class TestFaultsOfTheStore:
             await house.outbound.accept(outbound())
         await house.outbound.accept(outbound())
         assert len(await parts(house)) == 1
+
+
+class TestGivenAgainByTheServer:
+    """The XMPP server keeps a stanza until it knows that we have it."""
+
+    async def test_a_stanza_without_an_id_is_one_text_all_the_same(self, house):
+        message = replace(outbound("hello"), stanza_id="", kept_as="h1")
+        await house.outbound.accept(message)
+        await house.outbound.accept(message)
+        assert len(await parts(house)) == 1
+        await house.outbound.accept(replace(message, kept_as="h2"))
+        assert len(await parts(house)) == 2
+
+    async def test_what_has_failed_is_not_tried_again_and_not_told_again(self, house):
+        house.provider.script(PEER, Rejected(Reason.INVALID_DESTINATION, "invalid_dst"))
+        message = replace(outbound("hello"), kept_as="h1")
+        await house.outbound.accept(message)
+        await house.dispatch()
+        assert len(await house.hand_all()) == 1
+        await house.outbound.accept(message)
+        await house.dispatch()
+        assert len(house.provider.calls) == 1
+        assert await house.hand_all() == []
+
+    async def test_what_its_writer_sends_again_is_kept_under_another_id_and_is_one_text(self, house):
+        await house.outbound.accept(replace(outbound("hello"), kept_as="h1"))
+        for _ in range(2):
+            await house.outbound.accept(replace(outbound("hello"), kept_as="h2"))
+        assert len(await parts(house)) == 1
+
+    async def test_the_same_id_of_another_owner_is_another_stanza(self, house):
+        await house.outbound.accept(replace(outbound("hello", to=f"{PEER}%{SHARED}"), kept_as="h1"))
+        await house.outbound.accept(replace(outbound("hello", to=f"{PEER}%{SHARED}", owner=ANN), kept_as="h1"))
+        assert len(await parts(house)) == 2

@@ -17,7 +17,7 @@ from smsbridge.metrics import Metrics
 from smsbridge.sim.client import Client
 from smsbridge.xmpp import component as component_module
 from smsbridge.xmpp.component import Component, StreamSettings
-from tests.fakes.contrib import SERVERS
+from tests.fakes.contrib import SERVERS, server_of
 from tests.fakes.handover import FakeHandOver
 from tests.fakes.waiting import until
 
@@ -248,12 +248,14 @@ async def test_a_bounce_is_read_with_its_condition(server, handover):
         assert conditions == ["service-unavailable"]
 
 
-async def test_after_closing_what_users_write_comes_back_to_them(server, client, handover):
-    async with running(server, handover) as component:
-        await until(lambda: component.is_up)
-        await component.close()
-        sent = await client.send_text(SENDER, "are you there?")
-        bounce = await client.next(lambda message: message.error is not None)
+async def test_after_closing_what_users_write_comes_back_to_them(server_name, handover):
+    async with server_of(server_name, has_module=False) as server, running(server, handover) as component:
+        jid = server.add_account("alice", "pw")
+        async with await Client.login(jid, "pw", port=server.c2s_port) as client:
+            await until(lambda: component.is_up)
+            await component.close()
+            sent = await client.send_text(SENDER, "are you there?")
+            bounce = await client.next(lambda message: message.error is not None)
     assert bounce.stanza_id == sent
 
 

@@ -172,3 +172,19 @@ async def test_a_server_that_does_not_answer_has_no_uptime(wire):
 def test_an_error_that_names_no_condition_is_an_error():
     answer = ET.XML("<iq xmlns='jabber:component:accept' type='error'><error/></iq>")
     assert condition_of(answer) == "undefined-condition"
+
+
+async def test_what_we_asked_ourselves_and_nobody_answered_comes_back_as_its_own_answer(wire):
+    task = await asked(wire, "sms.example.com", PING)
+    assert wire.answer(type="get")
+    assert (await task).get("type") == "get"
+
+
+async def test_nobody_else_may_send_us_a_question_of_ours(wire):
+    task = await asked(wire, "example.com", PING)
+    assert not wire.answer(type="get")
+    own = await asked(wire, "sms.example.com", PING)
+    wire.answer(type="get", **{"from": "mallory@example.com/x"})
+    assert not own.done()
+    wire.asking.lost()
+    assert await asyncio.gather(task, own) == [None, None]

@@ -48,6 +48,7 @@ class Bridge:
     on_accept: Callable[[OutboundMessage], object] = lambda _message: None
     on_bounce: Callable[[], object] = lambda: None
     gate: asyncio.Event | None = None
+    acknowledged: list[str] = field(default_factory=list)
     is_called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def accept(self, message: OutboundMessage) -> None:
@@ -62,6 +63,13 @@ class Bridge:
         self.bounced.append((stanza_id, from_bare_jid, condition))
         return False
 
+    def id_in(self, stanza: ET.Element) -> str:
+        mark = stanza.find("{urn:smsbridge:hold:1}hold")
+        return "" if mark is None else mark.get("id", "")
+
+    def acknowledge(self, kept_as: str) -> None:
+        self.acknowledged += [kept_as] if kept_as else []
+
 
 class Fed:
     """The component with its handlers, and what they sent."""
@@ -75,6 +83,7 @@ class Fed:
         self.handlers = Handlers(
             outbound=self.bridge,
             handover=self.bridge,
+            safekeeping=self.bridge,
             directory=self.directory,
             domain=DOMAIN,
             send=self.send,
@@ -272,3 +281,44 @@ async def test_a_presence_that_fails_harms_nobody(fed: Fed) -> None:
     fed.is_directory_broken = False
     fed.presence("probe")
     assert len(fed.sent) == 1
+
+
+HELD = "<hold xmlns='urn:smsbridge:hold:1' id='h1'/>"
+
+
+async def test_what_the_server_keeps_is_acknowledged_only_when_it_is_committed(fed):
+    fed.bridge.gate = asyncio.Event()
+    fed.feed(BODY + HELD)
+    await fed.bridge.is_called.wait()
+    assert fed.bridge.acknowledged == []
+    assert fed.bridge.accepted[0].kept_as == "h1"
+    fed.bridge.gate.set()
+    await fed.drain()
+    assert fed.bridge.acknowledged == ["h1"]
+
+
+@pytest.mark.parametrize("children", ["", OMEMO, "<body> </body>", "<x xmlns='jabber:x:conference'/>"])
+async def test_what_is_no_text_is_acknowledged_too(fed, children):
+    fed.feed(children + HELD)
+    await fed.drain()
+    assert fed.bridge.acknowledged == ["h1"]
+    assert fed.bridge.accepted == []
+
+
+@pytest.mark.parametrize("error", [Refused(Reason.NOT_OWNER), StoreUnavailable("gone"), RuntimeError("a bug")])
+async def test_what_is_refused_is_acknowledged_after_its_writer_was_told(fed, error):
+    def refuse(_message):
+        raise error
+
+    fed.bridge.on_accept = refuse
+    fed.feed(BODY + HELD)
+    await fed.drain()
+    assert len(fed.sent) == 1
+    assert fed.bridge.acknowledged == ["h1"]
+
+
+async def test_a_refusal_that_could_not_be_told_is_not_acknowledged(fed):
+    fed.is_stream_broken = True
+    fed.feed(OMEMO + HELD)
+    await fed.drain()
+    assert fed.bridge.acknowledged == []

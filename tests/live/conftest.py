@@ -41,7 +41,7 @@ def ejabberd() -> Iterator[XmppServer]:
 
 
 def _for_the_whole_run(name: ServerName) -> Iterator[XmppServer]:
-    server = server_of(name)
+    server = server_of(name, has_module=False)  # it would keep what one test leaves for the next
     asyncio.run(server.start())
     yield server
     asyncio.run(server.stop())

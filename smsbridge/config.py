@@ -5,7 +5,7 @@ All problems are told in one go, each with its line and in the operator's words:
     text ─parse─▶ tree with lines ─secrets opened─▶ accounts by kind ─▶ Config ─▶ what only the whole shows
 
 A secret's value is never part of a problem, nor is what a `_file` key says: somebody may have written the secret there.
-Only the service and the command line import this module; nothing else imports its three neighbours.
+Only the service and the command line import this module; nothing else imports its neighbours.
 """
 
 import difflib
@@ -22,11 +22,10 @@ from smsbridge.config_schema import (
     SECTIONS,
     Account,
     Config,
-    Endpoint,
-    endpoint,
     known_keys,
 )
 from smsbridge.config_secrets import SecretForms, read_secrets, secret_forms, weaknesses
+from smsbridge.config_types import Endpoint, endpoint
 from smsbridge.config_yaml import (
     Document,
     Place,

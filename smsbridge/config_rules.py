@@ -68,6 +68,16 @@ def catch_ups(config: Config) -> dict[ProviderName, CatchUp]:
     return {name: its.catch_up for name, its in settings.items() if isinstance(its, CatchingUp)}
 
 
+def caps_in_words(config: Config) -> dict[str, str]:
+    """What the journal says at the start: every cap that is in force, and whether money is capped at all."""
+    words = {}
+    for whose, its in config.caps:
+        keys = [f"{key} {value}" for key, value in its if value is not None]
+        words[whose] = ", ".join(keys) or "no cap"
+    words["money"] = "counted by prices" if config.prices else "not counted, since there are no prices"
+    return words
+
+
 def _caps(settings: CapsSettings) -> dict[Whose, Caps]:
     found = {}
     for whose in Whose:

@@ -27,6 +27,7 @@ class Event(StrEnum):
     CONFIG_WARNED = "config_warned"
     PROGRESS_LOST = "progress_lost"
     PROGRESS_REGAINED = "progress_regained"
+    CAPS_SET = "caps_set"
     STORE_OPENED = "store_opened"
     STORE_FAILED = "store_failed"
     OLD_COPY_FOUND = "old_copy_found"

@@ -29,6 +29,7 @@ from smsbridge.bridge.pulse import Pulse
 from smsbridge.bridge.reconciler import Reconciler
 from smsbridge.clock import Clock, system_clock, to_ms
 from smsbridge.config import Config, Loaded
+from smsbridge.config_rules import caps_in_words
 from smsbridge.core.address import Address, Did, Peer, to_localpart
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle
@@ -185,6 +186,7 @@ async def _run(
             *(group.create_task(check()) for check in checks.values()),
             *(group.create_task(poller.run()) for poller in _build_pollers(desk, providers, pacers, inbound)),
         ]
+        _log.info(Event.CAPS_SET, **caps_in_words(book.config))
         _log.info(Event.SERVICE_STARTED, public_port=web.public_port, internal_port=web.internal_port)
         on_start(
             Service(

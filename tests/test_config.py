@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
 from smsbridge.config import ConfigError, Endpoint, Problem, check, describe, load
 from smsbridge.config_json import json_schema
-from smsbridge.config_rules import directory, policy
+from smsbridge.config_rules import caps_in_words, directory, policy
 from smsbridge.core.address import Did
 from smsbridge.core.caps import Caps, Prices, Whose
 from smsbridge.core.line import AddressStyle, Receipts
@@ -156,6 +156,18 @@ def test_an_owner_has_caps_though_nobody_wrote_any_and_may_be_freed_of_each(writ
     assert limits.caps[Whose.OWNER] == Caps(day=1000, new_peers_a_day=20)
     assert limits.caps[Whose.WHOLE] == Caps(spend_a_month=12_500_000)
     assert limits.prices == Prices(sms=7_500, mms=2_000_000, currency="USD")
+
+
+def test_the_journal_says_which_caps_are_in_force_and_that_money_is_not_counted_without_prices(write):
+    assert caps_in_words(load(write(GOOD), KINDS).config) == {
+        "per_owner": "minute 30, day 300, new_peers_a_day 20",
+        "per_did": "no cap",
+        "whole": "no cap",
+        "money": "not counted, since there are no prices",
+    }
+    priced = "caps: {whole: {spend_a_month: 50}}\nprices: {sms: 0.0075, mms: 0.02}\n"
+    words = caps_in_words(load(write(GOOD + priced), KINDS).config)
+    assert (words["whole"], words["money"]) == ("spend_a_month 50", "counted by prices")
 
 
 def test_the_loop_breaker_is_on_unless_it_is_switched_off(write):

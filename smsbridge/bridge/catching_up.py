@@ -39,7 +39,7 @@ def reach(
     """
     whole = _name(provider)
     names = {did: _name(provider, did) for did in dids}
-    first = now - timedelta(days=catch_up.days)
+    first = now.replace(microsecond=0) - timedelta(days=catch_up.days)  # lists know no fractions
     known = yield from cursors.places([whole, *names.values()])
     fresh = {name: first for name in names.values() if name not in known}
     for name in fresh:

@@ -28,6 +28,7 @@ from smsbridge.core.message import (
     ProviderMessageId,
     ProviderName,
     ReportState,
+    SentElsewhere,
     Source,
 )
 from smsbridge.metrics import Metrics
@@ -68,11 +69,25 @@ def with_line(did, **changes):
 def inbound(text="hello", *, did=OWN, peer=PEER, pid="1", kind=Kind.SMS, media=(), **others):
     return InboundMessage(
         provider=CARRIER,
-        source=Source.WEBHOOK,
+        source=others.pop("source", Source.WEBHOOK),
         kind=kind,
         did=did,
         peer=peer,
         provider_id=ProviderMessageId(pid) if pid else None,
+        text=text,
+        media=tuple(Media(url=url) for url in media),
+        **others,
+    )
+
+
+def elsewhere(text="hello", *, did=OWN, peer=PEER, pid="901", kind=Kind.SMS, media=(), **others):
+    """A row of a carrier's list of what was sent."""
+    return SentElsewhere(
+        provider=CARRIER,
+        kind=kind,
+        did=did,
+        peer=peer,
+        provider_id=ProviderMessageId(pid),
         text=text,
         media=tuple(Media(url=url) for url in media),
         **others,

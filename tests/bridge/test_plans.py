@@ -1,26 +1,30 @@
 """Whatever runs for each text or in each round finds its rows by an index, however many others there are."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 import pytest
 
+from smsbridge.bridge import catching_up
 from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
 from smsbridge.core.address import Peer
 from smsbridge.core.caps import Caps, Limits, Prices, Whose
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.gate import Policy
+from smsbridge.core.line import CatchUp, Mirror
+from smsbridge.core.message import Kind, Source
 from smsbridge.core.ration import Ration
-from smsbridge.store import deliveries, holds
+from smsbridge.store import deliveries, holds, listed
 
-from .house import CARRIER, FRIEND, JOHN, PEER, SHARED, THIRD, inbound, report, rules
+from .house import CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
 
 FOURTH = Peer("+15559870005")
 A_MOMENT = timedelta(seconds=1)
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
 # A row for each fault, lease, domain or account, not for each text.
-SMALL = {"hold", "lease", "schema_version"}
+SMALL = {"cursor_at", "hold", "lease", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
 SHORT = {"outbox_in_flight", "outbox_held", "delivery_handing"}
 # Counted by an index up to a limit.
@@ -87,6 +91,7 @@ async def live_through(house, ticks):
     await house.dispatch()
     await house.accept("hello", to=PEER)  # a repeat
     await house.take(report("pid"))
+    await read_list(house)
     await house.reconciler.look()
     for fault in (Deferred(Reason.PROVIDER_DOWN, "down"), NO_LINE, LOGIN):
         house.provider.script(PEER, fault)
@@ -108,6 +113,18 @@ async def live_through(house, ticks):
     ticks.advance(timedelta(days=400))
     await house.janitor.forget()
     await house.store.run(deliveries.newest_id)
+
+
+async def read_list(house):
+    """What the poller does with a carrier's list."""
+    shown = [inbound("hell?", source=Source.POLL, pid=pid, sent_at=house.desk.now()) for pid in ("1", "8")]
+    sent = [elsewhere(text, peer=peer) for text, peer in (("hello", PEER), ("hello", FRIEND), ("hi", FOURTH))]
+    await house.store.run(catching_up.reach, house.desk.now(), CARRIER, [OWN], CatchUp(), timedelta(days=180))
+    await house.store.run(catching_up.advance, house.desk.now(), CARRIER, house.desk.now())
+    await house.store.run(listed.known, shown)
+    await house.store.run(listed.unjudged, sent)
+    house.rules = replace(house.rules, mirror=Mirror.LINE)
+    await house.inbound.take_listed([*shown, *sent, inbound(kind=Kind.UNTOLD, pid="8")])
 
 
 async def write_as_a_machine(house):

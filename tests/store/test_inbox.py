@@ -2,13 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.message import InboundMessage, Kind, Media, ProviderMessageId, ProviderName, Source
-from smsbridge.store import history, inbox, retention
+from smsbridge.store import history, inbox, listed, retention
 from smsbridge.store.inbox import Verdict
 
 DID, PEER, VOIPMS = Did("+15551230001"), Peer("+15559870002"), ProviderName("voipms")
@@ -229,3 +229,71 @@ class TestWithoutIds:
         second = await take(text("ok", id=None))
         assert second.verdict is FRESH
         assert second.key != first.key
+
+
+class TestListed:
+    """What a carrier's list shows is damaged at times, and never a text of its own for that."""
+
+    @pytest.mark.parametrize("listed", ["Tom &amp; Jerry", "Tom ? Jerry", "", "Tom \\& Jerry"])
+    async def test_a_known_id_is_known_whatever_the_list_has_made_of_its_text(self, house, take, listed):
+        first = await take(text("Tom & Jerry"))
+        again = await take(text(listed, source=Source.POLL))
+        assert (again.verdict, again.id) == (REPEATED, first.id)
+        (row,) = await house.rows("SELECT text FROM inbox")
+        assert row["text"] == "Tom & Jerry"
+
+    async def test_a_known_id_of_another_peer_is_a_text_of_its_own(self, take):
+        await take(text())
+        assert (await take(text(source=Source.POLL, peer=Peer("+15559870009")))).verdict is CONFLICTING
+
+    async def test_a_webhook_after_the_list_is_the_same_if_it_is_alike(self, take):
+        first = await take(text("it\\'s &eacute;t?", source=Source.POLL))
+        again = await take(text("it's ét\U0001f642"))
+        assert (again.verdict, again.id) == (REPEATED, first.id)
+
+    async def test_a_webhook_after_the_list_with_other_words_is_never_dropped(self, take):
+        await take(text("one", source=Source.POLL))
+        assert (await take(text("another"))).verdict is CONFLICTING
+
+    @pytest.mark.parametrize("days", [0, 100])
+    async def test_a_callback_that_did_not_tell_its_kind_is_known_by_its_id(self, house, take, days):
+        first = await take(text("Tom \u263a Jerry", kind=Kind.UNTOLD))
+        house.clock.move(days=days)
+        again = await take(text("Tom ? Jerry", source=Source.POLL))
+        assert (again.verdict, again.id) == (REPEATED, first.id)
+
+    async def test_a_callback_after_the_list_is_known_by_its_id(self, take):
+        first = await take(text("Tom ? Jerry", source=Source.POLL))
+        again = await take(text("Tom \u263a Jerry", kind=Kind.UNTOLD))
+        assert (again.verdict, again.id) == (REPEATED, first.id)
+
+    async def test_both_at_once_are_one(self, house):
+        shown, told = text("Tom ? Jerry", source=Source.POLL), text("Tom \u263a Jerry", kind=Kind.UNTOLD)
+        for both in ([shown, told], [told, shown]):
+            taken = await house.do(
+                inbox.take_all, [replace(one, provider_id=ProviderMessageId(f"{id(both)}")) for one in both]
+            )
+            assert [one.verdict for one in taken] == [FRESH, REPEATED]
+
+    async def test_a_text_in_both_lists_is_one(self, take):
+        at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+        first = await take(text(source=Source.POLL, sent_at=at))
+        twin = text(id="7", kind=Kind.MMS, source=Source.POLL, media=(PICTURE,), sent_at=at + timedelta(seconds=1))
+        again = await take(twin)
+        assert (again.verdict, again.id, len(again.media)) == (REPEATED, first.id, 1)
+        later = replace(twin, provider_id=ProviderMessageId("8"), sent_at=at + timedelta(minutes=1))
+        assert (await take(later)).verdict is FRESH
+
+    async def test_what_is_known_of_a_list_is_told_with_its_pictures(self, house, take):
+        await take(text("plain"))
+        await take(text("untold", id="101", kind=Kind.UNTOLD))
+        await take(text("picture", id="102", kind=Kind.MMS, media=(PICTURE,)))
+        shown = [
+            text("pl?in", source=Source.POLL),
+            text("untold", id="101", source=Source.POLL),
+            text("picture", id="102", kind=Kind.MMS, source=Source.POLL),
+            text("picture", id="102", source=Source.POLL),
+            text("plain", source=Source.POLL, peer=Peer("+15559870009")),
+        ]
+        known = await house.run(listed.known, shown)
+        assert [one.urls for one in known] == [frozenset(), frozenset(), {PICTURE.url}, None, None]

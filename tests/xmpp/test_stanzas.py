@@ -140,6 +140,38 @@ def test_a_notice_comes_from_the_gateway_itself() -> None:
     assert message.findtext("body") == "Not delivered: …"
 
 
+def test_what_was_sent_elsewhere_is_the_owners_own_message_in_an_envelope_for_their_server() -> None:
+    envelope = rendered(
+        delivery(DeliveryKind.CARBON, stamp=NOON - timedelta(hours=1)), speaks_for=lambda jid: jid == OWNER
+    )
+    assert envelope.attrib == {"from": DOMAIN, "to": "example.com", "id": ID}
+    (privilege,) = envelope
+    (forwarded,) = privilege
+    (message,) = forwarded
+    assert [privilege.tag, forwarded.tag] == ["{urn:xmpp:privilege:2}privilege", "{urn:xmpp:forward:0}forwarded"]
+    assert message.tag == "{jabber:client}message"
+    assert message.attrib == {"from": OWNER, "to": NUMBER, "id": ID, "type": "chat"}
+    assert message.findtext("{jabber:client}body") == "hello"
+    assert message.find("{urn:xmpp:delay}delay").get("stamp") == "2026-03-01T11:00:00Z"
+    assert "{urn:xmpp:receipts}request" not in names(message)  # nobody would answer
+
+
+def test_a_picture_that_was_sent_elsewhere_is_its_url() -> None:
+    made = delivery(DeliveryKind.CARBON, body="", media_url="https://x/1.jpg")
+    message = rendered(made, speaks_for=lambda _: True)[0][0][0]
+    assert message.findtext("{jabber:client}body") == "https://x/1.jpg"
+    assert message.findtext("{jabber:x:oob}x/{jabber:x:oob}url") == "https://x/1.jpg"
+
+
+@pytest.mark.parametrize("answer", [None, False])
+@pytest.mark.parametrize("given", [{"body": "hello"}, {"body": "", "media_url": "https://x/1.jpg"}])
+def test_without_a_grant_it_is_a_line_from_the_number(answer: bool | None, given: dict) -> None:
+    message = rendered(delivery(DeliveryKind.CARBON, **given), speaks_for=lambda _: answer)
+    assert (message.get("from"), message.get("to")) == (NUMBER, OWNER)
+    assert message.findtext("body") == f"you, from the portal: {given['body'] or given['media_url']}"
+    assert message.find("{jabber:x:oob}x") is None
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

@@ -146,14 +146,17 @@ class Carrier:
     def text_out(
         self, peer: str, did: str, text: str, media: Sequence[Attachment] = (), kind: Kind | None = None
     ) -> Row:
-        """The customer texts from the portal; nobody is told, it is only listed."""
+        """The customer texts from the portal; it is listed, and nobody is told. Raises ValueError for another DID."""
+        settings = self.account.dids.get(ten_digits(did) or "")
+        if settings is None:
+            raise ValueError("not a did of this account")
         kind = kind or (Kind.MMS if media else Kind.SMS)
         number = self.ledger.next_id(kind)
         row = Row(
             id=number,
             kind=kind,
             direction=Direction.SENT,
-            did=self.account.own(did).did,
+            did=settings.did,
             peer=ten_digits(peer) or peer,
             message=text,
             media=tuple(self.account.host(item, number, part) for part, item in enumerate(media)),

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from smsbridge.core.line import CatchUp
 from smsbridge.providers.voipms import KIND
 from smsbridge.providers.voipms.api import API_URL, Settings
 
@@ -30,6 +31,14 @@ def test_two_keys_may_be_valid_at_a_time():
     assert keys_of(Settings(**(SECTION | {"query_keys": ["old", "new"]}))) == ["old", "new"]
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("since", CatchUp()), ("none", CatchUp(is_on=False)), ({"days": 7}, CatchUp(days=7)), (CatchUp(), CatchUp())],
+)
+def test_how_far_back_its_list_is_read_may_be_said(written, read):
+    assert Settings(**SECTION, catch_up=written).catch_up == read
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8081/api/v1/rest.php", "http://[::1]:8081/", API_URL])
 def test_a_carrier_on_loopback_may_do_without_tls(url):
     assert Settings(**SECTION, api_url=url).api_url == url
@@ -54,6 +63,12 @@ def test_a_carrier_on_loopback_may_do_without_tls(url):
         ({"timeout": 5}, "timeout"),
         ({"daily_limit": 0}, "daily_limit"),
         ({"over_limit": "forget"}, "over_limit"),
+        ({"catch_up": "horse"}, "since, none or"),
+        ({"catch_up": {"days": 0}}, "1 to 90 days"),
+        ({"catch_up": {"days": 91}}, "1 to 90 days"),
+        ({"catch_up": {"days": True}}, "since, none or"),
+        ({"catch_up": {"days": 7, "hours": 1}}, "since, none or"),
+        ({"catch_up": 7}, "since, none or"),
         ({"colour": "horse"}, "colour"),
     ],
 )

@@ -312,14 +312,20 @@ async def test_the_control_endpoint_moves_the_carrier_from_outside(start, ask_of
     assert await ask.status("sendSMS", **TEXT) == "sms_failed"
     await post("fault", when="after_accept", method="sendSMS", http_status=500)
     assert (await ask.raw("sendSMS", **TEXT))[0] == 500
+    assert await post("portal", peer=f"+1{PEER}", did=DID, text="by hand") == (200, {"id": 110_997_002, "kind": "sms"})
     async with http.get(f"{control}/ledger", headers=headers) as response:
         ledger = await response.json()
-    assert [row["message"] for row in ledger["sent"]] == ["hello"]
+    assert [(row["message"], row["method"]) for row in ledger["sent"]] == [("hello", "sendSMS"), ("by hand", "portal")]
     assert [len(row["media"]) for row in ledger["received"]] == [2]
     async with http.get(f"{control}/handset?peer=+1{PEER}", headers=headers) as response:
         shown = (await response.json())["handset"]
-    assert [(row["direction"], row["message"]) for row in shown] == [("received", "look"), ("sent", "hello")]
-    assert [row.message for row in carrier.handset(PEER)] == ["look", "hello"]
+    assert [(row["direction"], row["message"]) for row in shown] == [
+        ("received", "look"),
+        ("sent", "hello"),
+        ("sent", "by hand"),
+    ]
+    assert [row.message for row in carrier.handset(PEER)] == ["look", "hello", "by hand"]
+    assert (await post("portal", peer=PEER, did="5551239999", text="x"))[0] == 400
     assert (await post("text", peer=PEER, did="5551239999", text="x"))[0] == 400
     assert (await post("fault", when="never"))[0] == 400
     headers["X-Control-Token"] = "wrong"

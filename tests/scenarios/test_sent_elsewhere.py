@@ -3,16 +3,24 @@
 Prosody lets us speak for its users, with the file that administrators are told to use; ejabberd 23.01 does not.
 """
 
-from datetime import timedelta
+import signal
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from smsbridge import failpoints
 from smsbridge.bridge import poller
+from smsbridge.clock import to_ms
+from smsbridge.core.message import DeliveryKind
 from smsbridge.sim.pictures import JPEG
-from smsbridge.sim.stage import DID, StageConfig
+from smsbridge.sim.stage import DID, Stage, StageConfig
+from smsbridge.store import deliveries
+from smsbridge.store.ids import Ids, stanza_id
+from smsbridge.store.opening import open_database
 from smsbridge.xmpp.stanzas import FROM_THE_PORTAL
 
 from .cues import from_, receipt_for, round_trips_until
+from .running import Running, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -86,3 +94,48 @@ async def asks_again(stage, client, peer):
     await round_trips_until(client, stage.contact(peer), lambda: calls["getMMS"] >= wanted)
     await stage.carrier.text_in(peer, DID, "(curtain)")
     await client.next(lambda one: from_(stage.contact(peer))(one) and one.body == "(curtain)")
+
+
+async def test_a_copy_of_what_was_sent_elsewhere_comes_back_after_a_kill_and_is_not_sent(on_server, peer, monkeypatch):
+    """Prosody's module keeps the copy for us while we are dead, as it does with whatever a user writes."""
+    config = StageConfig(public_port=free_port(), extra_yaml="log: {format: json}\n")
+    async with Stage(on_server(config)) as stage:
+        await stage.stop_bridge()
+        copy = stanza_id("test", peer)
+        await write_carbon(stage, peer, copy)
+        monkeypatch.setenv(failpoints.VARIABLE, "handing.written=kill")
+        async with await Running.start(stage.directory / "config.yaml") as bridge:
+            assert await bridge.ended() == -signal.SIGKILL
+        monkeypatch.delenv(failpoints.VARIABLE)
+        alice, contact = await stage.client("alice"), stage.contact(peer)
+        async with await Running.start(stage.directory / "config.yaml") as bridge:
+            await bridge.said("stream_opened")
+            if stage.server.name == "prosody":
+                await bridge.said("copy_returned")
+            answer = await alice.send_text(contact, "an answer")
+            await alice.next(receipt_for(answer))
+            assert [row.message for row in stage.carrier.handset(peer[2:])] == ["an answer"]
+            shown = [one for one in await alice.archive(contact) if one.stanza_id == copy]
+            assert {one.body for one in shown} == (
+                {"from the portal"} if stage.server.name == "prosody" else {f"{FROM_THE_PORTAL}from the portal"}
+            )
+
+
+async def write_carbon(stage, peer, stanza_id):
+    """As the look into the carrier's list does."""
+    database = await open_database(f"sqlite:///{stage.database}")
+    try:
+        now = datetime.now(UTC)
+        ids = Ids(lambda: to_ms(now))
+        ids.start_after(await database.run(deliveries.newest_id))
+        draft = deliveries.Draft(
+            domain=stage.server.component_jid,
+            kind=DeliveryKind.CARBON,
+            to_jid="alice@example.com",
+            sender=peer,
+            stanza_id=stanza_id,
+            body="from the portal",
+        )
+        await database.run(deliveries.add, ids, now, draft)
+    finally:
+        await database.close()

@@ -5,23 +5,15 @@ import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import aiohttp
 import pytest
 
-from smsbridge import failpoints
-from smsbridge.clock import to_ms
-from smsbridge.core.message import DeliveryKind
 from smsbridge.sim.account import DidSettings
 from smsbridge.sim.client import Refused
 from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Attachment
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, Stage, StageConfig
-from smsbridge.store import deliveries
-from smsbridge.store.ids import Ids, stanza_id
-from smsbridge.store.opening import open_database
-from smsbridge.xmpp.stanzas import FROM_THE_PORTAL
 
 from .cues import error_for, from_, judged, locked, receipt_for
 from .running import Running, free_port
@@ -243,44 +235,3 @@ async def what_breaks(stage, alice, bridge):
     await bridge.said("stream_lost")
     await stage.server.restart()
     await bridge.said("stream_opened")
-
-
-async def test_a_copy_of_what_was_sent_elsewhere_comes_back_after_a_kill_and_is_not_sent(stage, peer, monkeypatch):
-    """Prosody's module keeps the copy for us while we are dead, as it does with whatever a user writes."""
-    copy = stanza_id("test", peer)
-    await write_carbon(stage, peer, copy)
-    monkeypatch.setenv(failpoints.VARIABLE, "handing.written=kill")
-    async with await Running.start(stage.directory / "config.yaml") as bridge:
-        assert await bridge.ended() == -signal.SIGKILL
-    monkeypatch.delenv(failpoints.VARIABLE)
-    alice, contact = await stage.client("alice"), stage.contact(peer)
-    async with await run(stage) as bridge:
-        if stage.server.name == "prosody":
-            await bridge.said("copy_returned")
-        answer = await alice.send_text(contact, "an answer")
-        await alice.next(receipt_for(answer))
-        assert [row.message for row in stage.carrier.handset(peer[2:])] == ["an answer"]
-        shown = [one for one in await alice.archive(contact) if one.stanza_id == copy]
-        assert {one.body for one in shown} == (
-            {"from the portal"} if stage.server.name == "prosody" else {f"{FROM_THE_PORTAL}from the portal"}
-        )
-
-
-async def write_carbon(stage, peer, stanza_id):
-    """As the look into the carrier's list does."""
-    database = await open_database(f"sqlite:///{stage.database}")
-    try:
-        now = datetime.now(UTC)
-        ids = Ids(lambda: to_ms(now))
-        ids.start_after(await database.run(deliveries.newest_id))
-        draft = deliveries.Draft(
-            domain=stage.server.component_jid,
-            kind=DeliveryKind.CARBON,
-            to_jid="alice@example.com",
-            sender=peer,
-            stanza_id=stanza_id,
-            body="from the portal",
-        )
-        await database.run(deliveries.add, ids, now, draft)
-    finally:
-        await database.close()

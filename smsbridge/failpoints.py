@@ -40,6 +40,8 @@ FAILPOINTS: Final = (
     "outbound.accepting",
     "outbound.recorded",
     "outbound.accepted",
+    "safekeeping.acknowledging",
+    "safekeeping.acknowledged",
     "dispatcher.claiming",
     "dispatcher.claimed",
     "http.calling",

@@ -18,6 +18,7 @@ from typing import Final, Literal
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
+from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.xmpp.asking import Asking
 
@@ -112,7 +113,9 @@ class Safekeeping:
                 await self._stirred.wait()
                 continue
             holds = "".join(f"<hold id={quoteattr(each)}/>" for each in ids)
+            failpoint("safekeeping.acknowledging")
             answer = await self._ask(f'<ack xmlns="{HOLD}">{holds}</ack>')
+            failpoint("safekeeping.acknowledged")
             if answer is None:
                 continue
             if not _is_result(answer):

@@ -152,6 +152,8 @@ def _compare_stanzas(report: Report, journal: Journal, rows: Rows, in_ledger: Co
     bounced = journal.returned & set(journal.typed) - accepted
     silent = sorted(set(journal.typed) - accepted - bounced)
     ends.bounced, ends.silently_lost = len(bounced), len(silent)
+    if silent and report.is_guarded:
+        report.break_promise(f"{len(silent)} typed texts vanished", [journal.typed[key] for key in silent])
     # a client may type again what has failed
     living = Counter(stanza_id for _, state, stanza_id, *_ in rows if state != "failed")
     if twice := sorted(stanza_id for stanza_id, count in living.items() if count > 1):

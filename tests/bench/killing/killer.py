@@ -132,13 +132,12 @@ class Bridge:
     async def pause(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT."""
         assert self._process is not None
-        if self._process.returncode is not None:
-            return
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # it may die at a failpoint
+            self._process.send_signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                self._process.send_signal(signal.SIGCONT)
 
     async def terminate(self) -> int:
         """SIGTERM; its exit code."""
@@ -242,7 +241,7 @@ class Killer:
             case Action.KILL:
                 await self._bridge.ended()
             case Action.STALL:
-                await asyncio.sleep(points.STALL_SECONDS)
+                await asyncio.sleep(points.STALL_SECONDS + AFTERMATH_SECONDS)
             case Action.RAISE:
                 await asyncio.sleep(AFTERMATH_SECONDS)
                 await self._note_lost_stream(reached)

@@ -200,7 +200,7 @@ log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = {_lua(str(direc
     if config.include:
         sections.append(f"Include {_lua(str(config.include.resolve()))}\n")
         if config.module is None:
-            sections.append(f"Component {_lua(config.component_jid)}\n  modules_enabled = {{}}\n")
+            sections.append(f'Component {_lua(config.component_jid)}\n  modules_enabled = {{ "privilege" }}\n')
     sections.append(f'Component {_lua(config.share_jid)} "http_file_share"\n')
     return "\n".join(sections)
 

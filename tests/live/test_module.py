@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import subprocess
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -345,3 +346,87 @@ async def test_what_waits_too_long_comes_back_to_its_writer(tmp_path):
         async with connected(server) as stream:
             await stream.fence()
             assert stream.texts == []
+
+
+async def test_the_oldest_are_forgotten_first(tmp_path):
+    async with prosody_with(tmp_path, smsbridge_remember=20) as server:
+        alice = server.add_account("alice", "pw")
+        async with connected(server) as stream:
+            for _ in range(2):
+                for n in range(35):
+                    stream.text(alice, f"t{n}")
+                for n in range(25, 35):  # half of what is remembered, at least
+                    stream.text(alice, f"t{n}")
+            await stream.fence()
+        seen = await archived(server)
+        assert max(seen.values()) == 2
+        files = sorted((server.directory / "data" / "sms%2eexample%2ecom").glob("smsbridge_seen*"))
+        assert len(files) == 2
+        assert sum(len(path.read_text().splitlines()) for path in files) <= 25
+        assert b"+1555" not in b"".join(path.read_bytes() for path in files)
+
+
+async def test_a_repeat_to_another_host_of_the_server_goes_no_further_either():
+    config = ProsodyConfig(module=MODULE, echo_jid="echo.example.com")
+    async with (
+        Prosody(config) as server,
+        component(server, server.component_secret, config.echo_jid) as echo,
+        connected(server) as stream,
+    ):
+        for _ in range(3):
+            stream.text("somebody@echo.example.com", "a")
+        stream.text("somebody@echo.example.com", "b", "the last")
+        came = await echo.reader.readuntil(b"the last")
+        assert came.count(b"id='a'") == 1
+
+
+async def test_files_that_are_torn_or_full_of_nonsense_lose_no_other_line(server):
+    alice = server.add_account("alice", "pw")
+    async with online(server) as client, connected(server) as stream:
+        stream.text(alice, "a")
+        await stream.fence()
+        for n in range(3):
+            await client.send_text(NUMBER, f"text {n}")
+        await stream.see("text 2")
+        await server.kill()
+    folder = server.directory / "data" / "sms%2eexample%2ecom"
+    held = folder / "smsbridge_held.log"
+    lines = held.read_bytes().splitlines(keepends=True)
+    assert len([line for line in lines if line.startswith(b"+")]) == 3
+    torn = [line[: len(line) // 2] + b"\n" if b"text 1" in line else line for line in lines]
+    held.write_bytes(b"\x00\xff nonsense\n" + b"".join(torn) + b"+ torn 1 wri")
+    with (folder / "smsbridge_seen.log").open("ab") as seen:
+        seen.write(b"17000 abc\n\x00\n1700000000 0123")
+    await server.restart()
+    async with connected(server) as stream:
+        assert stream.texts == ["text 0", "text 2"]
+        await stream.acknowledge(*stream.ids)
+        for stanza_id in ("a", "b", "b"):
+            stream.text(alice, stanza_id)
+        await stream.fence()
+    await server.kill()
+    await server.restart()
+    async with connected(server) as stream:
+        stream.text(alice, "b")
+        await stream.fence()
+        assert stream.texts == []
+    seen = await archived(server)
+    assert (seen["a"], seen["b"]) == (1, 1)
+
+
+async def test_spoofs_inside_a_stanza_stay_what_they_are(server):
+    inner = f'<message xmlns="jabber:client" from="bob@example.com" to="{NUMBER}"><body>spoof</body></message>'
+    forwarded = f'<forwarded xmlns="urn:xmpp:forward:0">{inner}<hold xmlns="{HOLD}" id="forged"/></forwarded>'
+    async with online(server) as alice, connected(server) as stream:
+        for kind in ("sent", "received"):
+            carbon = f'<{kind} xmlns="urn:xmpp:carbons:2">{forwarded}</{kind}>'
+            alice.send_raw(f'<message to="{NUMBER}" id="{kind}"><body>outer</body>{carbon}</message>')
+        await alice.send_text(NUMBER, "last")
+        await stream.see("last")
+        marks = re.findall(rf"<hold [^>]*xmlns='{HOLD}'[^>]*/></message>", stream.all)
+        assert len(marks) == 3  # each the last child of a stanza, whatever is inside
+        assert stream.all.count("from='alice@example.com/") == 3
+
+
+def test_the_module_is_lua():
+    subprocess.run(["luac5.4", "-p", MODULE], check=True)

@@ -233,7 +233,7 @@ class Poller:
 
 
 _MISSING: Final = (
-    "Webhooks are not arriving: {count} texts were found in the list of {name} that it had not told of by itself."
+    "Webhooks are not arriving: the list of {name} shows texts that it had not told of by itself ({count} so far)."
     " They are delivered, minutes late. Look at the URL in its portal, at the reverse proxy and at the key."
 )
 _ARRIVING: Final = "Webhooks of {name} are arriving again."

@@ -4,7 +4,8 @@
     a part that is unsure says the same ─▶ found       a part was tried that says the same, and has no id ─▶ ours
     else ─▶ elsewhere
 
-The last but one is a late acceptance: of an attempt that was given up, and of which the carrier did not tell us.
+The last but one is a late acceptance: of an attempt that was given up, and of which the carrier did not tell us. A
+house that was restored does not know what it has sent since the backup: until an admin has spoken all counts as ours.
 """
 
 from collections.abc import Sequence
@@ -52,6 +53,9 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
     if (yield sql("SELECT 1 AS one FROM elsewhere_key WHERE key = $1", key)):
         return Judged(origin=Origin.KNOWN, key=key)
     if (yield from outbox.part_with(text.provider, text.kind, text.provider_id)) is not None:
+        return Judged(origin=Origin.OURS, key=key)
+    if (yield sql("SELECT 1 AS one FROM hold WHERE provider = $1 AND hold = 'restore'", text.provider)):
+        yield from remember(now, key)
         return Judged(origin=Origin.OURS, key=key)
     under_way = yield sql(
         "SELECT 1 AS one FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('sending', 'unknown')",

@@ -95,11 +95,11 @@ class _Asked:
 
     @property
     def other_keys(self) -> tuple[str, ...]:
-        """Its names if it came through another door, where one of the two did not tell the kind."""
+        """Its names if it came through another door: one may not tell the kind, and a list may tell another."""
         message = self.message
-        if message.provider_id and message.kind is Kind.UNTOLD:
-            return tuple(id_key(message, kind) for kind in (Kind.SMS, Kind.MMS))
-        return (id_key(message, Kind.UNTOLD),) if message.provider_id and message.source is Source.POLL else ()
+        if message.provider_id and (message.kind is Kind.UNTOLD or message.source is Source.POLL):
+            return tuple(id_key(message, kind) for kind in Kind if kind is not message.kind)
+        return ()
 
 
 def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]]:
@@ -213,14 +213,15 @@ def _in_both_lists(asked: _Asked) -> Transaction[InboxId | None]:
 def _is_listed_form(asked: _Asked, known: InboxId) -> Transaction[bool]:
     """Whether one of the two is what a list shows of the other."""
     message = asked.message
-    rows = yield sql("SELECT source, peer, text FROM inbox WHERE id = $1", known)
+    rows = yield sql("SELECT source, kind, peer, text FROM inbox WHERE id = $1", known)
     if not rows:
         return message.source is Source.POLL
     if rows[0]["peer"] != message.peer:
         return False
     text = rows[0]["text"]
-    was_listed = rows[0]["source"] == Source.POLL and (text is None or is_alike(text, message.text))
-    return message.source is Source.POLL or was_listed
+    if message.source is Source.POLL and {Kind.UNTOLD, message.kind}.intersection([rows[0]["kind"]]):
+        return True
+    return Source.POLL in {message.source, rows[0]["source"]} and (text is None or is_alike(text, message.text))
 
 
 def _remember(now: datetime, key: str, inbox_id: InboxId, said: str) -> Transaction[_Known | None]:

@@ -305,4 +305,4 @@ async def test_in_a_day_with_a_tenth_of_the_webhooks_lost_every_text_arrives_onc
     pictures = [body for body in await account.texts(JOHN) if body.startswith("http")]
     assert sorted(pictures) == sorted(item.url for row in received for item in row.media)
     notices = [notice for notice in await house.told("notice") if "not arriving" in notice[3]]
-    assert len(notices) >= 1
+    assert 1 <= len(notices) <= 5  # not one for each

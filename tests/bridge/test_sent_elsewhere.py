@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from smsbridge.bridge import restoring
 from smsbridge.bridge.poller import USUAL
 from smsbridge.core.line import Mirror
 from smsbridge.core.message import DeliveryKind
@@ -14,7 +15,7 @@ from smsbridge.sim.pictures import JPEG
 from smsbridge.store import outbox
 
 from .account import account_of
-from .house import ANN, FRIEND, JOHN, OWN, PEER, SHARED, outbound, rules
+from .house import ANN, CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, outbound, rules
 
 
 @pytest.fixture
@@ -58,6 +59,16 @@ async def test_it_is_not_shown_again_by_the_next_life(account, house, reopen, ti
         grant(later, JOHN, ANN)
         await later.look()
     assert len(await carbons(house)) == 1
+
+
+async def test_a_restored_house_takes_what_was_sent_since_the_backup_for_its_own(account, house):
+    await house.store.run(restoring.hold_back, house.desk, [CARRIER])
+    account.carrier.text_out(PEER, OWN, "sent after the backup")
+    await account.look()
+    await house.rows("DELETE FROM hold")
+    account.carrier.text_out(PEER, OWN, "from the portal")
+    await account.look()
+    assert await carbons(house) == [(JOHN, PEER, "from the portal")]
 
 
 async def test_all_owners_of_a_shared_line_see_it_and_pictures_too(account, house):

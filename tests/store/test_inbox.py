@@ -275,6 +275,13 @@ class TestListed:
             )
             assert [one.verdict for one in taken] == [FRESH, REPEATED]
 
+    async def test_an_id_that_the_list_shows_as_the_other_kind_is_the_same_if_it_is_alike(self, take):
+        first = await take(text("it's me", kind=Kind.MMS))
+        again = await take(text("it\\'s me", source=Source.POLL))
+        assert (again.verdict, again.id) == (REPEATED, first.id)
+        await take(text("one", id="200", kind=Kind.MMS))
+        assert (await take(text("another", id="200", source=Source.POLL))).verdict is FRESH  # two sequences met
+
     async def test_a_text_in_both_lists_is_one(self, take):
         at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
         first = await take(text(source=Source.POLL, sent_at=at))

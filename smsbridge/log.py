@@ -79,6 +79,8 @@ class Event(StrEnum):
     PART_EXPIRED = "part_expired"
     LATE_ANSWER_APPLIED = "late_answer_applied"
     SEND_CRASHED = "send_crashed"
+    ALERT_RAISED = "alert_raised"
+    ALERT_CLEARED = "alert_cleared"
     HOLD_RAISED = "hold_raised"
     HOLD_LIFTED = "hold_lifted"
 

@@ -35,6 +35,7 @@ class Metrics:
         self.holds = Gauge(
             "smsbridge_holds", "Accounts and lines on hold", ["provider", "hold"], registry=self.registry
         )
+        self.alerts = Gauge("smsbridge_alerts", "Alerts that last", ["kind"], registry=self.registry)
         self.backlog = Gauge("smsbridge_backlog", "Rows by state", ["table", "state"], registry=self.registry)
         self.oldest_seconds = Gauge(
             "smsbridge_oldest_waiting_seconds", "Age of the oldest waiting row", ["table"], registry=self.registry

@@ -41,6 +41,7 @@ class View:
     late: tuple[str, ...] = ()
     rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
     refusal: str = ""
+    alerts: tuple[str, ...] = ()
 
 
 def words_of(view: View) -> str:
@@ -60,6 +61,8 @@ def words_of(view: View) -> str:
         words.append(f"{waiting} {'text waits' if waiting == 1 else 'texts wait'}")
     if held:
         words.append(f"{held} on hold")
+    if view.alerts:
+        words.append(f"alerts: {', '.join(view.alerts)}")
     if view.refusal:
         words.append(view.refusal)
     return "; ".join(words)
@@ -88,6 +91,7 @@ class Watch:
         self._refusal = refusal
         self._failing_since: datetime | None = None
         self._rows: Mapping[tuple[str, str], int] = {}
+        self._alerts: tuple[str, ...] = ()
         self._late: tuple[str, ...] = ()
         self._count_at = float("-inf")
 
@@ -115,6 +119,7 @@ class Watch:
             late=self._late,
             rows=self._rows,
             refusal=self._refusal(),
+            alerts=self._alerts,
         )
         fed = () if self._late else ("WATCHDOG=1",)
         notify(*fed, status(words_of(view)))
@@ -140,7 +145,8 @@ class Watch:
         if began >= self._count_at:
             with contextlib.suppress(TimeoutError, StoreUnavailable):
                 async with asyncio.timeout(ASK_SECONDS):
-                    self._rows = (await self._backlog()).states
+                    found = await self._backlog()
+                    self._rows, self._alerts = found.states, tuple(sorted(found.alerts))
             ended = self._clock.monotonic()
             self._count_at = ended + COUNT_REST * (ended - began)
 

@@ -114,7 +114,7 @@ def test_an_alert_names_only_events_and_labels_that_there_are():
 
 @pytest.mark.parametrize(
     "metric",
-    ["oldest_waiting_seconds", "stream_up", "store_failing", "holds", "loops_late", "callbacks_total"],
+    ["oldest_waiting_seconds", "stream_up", "store_failing", "holds", "loops_late", "callbacks_total", "alerts"],
 )
 def test_what_needs_somebody_raises_an_alert(metric):
     assert any(f"smsbridge_{metric}" in named_in(rule["expr"]) for rule in RULES)

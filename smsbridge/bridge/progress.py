@@ -3,6 +3,7 @@
 from collections import Counter
 
 from smsbridge.bridge.desk import Desk
+from smsbridge.core.alerts import Alert
 from smsbridge.core.state import BLOCKING, LIVE, DeliveryState
 from smsbridge.store import backlog as backlog_of
 from smsbridge.store import holds
@@ -33,4 +34,6 @@ class Progress:
         self._desk.metrics.holds.clear()
         for (provider, hold), count in on_hold.items():
             self._desk.metrics.holds.labels(provider, hold).set(count)
+        for kind in Alert:
+            self._desk.metrics.alerts.labels(kind).set(found.alerts.get(kind, 0))
         return found

@@ -1,12 +1,13 @@
 """How much waits, and since when: what readiness and the gauges are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from smsbridge.clock import from_ms
-from smsbridge.store import heads
+from smsbridge.core.alerts import Alert
+from smsbridge.store import alerts, heads
 from smsbridge.store.database import Transaction, sql
 from smsbridge.store.holds import WHOLE_ACCOUNT
 
@@ -25,12 +26,13 @@ _COUNTED: Final = {
 class Backlog:
     """`states`: (table, state) to rows, where `MOST` means so many or more; the oldest rows that wait for *us*.
 
-    A part on hold waits for the carrier.
+    A part on hold waits for the carrier. `alerts`: how many of each kind last.
     """
 
     states: Mapping[tuple[str, str], int]
     oldest_delivery: datetime | None
     oldest_part: datetime | None
+    alerts: Mapping[Alert, int] = field(default_factory=dict)
 
 
 def backlog() -> Transaction[Backlog]:
@@ -49,6 +51,7 @@ def backlog() -> Transaction[Backlog]:
         states=states,
         oldest_delivery=from_ms(min(deliveries)) if deliveries else None,
         oldest_part=from_ms(min(parts)) if parts else None,
+        alerts=(yield from alerts.counts()),
     )
 
 

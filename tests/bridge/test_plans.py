@@ -24,7 +24,7 @@ A_MOMENT = timedelta(seconds=1)
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
 # A row for each fault, lease, domain or account, not for each text.
-SMALL = {"cursor_at", "hold", "lease", "schema_version"}
+SMALL = {"alert", "alert_kind", "cursor_at", "hold", "lease", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
 SHORT = {"outbox_in_flight", "outbox_held", "delivery_handing"}
 # Counted by an index up to a limit.

@@ -15,14 +15,14 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.planning import Piece, plan
 from smsbridge.clock import to_ms
 from smsbridge.core import caps, gate, loop
-from smsbridge.core.address import Did, Peer, parse_localpart
+from smsbridge.core.address import Address, Did, Peer, parse_localpart, to_localpart
 from smsbridge.core.caps import Demand, Load
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Line
-from smsbridge.core.message import Kind, OutboundMessage, ProviderName
+from smsbridge.core.message import Kind, OutboundMessage, Part, ProviderName
 from smsbridge.core.segments import count
 from smsbridge.providers.contract import Capabilities
-from smsbridge.store import bindings, conversations
+from smsbridge.store import bindings, conversations, outbox
 from smsbridge.store import caps as counters
 from smsbridge.store.conversations import Standing
 from smsbridge.store.database import Transaction
@@ -62,6 +62,26 @@ def admit(
         settle = bindings.bind if bound is None else bindings.rebind
         yield from settle(desk.now(), message.owner, peer, line.did)
     return Admitted(line=line, peer=peer, pieces=pieces, recent=recent, is_told=is_told)
+
+
+def admit_again(desk: Desk, part: Part) -> Transaction[None]:
+    """A part that its writer wants sent once more passes the gate, and counts, like a new text. Raises `Refused`."""
+    rules = desk.rules()
+    message = yield from outbox.message_of(part.id)
+    admission = gate.judge(
+        owner=message.owner,
+        localpart=to_localpart(Address(peers=(part.peer,), did=part.did)),
+        bound=None,
+        directory=rules.directory,
+        policy=rules.policy,
+    )
+    if admission.line.provider != part.provider:
+        raise Refused(Reason.NOT_OWNER, "This text was not sent: its number goes over another account now.")
+    standing = yield from conversations.standing(part.did, part.peer)
+    if standing.stop_word and admission.line.honours_stop:
+        raise wishes.refusal(part.peer, standing.stop_word)
+    load = load_of([(part.kind, part.text, part.media)], rules.policy.limits, standing)
+    yield from _count(desk, message.owner, admission.line, load)
 
 
 def load_of(pieces: Sequence[Piece], limits: caps.Limits, standing: Standing) -> Load:

@@ -8,10 +8,12 @@ part that failed its later parts are cancelled, and one error says which part, w
 from collections.abc import Sequence
 from datetime import timedelta
 
+from smsbridge.bridge import questions
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import DeliveryKind, PartId
+from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import Fold, PartEvent, PartState, Tally, fold
 from smsbridge.store import deliveries, outbox
 from smsbridge.store.database import Transaction
@@ -37,6 +39,10 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
         yield from _cancel_later(desk, parts)
         parts = yield from outbox.parts_of(message.id)
         tally = fold(part.state for part in parts)
+    if message.told == UNSURE:
+        for part in parts:
+            if part.state is not PartState.UNSURE:
+                yield from questions.withdraw(desk, QuestionKind.UNSURE, part.id)
     match tally.fold:
         case Fold.FAILED:
             yield from _tell_trouble(desk, message, parts, tally, ERROR)
@@ -130,6 +136,9 @@ def _tell_trouble(
             message_id=message.id,
         )
         yield from deliveries.add(desk.ids, desk.now(), draft)
+    if told == UNSURE:
+        yield from questions.ask(desk, message.owner, QuestionKind.UNSURE, part.id, _doubt(message, part, tally))
+        return
     # Clients ignore an error after a tick, and there may be nobody left at the full JID.
     if had_tick or not message.stanza_id or desk.now() - message.accepted_at > PROMPT:
         yield from _notice(desk, message, body, f"{told} notice")
@@ -143,6 +152,15 @@ def _explain(desk: Desk, part: PartStatus, reason: Reason, tally: Tally) -> str:
     if reason is Reason.UNSURE:
         left = f"{tally.left} of {tally.of} parts were sent for certain."
     return f"Part {part.n} of {tally.of}: {words} {left}"
+
+
+def _doubt(message: StoredMessage, part: PartStatus, tally: Tally) -> str:
+    peer = message.addressed.partition("@")[0].partition("%")[0]
+    text, rest = f"our text of {message.accepted_at:%H:%M} UTC to {peer}", ""
+    text = f"Part {part.n} of {tally.of} of y{text}" if tally.of > 1 else f"Y{text}"
+    if part.n < tally.of:
+        rest = " What comes after it waits for your word, and goes out unless you discard it."
+    return f"{text} may or may not have been sent: the carrier gave no clear answer.{rest}"
 
 
 def _notice(desk: Desk, message: StoredMessage, body: str, name: str) -> Transaction[None]:

@@ -74,6 +74,7 @@ PART: dict[tuple[PartState, PartEvent], PartState] = {
     (P.UNSURE, V.FIND): P.SENT,
     (P.UNSURE, V.RESEND): P.QUEUED,
     (P.UNSURE, V.CANCEL): P.CANCELLED,
+    (P.CANCELLED, V.RESEND): P.QUEUED,  # it came after an unsure one, of which its writer has decided
     (P.SENT, V.CONFIRM): P.DELIVERED,
     (P.SENT, V.BOUNCE): P.FAILED,
 }

@@ -160,9 +160,11 @@ def move(
     kept_id = provider_id if provider_id and not (yield from _is_claimed(row, provider_id)) else row["provider_id"]
     changed = yield sql(
         "UPDATE outbox SET state = $2, due_at = $3, tries = tries - $4, hold = $5, provider_id = $6, reason = $7,"
-        " code = $8, words = $9, changed_at = $10 WHERE id = $1 AND state = $11 AND attempt = $12 RETURNING id",
+        " code = $8, words = $9, changed_at = $10, queued_at = $13 WHERE id = $1 AND state = $11 AND attempt = $12"
+        " RETURNING id",
         *(part_id, state, to_ms(due_at) if due_at else row["due_at"], 0 if counts else 1, hold or "", kept_id),
         *(reason or "", code, words, to_ms(now), row["state"], row["attempt"]),
+        to_ms(now) if event is PartEvent.RESEND else row["queued_at"],
     )
     if not changed:
         return None
@@ -213,6 +215,16 @@ def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
         )
         for row in rows
     )
+
+
+def from_part(part_id: PartId) -> Transaction[list[tuple[Part, PartState]]]:
+    """A part and those of its text that come after it, in order, each with its state."""
+    rows = yield sql(
+        "SELECT p.* FROM outbox f JOIN outbox p ON p.message_id = f.message_id AND p.n >= f.n WHERE f.id = $1"
+        " ORDER BY p.n",
+        part_id,
+    )
+    return [(part_of(row, row["attempt"]), PartState(row["state"])) for row in rows]
 
 
 def waiting_for(did: Did, peer: Peer) -> Transaction[tuple[PartId, ...]]:

@@ -75,7 +75,10 @@ _BODIES: Final = (
         table="outbox",
         span="bodies",
         text="UPDATE outbox SET text = NULL, media = '[]', fingerprint = '' WHERE id > $1 AND id <= $2"
-        " AND text IS NOT NULL AND ((changed_at < $3 AND state IN ('sent', 'delivered', 'cancelled'))"
+        " AND text IS NOT NULL AND ((changed_at < $3 AND state IN ('sent', 'delivered', 'cancelled')"
+        # what was cancelled behind a doubt may still be wanted
+        " AND NOT (state = 'cancelled' AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_id = outbox.message_id"
+        " AND o.state = 'unsure' AND o.changed_at >= $4)))"
         " OR (changed_at < $4 AND state IN ('failed', 'unsure', 'expired')))",
     ),
     _Rule(
@@ -121,6 +124,14 @@ _ROWS: Final = (
         span="rows",
         text="DELETE FROM message WHERE id > $1 AND id <= $2 AND accepted_at < $3"
         " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.message_id = message.id)",
+    ),
+    _Rule(
+        table="question",
+        span="rows",
+        # the last one stays, so that its owner's next number is another
+        text="DELETE FROM question WHERE id > $1 AND id <= $2 AND asked_at < $3 AND (answered_at IS NOT NULL"
+        " OR NOT EXISTS (SELECT 1 FROM outbox p WHERE p.id = question.subject OR p.message_id = question.subject))"
+        " AND number < (SELECT max(q.number) FROM question q WHERE q.owner = question.owner)",
     ),
     _Rule(table="history", span="rows", text="DELETE FROM history WHERE id > $1 AND id <= $2 AND at < $3"),
 )

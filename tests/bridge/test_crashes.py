@@ -43,7 +43,7 @@ class TestOutbound:
         heir = await next_life(reopen, house)
         assert await heir.states() == ["unsure", "sent"]
         assert sent_by_carrier(heir) == ["next"]
-        assert [(kind, about) for kind, _, _, about in await heir.told()] == [
+        assert [(kind, about) for kind, _, _, about in await heir.told("error", "receipt")] == [
             ("error", "because of unsure."),
             ("receipt", "s2"),
         ]
@@ -59,7 +59,7 @@ class TestOutbound:
         heir = await next_life(reopen, house)
         assert sent_by_carrier(heir) == ["hello", "next"]
         assert await heir.states() == ["unsure", "sent"]
-        assert [kind for kind, *_ in await heir.told()] == ["error", "receipt"]
+        assert [kind for kind, *_ in await heir.told()] == ["error", "notice", "receipt"]
 
     @pytest.mark.usefixtures("impatient")
     async def test_while_the_store_does_not_take_the_outcome(self, house, reopen):
@@ -75,7 +75,7 @@ class TestOutbound:
         heir = await next_life(reopen, house)
         assert sent_by_carrier(heir) == ["hello"]
         assert await heir.states() == ["unsure"]
-        assert [kind for kind, *_ in await heir.told()] == ["error"]
+        assert [kind for kind, *_ in await heir.told()] == ["error", "notice"]
 
     async def test_after_it_was_settled(self, house, reopen):
         await house.outbound.accept(outbound("hello"))

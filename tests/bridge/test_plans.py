@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from smsbridge.bridge import catching_up
+from smsbridge.bridge import answers, catching_up
 from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
 from smsbridge.core.address import Peer
 from smsbridge.core.caps import Caps, Limits, Prices, Whose
@@ -14,8 +14,9 @@ from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import CatchUp, Mirror
 from smsbridge.core.message import Kind, Source
+from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
-from smsbridge.store import deliveries, holds, listed
+from smsbridge.store import deliveries, holds, listed, questions
 
 from .house import CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
 
@@ -93,6 +94,8 @@ async def live_through(house, ticks):
     await house.take(report("pid"))
     await read_list(house)
     await house.reconciler.look()
+    await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.RESEND)
+    await house.store.run(questions.open_of, JOHN, 10)
     for fault in (Deferred(Reason.PROVIDER_DOWN, "down"), NO_LINE, LOGIN):
         house.provider.script(PEER, fault)
         await house.accept(f"after {fault.code}", f"more after {fault.code}")

@@ -27,8 +27,8 @@ async def test_a_claim_of_a_dead_life_becomes_unsure_and_the_sender_is_told(hous
     assert await heir.states() == ["sending"]
     await heir.reconciler.look()
     assert await heir.states() == ["unsure"]
-    assert await heir.told() == [("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", "because of unsure.")]
-    (row,) = await heir.rows("SELECT about, reason FROM delivery")
+    assert await heir.told("error") == [("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", "because of unsure.")]
+    (row,) = await heir.rows("SELECT about, reason FROM delivery WHERE kind = 'error'")
     assert row == {"about": "id of one", "reason": "unsure"}
     assert heir.stream_bell._event.is_set()
 
@@ -85,7 +85,7 @@ async def test_an_answer_that_cannot_be_trusted_is_told(house):
     await house.dispatch()
     await house.reconciler.look()
     assert await house.states() == ["unsure"]
-    assert len(await house.told()) == 1
+    assert len(await house.told("error")) == 1
 
 
 async def test_more_than_fit_in_one_transaction_are_told_in_one_round(house, monkeypatch):
@@ -97,7 +97,7 @@ async def test_more_than_fit_in_one_transaction_are_told_in_one_round(house, mon
     await house.dispatch()
     await house.reconciler.look()
     assert await house.states() == ["unsure"] * 5
-    assert len(await house.told()) == 5
+    assert len(await house.told("error")) == 5
 
 
 async def test_a_round_that_finds_nothing_wakes_nobody(house):
@@ -117,7 +117,7 @@ async def test_a_kill_between_the_two_steps_loses_nothing(house, reopen):
     last = await reopen()
     await last.reconciler.look()
     assert await last.states() == ["unsure"]
-    assert len(await last.told()) == 1
+    assert len(await last.told("error")) == 1
 
 
 async def test_it_runs_at_once_and_again_when_the_bell_rings(house, reopen):
@@ -128,7 +128,7 @@ async def test_it_runs_at_once_and_again_when_the_bell_rings(house, reopen):
     try:
 
         async def has_told(count):
-            return len(await heir.told()) == count
+            return len(await heir.told("error")) == count
 
         heir.reconciler_bell.ring()  # the first round meets a fault of the store
         await heir.until(lambda: has_told(1))

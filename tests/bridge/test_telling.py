@@ -180,14 +180,16 @@ class TestDoubt:
         await send(house)
         assert await house.told() == []
         await house.reconciler.look()
-        assert await house.told() == [error("because of unsure.")]
+        assert await house.told("error") == [error("because of unsure.")]
 
     async def test_of_several_parts_it_says_what_left_for_certain(self, house):
         house.provider.script(PEER, "a", DOUBT)
         await send(house, THREE)
         await house.reconciler.look()
         assert await house.states() == ["sent", "unsure", "cancelled"]
-        assert await house.told() == [error("Part 2 of 3: because of unsure. 1 of 3 parts were sent for certain.")]
+        assert await house.told("error") == [
+            error("Part 2 of 3: because of unsure. 1 of 3 parts were sent for certain.")
+        ]
 
     async def late_answer(self, house, outcome, *texts, **about):
         """The carrier's answer comes when the part was given up already."""
@@ -227,7 +229,7 @@ class TestDoubt:
         await send(house)
         for _ in range(3):
             await house.reconciler.look()
-        assert len(await house.told()) == 1
+        assert [kind for kind, *_ in await house.told()] == ["error", "notice"]
 
 
 async def test_a_message_with_media_is_told_as_one(house):

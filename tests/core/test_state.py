@@ -47,9 +47,10 @@ def test_every_state_is_reached_and_every_event_is_used():
     assert {event for _, event in PART} == set(PartEvent)
 
 
-def test_nothing_leaves_an_end():
+def test_nothing_leaves_an_end_but_what_was_cancelled_behind_a_doubt():
     left = {state for state, _ in PART}
-    assert left == LIVE | {P.UNSURE, P.SENT}
+    assert left == LIVE | {P.UNSURE, P.SENT, P.CANCELLED}
+    assert {event for state, event in PART if state is P.CANCELLED} == {V.RESEND}
 
 
 def test_only_a_claim_leads_to_sending_and_only_from_what_waits():

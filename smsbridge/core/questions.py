@@ -1,0 +1,37 @@
+"""What the bridge asks an owner, and what he may answer."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class QuestionKind(StrEnum):
+    """`unsure` is about a part that may have been sent, `confirm` about a text that waits for its writer's word."""
+
+    UNSURE = "unsure"
+    CONFIRM = "confirm"
+
+
+class Answer(StrEnum):
+    """The words, as they are typed."""
+
+    RESEND = "resend"
+    ARRIVED = "arrived"
+    CONFIRM = "confirm"
+    DISCARD = "discard"
+
+
+# In the order in which they are offered.
+CHOICES: Final[Mapping[QuestionKind, tuple[Answer, ...]]] = MappingProxyType(
+    {
+        QuestionKind.UNSURE: (Answer.RESEND, Answer.ARRIVED, Answer.DISCARD),
+        QuestionKind.CONFIRM: (Answer.CONFIRM, Answer.DISCARD),
+    }
+)
+
+
+def choices(kind: QuestionKind, number: int) -> str:
+    """What may be typed: `resend 7, arrived 7 or discard 7`."""
+    *first, last = (f"{answer} {number}" for answer in CHOICES[kind])
+    return f"{', '.join(first)} or {last}"

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from smsbridge.sim import prosody as prosody_module
 from smsbridge.sim.client import Client
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from tests.fakes.contrib import FILES, JID, MODULE, secret_in, server_of
@@ -430,3 +431,62 @@ async def test_spoofs_inside_a_stanza_stay_what_they_are(server):
 
 def test_the_module_is_lua():
     subprocess.run(["luac5.4", "-p", MODULE], check=True)
+
+
+@pytest.fixture
+async def shell(monkeypatch):
+    """A Prosody with a shell: `await tell("module:reload(…)")`."""
+    text_of = prosody_module.config_text
+    monkeypatch.setattr(
+        prosody_module, "config_text", lambda *about: text_of(*about).replace('"posix",', '"posix", "admin_shell",')
+    )
+
+    async def tell(words):
+        command = ["prosodyctl", "--root", "--config", str(server.directory / "prosody.cfg.lua"), "shell", words]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(20):
+            return (await process.communicate())[0].decode()
+
+    async with server_of("prosody") as server:
+        yield server, tell
+
+
+@pytest.mark.parametrize("is_reload", [True, False])
+async def test_the_module_may_be_reloaded_and_taken_out_while_the_server_runs(shell, is_reload):
+    server, tell = shell
+    host = server.component_jid
+    async with online(server) as alice, connected(server) as stream:
+        stream.text(alice.bare_jid, "a")
+        await alice.send_text(NUMBER, "first")
+        await stream.see("first")
+        if is_reload:
+            assert "OK" in await tell(f'module:reload("smsbridge", "{host}")')
+        else:
+            assert "OK" in await tell(f'module:unload("smsbridge", "{host}")')
+            await alice.send_text(NUMBER, "without")
+            await stream.see("without")
+            assert len(stream.ids) == 1
+            stream.text(alice.bare_jid, "a")
+            assert "OK" in await tell(f'module:load("smsbridge", "{host}")')
+        stream.text(alice.bare_jid, "a")
+        await alice.send_text(NUMBER, "second")
+        await stream.see("second")
+        assert len(stream.ids) == 2
+        await stream.acknowledge(*stream.ids)
+        await stream.fence()
+        await alice.ping()
+        assert [message.stanza_id for message in alice.received] == (["a"] if is_reload else ["a", "a"])
+    async with connected(server) as stream:
+        assert stream.texts == []
+
+
+async def test_what_waits_comes_back_when_the_module_is_taken_out_for_good(shell):
+    server, tell = shell
+    async with connected(server):
+        pass
+    async with online(server) as alice:
+        sent = await alice.send_text(NUMBER, "hello")
+        await alice.ping()
+        assert "OK" in await tell(f'module:unload("smsbridge", "{server.component_jid}")')
+        returned = await alice.next(lambda message: message.error is not None)
+        assert (returned.stanza_id, returned.error.condition) == (sent, "remote-server-timeout")

@@ -165,7 +165,8 @@ local function remember(key)
 	seen_log:append(now.." "..key);
 end
 
--- Whether a recipient's archive or offline store has a text; read once for each recipient after a death.
+-- Whether a recipient's archive or offline store has a text; read once for each recipient after a death. Where Prosody
+-- died between the two, the archive alone has it.
 local kept_of = {};
 local function is_kept(stanza)
 	local user, domain = jid_split(stanza.attr.to);

@@ -28,8 +28,9 @@ def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime |
     body = (
         f"The bridge was restored from a backup{of}. Nothing leaves until an admin has looked at it:"
         f" {found.parts} parts"
-        " of texts waited then, and may have left since. smsbridge release --send sends them (what had left arrives"
-        " twice), smsbridge release --discard gives them back to their writers."
+        " of texts waited then, and may have left since. Those that the carrier lists as sent are marked so within"
+        " minutes, if it has a list. Of the others smsbridge release --send sends them (what had left all the same"
+        " arrives twice), smsbridge release --discard gives them back to their writers."
         f" {found.doubtful} sends of unknown fate are looked into."
         f" {found.stanzas} stanzas are handed now, perhaps for a second time, with the ids they had."
         " Texts since the backup that a carrier repeats are shown once more, likewise."

@@ -57,6 +57,7 @@ PART: dict[tuple[PartState, PartEvent], PartState] = {
     (P.HELD, V.CANCEL): P.CANCELLED,
     (P.HELD, V.EXPIRE): P.EXPIRED,
     (P.HELD, V.ACCEPT): P.SENT,
+    (P.HELD, V.FIND): P.SENT,  # it had left after the backup that it was restored from
     (P.SENDING, V.ACCEPT): P.SENT,
     (P.SENDING, V.DEFER): P.QUEUED,
     (P.SENDING, V.HOLD): P.HELD,

@@ -4,8 +4,9 @@
     a part that is unsure says the same ─▶ found       a part was tried that says the same, and has no id ─▶ ours
     else ─▶ elsewhere
 
-The last but one is a late acceptance: of an attempt that was given up, and of which the carrier did not tell us. A
-house that was restored does not know what it has sent since the backup: until an admin has spoken all counts as ours.
+So is a part found that is held back after a restore. The last but one is a late acceptance: of an attempt that was given
+up, and of which the carrier did not tell us. A house that was restored does not know what it has sent since the backup:
+until an admin has spoken all else counts as ours.
 """
 
 from collections.abc import Sequence
@@ -54,9 +55,6 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
         return Judged(origin=Origin.KNOWN, key=key)
     if (yield from outbox.part_with(text.provider, text.kind, text.provider_id)) is not None:
         return Judged(origin=Origin.OURS, key=key)
-    if (yield sql("SELECT 1 AS one FROM hold WHERE provider = $1 AND hold = 'restore'", text.provider)):
-        yield from remember(now, key)
-        return Judged(origin=Origin.OURS, key=key)
     under_way = yield sql(
         "SELECT 1 AS one FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('sending', 'unknown')",
         *(text.did, text.peer),
@@ -64,6 +62,17 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
     if under_way:
         return Judged(origin=Origin.OPEN, key=key)
     at = text.sent_at or now
+    held_back = yield sql(
+        "SELECT id, text FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('queued', 'held', 'sending', 'unknown')"
+        " AND state = 'held' AND hold = 'restore' AND provider = $3 AND queued_at <= $4 ORDER BY id",
+        *(text.did, text.peer, text.provider, to_ms(at + SKEW)),
+    )
+    for row in held_back:
+        if is_alike(row["text"] or "", text.text):
+            return Judged(origin=Origin.FOUND, key=key, part=PartId(row["id"]))
+    if (yield sql("SELECT 1 AS one FROM hold WHERE provider = $1 AND hold = 'restore'", text.provider)):
+        yield from remember(now, key)
+        return Judged(origin=Origin.OURS, key=key)
     tried = yield sql(
         "SELECT p.id, p.state, p.text, p.claimed_at, p.provider_id, (SELECT count(*) FROM history h"
         " WHERE h.subject_id = p.id AND h.state = 'unknown') AS doubts FROM outbox p WHERE p.did = $1 AND p.peer = $2"

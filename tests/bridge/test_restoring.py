@@ -1,14 +1,16 @@
 """After a restore nothing leaves that may have left, until an admin has said so."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from smsbridge.bridge import restoring
+from smsbridge.bridge import elsewhere, restoring
 from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
+from smsbridge.core.message import Kind, ProviderMessageId, SentElsewhere
 
-from .house import ADMIN, CARRIER, FRIEND, JOHN, PEER, THIRD, inbound
+from .house import ADMIN, CARRIER, FRIEND, JOHN, OWN, PEER, THIRD, inbound
 
 DOWN = Deferred(Reason.PROVIDER_DOWN, "http_refused")
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The carrier does not know us.", hold=Hold.ACCOUNT)
@@ -91,6 +93,33 @@ class TestHoldingBack:
         await house.dispatch()
         assert await house.states() == ["unsure", "held"]
         assert sent(house) == ["perhaps"]
+
+
+class TestWhatHadLeft:
+    def listed(self, house, words, pid="77"):
+        return SentElsewhere(
+            provider=CARRIER, kind=Kind.SMS, did=OWN, peer=PEER, provider_id=ProviderMessageId(pid), text=words,
+            sent_at=house.ticks.now,
+        )  # fmt: skip
+
+    async def test_what_the_carrier_lists_as_sent_is_found_and_never_sent_again(self, waiting):
+        await hold_back(waiting)
+        line = waiting.rules.directory.line_of(OWN)
+        waiting.ticks.advance(timedelta(minutes=1))
+        one = self.listed(waiting, "one")
+        assert await waiting.store.run(elsewhere.take, waiting.desk, one, line) is elsewhere.Fate.FOUND
+        assert await waiting.store.run(elsewhere.take, waiting.desk, one, line) is elsewhere.Fate.KNOWN
+        assert await waiting.states() == ["sent", "held", "held"]
+        assert [about for *_, about in await waiting.told("receipt")] == ["id of one"]
+        assert await release(waiting, is_sent=True) == 2
+        await waiting.dispatch()
+        assert "one" not in sent(waiting)
+
+    async def test_what_was_sent_before_it_was_written_is_another_text(self, waiting):
+        await hold_back(waiting)
+        earlier = replace(self.listed(waiting, "one"), sent_at=waiting.ticks.now - timedelta(days=1))
+        assert await waiting.store.run(elsewhere.take, waiting.desk, earlier, None) is not elsewhere.Fate.FOUND
+        assert await waiting.states() == ["held", "held", "held"]
 
 
 class TestReleasing:

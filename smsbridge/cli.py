@@ -1,4 +1,4 @@
-"""The command line: run, check, schema, demo; what keeps and brings back is in `cli_keeping`.
+"""The command line: run, check, schema, demo; `cli_keeping` and `cli_history` have the others.
 
 Exit codes: 0 done, 1 failed, 2 the configuration (or the command) is wrong, and starting again would not help.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from smsbridge import __version__, cli_keeping, failpoints, log
+from smsbridge import __version__, cli_desk, cli_history, cli_keeping, failpoints, log
 from smsbridge.config import ConfigError, Loaded, describe, load
 from smsbridge.config_json import json_schema
 from smsbridge.config_rules import advice
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return demo.main(options)
         case _:
-            return cli_keeping.run(options)
+            return cli_desk.run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     text.add_argument("words", nargs="+")
     text.add_argument("--from", dest="peer", default="5559870002", help="the handset's number")
     cli_keeping.add_commands(commands)
+    cli_history.add_commands(commands)
     return parser
 
 

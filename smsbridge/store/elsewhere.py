@@ -4,9 +4,9 @@
     a part that is unsure says the same ─▶ found       a part was tried that says the same, and has no id ─▶ ours
     else ─▶ elsewhere
 
-So is a part found that is held back after a restore. The last but one is a late acceptance: of an attempt that was given
-up, and of which the carrier did not tell us. A house that was restored does not know what it has sent since the backup:
-until an admin has spoken all else counts as ours.
+So is a part found that is held back after a restore. The last but one is a late acceptance: of an attempt that was
+given up, and of which the carrier did not tell us. A house that was restored does not know what it has sent since the
+backup: until an admin has spoken all else counts as ours.
 """
 
 from collections.abc import Sequence

@@ -81,8 +81,8 @@ class _Asked:
 
     @classmethod
     def of(cls, ids: Ids, now: datetime, message: InboundMessage) -> "_Asked":
-        text_hash = _hash(message.text)
-        said = _hash(f"{message.peer}\x1f{message.text}")
+        text_hash = hash_of(message.text)
+        said = hash_of(f"{message.peer}\x1f{message.text}")
         key = _key(now, message, text_hash)
         if not key.isascii() or "\0" in key:
             key = join_surrogates(key).replace("\0", "\ufffd")  # as it is read back, or it would never be known again
@@ -161,7 +161,8 @@ def _key(now: datetime, message: InboundMessage, text_hash: str) -> str:
     return f"{message.provider}\x1f{message.kind}\x1f{message.did}\x1fno id\x1f{message.peer}\x1f{at}\x1f{text_hash}"
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """By which a text is known again."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -169,10 +170,12 @@ def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Tran
     """The same message through the other door, where one of the two did not tell its kind."""
     rows = yield sql(
         "SELECT id, kind, provider_id FROM inbox i WHERE provider = $1 AND did = $2 AND peer = $3 AND text_hash = $4"
-        " AND (taken_at >= $5 OR (taken_at >= $6 AND provider_id = $7))"
+        " AND (taken_at >= $5 OR (taken_at >= $6 AND (provider_id = $7"
+        " OR (source = 'import' AND sent_at >= $8 AND sent_at <= $9))))"
         " AND (SELECT count(*) FROM inbox_key k WHERE k.inbox_id = i.id) = 1 ORDER BY id",
         *(message.provider, message.did, message.peer, text_hash),
         *(to_ms(now - MERGE_WINDOW), to_ms(now - SAME_ID_WINDOW), message.provider_id),
+        *(to_ms((message.sent_at or now) - MERGE_WINDOW), to_ms((message.sent_at or now) + MERGE_WINDOW)),
     )
     for row in rows:
         is_other_door = (row["kind"] == Kind.UNTOLD) != (message.kind is Kind.UNTOLD)
@@ -287,7 +290,7 @@ def _add_media(
             "INSERT INTO media (id, inbox_id, n, url, url_hash, mime, size, state, attempt, due_at, file,"
             " published_url, reason, changed_at) VALUES ($1, $2, $3, $4, $9, $5, $6, $7, 0, $8, '', '', '', $8)"
             " ON CONFLICT DO NOTHING RETURNING id",
-            *(media_id, inbox_id, n, item.url, item.mime, item.size, MediaState.WANTED, to_ms(now), _hash(item.url)),
+            *(media_id, inbox_id, n, item.url, item.mime, item.size, MediaState.WANTED, to_ms(now), hash_of(item.url)),
         )
         if rows:
             added.append((media_id, item))

@@ -17,6 +17,7 @@ from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderMessageId, ProviderName
+from smsbridge.core.segments import count
 from smsbridge.core.state import LIVE, IllegalTransition, PartEvent, PartState, advance
 from smsbridge.store import heads, history
 from smsbridge.store.database import Row, Transaction, sql
@@ -116,10 +117,10 @@ def accept(
         part_id = ids.new()
         yield sql(
             "INSERT INTO outbox (id, message_id, provider, did, peer, kind, n, of_n, text, media, state, hold, due_at,"
-            " attempt, tries, claimed_by, fingerprint, reason, code, words, queued_at, changed_at) VALUES"
-            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $11, 0, 0, '', '', '', '', '', $11, $11)",
+            " attempt, tries, claimed_by, fingerprint, reason, code, words, queued_at, changed_at, segments) VALUES"
+            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $11, 0, 0, '', '', '', '', '', $11, $11, $14)",
             *(part_id, message.id, provider, message.did, peer, kind, n, len(parts), text, _media_text(media), at),
-            *(state, hold or ""),
+            *(state, hold or "", 1 if kind is Kind.MMS else count(text).segments),
         )
         yield from history.note(ids, now, _step("part", part_id, "outbound", state))
     yield from heads.renew([(message.did, peer)])

@@ -89,6 +89,12 @@ _BODIES: Final = (
         " AND url <> id AND state IN ('published', 'given_up') AND NOT EXISTS (SELECT 1 FROM delivery d"
         " WHERE d.inbox_id = media.inbox_id AND d.state IN ('waiting', 'handing'))",
     ),
+    _Rule(
+        table="question",
+        span="bodies",
+        text="UPDATE question SET words = '' WHERE id > $1 AND id <= $2 AND words <> ''"
+        " AND (answered_at < $3 OR asked_at < $4)",
+    ),
 )
 _ROWS: Final = (
     _Rule(
@@ -132,6 +138,13 @@ _ROWS: Final = (
         text="DELETE FROM question WHERE id > $1 AND id <= $2 AND asked_at < $3 AND (answered_at IS NOT NULL"
         " OR NOT EXISTS (SELECT 1 FROM outbox p WHERE p.id = question.subject OR p.message_id = question.subject))"
         " AND number < (SELECT max(q.number) FROM question q WHERE q.owner = question.owner)",
+    ),
+    _Rule(
+        table="question",
+        span="rows",
+        # an owner's newest stays: its number tells the next one
+        text="DELETE FROM question WHERE id > $1 AND id <= $2 AND asked_at < $3"
+        " AND EXISTS (SELECT 1 FROM question q WHERE q.owner = question.owner AND q.number > question.number)",
     ),
     _Rule(table="history", span="rows", text="DELETE FROM history WHERE id > $1 AND id <= $2 AND at < $3"),
 )

@@ -18,8 +18,9 @@ from smsbridge.core.message import (
     ProviderName,
     Source,
 )
+from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import PartEvent as V
-from smsbridge.store import deliveries, inbox, media, outbox, retention
+from smsbridge.store import deliveries, inbox, media, outbox, questions, retention
 from smsbridge.store.deliveries import Draft
 from smsbridge.store.inbox import Verdict
 
@@ -221,6 +222,28 @@ class TestNoTimeAtAll:
         assert await is_kept(house, "delivery")
         await forget(self.SPANS, milliseconds=1)
         assert not await is_kept(house, "delivery")
+
+
+class TestQuestions:
+    async def ask(self, house, subject: str) -> questions.Question:
+        return await house.do(questions.add, "john@example.com", QuestionKind.UNSURE, subject, SECRET)
+
+    async def test_the_words_of_one_that_was_answered_go_with_the_bodies_and_of_an_open_one_later(self, house, forget):
+        asked = await self.ask(house, "part-1")
+        await house.do(questions.close, asked, None)
+        await self.ask(house, "part-2")
+        await forget(days=7, milliseconds=1)
+        assert [row["words"] for row in await house.rows("SELECT words FROM question ORDER BY number")] == ["", SECRET]
+        await forget(days=23)
+        assert not await is_kept(house, "question")
+        assert len(await house.run(questions.open_of, "john@example.com", 10)) == 1
+
+    async def test_no_number_is_ever_given_twice(self, house, forget):
+        for n in range(3):
+            await self.ask(house, f"part-{n}")
+        await forget(days=91)
+        assert [row["number"] for row in await house.rows("SELECT number FROM question")] == [3]
+        assert (await self.ask(house, "part-4")).number == 4
 
 
 class TestNoTrace:

@@ -28,6 +28,7 @@ from smsbridge.tenure import AlreadyRunning
 from smsbridge.web.app import CannotListen
 
 OK, FAILED, WRONG = 0, 1, 2
+SWITCH_SECONDS = 0.0003  # the store's thread waits so long for the loop's to let it have its next statement
 GARBAGE = 20_000  # objects between two looks for cycles: a text makes hundreds, and none
 
 _log = Log("cli")
@@ -105,6 +106,7 @@ def _run(path: Path) -> int:
         return WRONG
     gc.freeze()  # what is imported by now lives as long as the process
     gc.set_threshold(GARBAGE, 20, 20)
+    sys.setswitchinterval(SWITCH_SECONDS)
     failures: list[Exception] = []
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -58,6 +58,7 @@ class Event(StrEnum):
     TEXT_REFUSED = "text_refused"
     TEXT_REPEATED = "text_repeated"
     MESSAGE_TAKEN = "message_taken"
+    MESSAGES_TAKEN = "messages_taken"
     MESSAGE_REPEATED = "message_repeated"
     MESSAGE_CONFLICTED = "message_conflicted"
     MESSAGE_UNROUTED = "message_unrouted"

@@ -166,7 +166,7 @@ async def _run(
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
     contacts = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
     handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
-    inbound = Inbound(desk)
+    inbound = Inbound(desk, component.lane)
     web = _build_web(config, desk, providers, component, tenure, inbound)
     await web.start()
     async with asyncio.TaskGroup() as group:

@@ -182,7 +182,7 @@ async def test_a_change_over_of_keys_has_a_time_when_both_are_good(desk):
 
     def takes(key):
         try:
-            desk.provider.authenticate(Callback(method="POST", path="/voipms", query=(("key", key),), headers=()))
+            desk.provider.authenticate(Callback(method="POST", path="/voipms", query=(("key", key),)))
         except Unauthentic:
             return False
         return True

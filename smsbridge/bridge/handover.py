@@ -1,10 +1,11 @@
 """Deliveries on their way to the XMPP server, as the stream sees them."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from smsbridge.bridge import telling
 from smsbridge.bridge.bell import Bell
@@ -16,6 +17,7 @@ from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import deliveries
 from smsbridge.store.database import Transaction
+from smsbridge.store.deliveries import Draft
 
 DOUBTED_AT_ONCE: Final = 1000  # rows in one transaction
 MOST_GUESSES: Final = 4
@@ -26,8 +28,7 @@ _FROM_PHONES: Final = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
 _log = Log("handover")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class Rendered(NamedTuple):
     """The bytes of a delivery, fixed for good once they are committed."""
 
     delivery: Delivery
@@ -58,6 +59,60 @@ class Claimed:
         return not (self.rendered or self.unfit or self.tired)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """Room for so many deliveries on one stream, until it is used or given back.
+
+    `handed` has been answered for by the server since, at an instant, and may be settled in the same commit.
+    """
+
+    room: int
+    stream: int
+    handed: tuple[DeliveryId, ...]
+    at: datetime
+
+
+class Boarded(NamedTuple):
+    """What a commit came to for the stream: to be written now, and the kinds of what it settled."""
+
+    rendered: tuple[Rendered, ...] = ()
+    settled: tuple[DeliveryKind, ...] = ()
+
+
+class Lane(Protocol):
+    """A stream that takes deliveries in the commit that writes them, while nothing waits for it."""
+
+    def reserve(self, most: int) -> Reservation:
+        """No room if the stream is down, busy or not to be trusted just now. Each is used or doubted, once."""
+        ...
+
+    def render(self, delivery: Delivery) -> bytes | Unfit:
+        """Pure."""
+        ...
+
+    def use(self, reservation: Reservation, boarded: Boarded) -> None:
+        """It is committed: write what is `handing`, in the order of the commits."""
+        ...
+
+    def doubt(self, reservation: Reservation) -> None:
+        """Nobody knows whether it was committed."""
+        ...
+
+
+def board(desk: Desk, lane: Lane, reservation: Reservation, drafts: Sequence[Draft]) -> Transaction[Boarded]:
+    """Write deliveries, which are named; as many as there is room for are `handing` at once, unless others wait."""
+    settled = yield from deliveries.hand(desk.ids, reservation.at, reservation.handed)
+    ready: list[Rendered] = []
+    if reservation.room and drafts and not (yield from deliveries.is_any_waiting(desk.domain)):
+        for delivery in drafts[: reservation.room]:
+            xml = lane.render(delivery)
+            if isinstance(xml, Unfit):
+                break  # it is set aside when it is claimed, and what follows it waits for its turn
+            ready.append(Rendered(delivery, xml))
+    yield from deliveries.add_all(desk.ids, desk.now(), drafts, [xml for _, xml in ready])
+    return Boarded(tuple(ready), settled)
+
+
 class HandOver:
     """Every method raises `StoreUnavailable` when it cannot commit."""
 
@@ -76,7 +131,7 @@ class HandOver:
         was fixed before a stream died goes again unchanged. `render` is pure. What it cannot render is quarantined.
         """
         failpoint("handover.claiming", StoreUnavailable)
-        claimed = await self._desk.database.run(self._claim, limit, render, only, before)
+        claimed = await self._desk.database.run_short(self._claim, limit, render, only, before)
         failpoint("handover.claimed", StoreUnavailable)
         for delivery, unfit in claimed.unfit:
             if unfit.error is not None:
@@ -99,7 +154,7 @@ class HandOver:
                 unfit.append((delivery, xml))
                 yield from self._quarantine(delivery.id, xml.why)
             else:
-                rendered.append(Rendered(delivery=delivery, xml=xml))
+                rendered.append(Rendered(delivery, xml))
         pairs = [(item.delivery.id, item.xml) for item in rendered]
         yield from deliveries.fix(desk.ids, desk.now(), pairs)
         return Claimed(rendered=tuple(rendered), unfit=tuple(unfit))
@@ -113,10 +168,14 @@ class HandOver:
     async def hand(self, ids: Sequence[DeliveryId], at: datetime | None = None) -> None:
         """The fence's pong came: the server has handled them. `at`: when it came, if that is a while ago."""
         failpoint("handover.handing", StoreUnavailable)
-        kinds = await self._desk.database.run(deliveries.hand, self._desk.ids, at or self._desk.now(), ids)
+        kinds = await self._desk.database.run_short(deliveries.hand, self._desk.ids, at or self._desk.now(), ids)
         failpoint("handover.handed", StoreUnavailable)
-        for kind in kinds:
-            self._desk.metrics.deliveries.labels(kind, DeliveryState.HANDED).inc()
+        self.count(kinds)
+
+    def count(self, kinds: Sequence[DeliveryKind]) -> None:
+        """So many were handed."""
+        for kind, count in Counter(kinds).items():
+            self._desk.metrics.deliveries.labels(kind, DeliveryState.HANDED).inc(count)
 
     async def prove(self, ids: Sequence[DeliveryId], before: datetime) -> None:
         """These are safe from the server's death, and so is all that was handed before an instant."""

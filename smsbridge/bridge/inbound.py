@@ -1,39 +1,46 @@
 """Take what carriers tell: record it, deliver it, and only then let the carrier be answered.
 
 Everything that one callback says is one transaction: the message, its key, the conversation's line, and one
-delivery for each owner of the line. A text that no line of ours owns is kept and told to the admins.
+delivery for each owner of the line, which the stream may write as soon as that is committed. A text that no line of
+ours owns is kept and told to the admins.
 
 Attachments are handed on by the carrier's own URL, each as a delivery of its own.
 """
 
-import functools
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from smsbridge.bridge import elsewhere, telling, wishes
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.elsewhere import Fate
 from smsbridge.bridge.gathering import Gathering
+from smsbridge.bridge.handover import Boarded, Lane, Reservation, board
 from smsbridge.core.address import Address, PeerKind, kind_of, mask, to_localpart
 from smsbridge.core.errors import Reason
 from smsbridge.core.line import AddressStyle, Line
 from smsbridge.core.message import (
+    DeliveryId,
     DeliveryKind,
     DeliveryReport,
     Event,
     InboundMessage,
+    Media,
+    MediaId,
     ProviderName,
     ReportState,
     SentElsewhere,
 )
 from smsbridge.core.state import PartEvent
 from smsbridge.core.text import close_bidi, join_surrogates
+from smsbridge.core.wishes import wish_of
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event as Logged
 from smsbridge.log import Log
-from smsbridge.store import bindings, deliveries, inbox, media, outbox
+from smsbridge.store import bindings, inbox, media, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.deliveries import Draft
 from smsbridge.store.ids import stanza_id
@@ -41,17 +48,27 @@ from smsbridge.store.inbox import Taken, Verdict
 
 EMPTY_TEXT = "(an empty text)"
 BATCH = 64  # callbacks in one transaction
+ROOM = 128  # deliveries of theirs that need not be claimed
 
 Outcome = Taken | Fate | bool  # of a message, of a text that was sent, of a report: whether it is about a part of ours
 
 _log = Log("inbound")
 
 
+class _Committed(NamedTuple):
+    """What each event came to; `is_all_ready`: nothing waits to be claimed."""
+
+    outcomes: Sequence[Outcome]
+    boarded: Boarded
+    is_all_ready: bool
+
+
 class Inbound:
     """The one door for webhooks, callbacks and polls."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, lane: Lane) -> None:
         self._desk = desk
+        self._lane = lane
         self._gathering = Gathering(self._commit, BATCH)
         self._heard: dict[ProviderName, datetime] = {}
 
@@ -62,23 +79,29 @@ class Inbound:
         ours = self._without_strangers([_from(provider, event) for event in events])
         await self.take_listed(ours)
 
-    async def take_listed(self, events: Sequence[Event]) -> list[Outcome]:
+    async def take_listed(self, events: Sequence[Event]) -> Sequence[Outcome]:
         """Commit what a carrier's list shows, and say what became of each; raises `StoreUnavailable`."""
-        taken = await self._gathering(tuple(events))
-        for event, outcome in zip(events, taken, strict=True):
-            self._tell_operator(event, outcome)
-        return taken
+        return await self._gathering(tuple(events))
 
     def heard(self, provider: ProviderName) -> datetime | None:
         """When the carrier last told us of a text by itself, in this life of ours."""
         return self._heard.get(provider)
 
-    async def _commit(self, callbacks: Sequence[Sequence[Event]]) -> list[list[Outcome]]:
+    async def _commit(self, callbacks: Sequence[Sequence[Event]]) -> Sequence[Sequence[Outcome]]:
         failpoint("inbound.taking")
-        outcomes = await self._desk.database.run(self._take, callbacks)
-        failpoint("inbound.committed")
-        self._desk.wake_stream()
-        return outcomes
+        reservation = self._lane.reserve(ROOM)
+        try:
+            committed = await self._desk.database.run_short(self._take, callbacks, reservation)
+            failpoint("inbound.committed")
+        except BaseException:
+            self._lane.doubt(reservation)
+            raise
+        self._lane.use(reservation, committed.boarded)
+        if not committed.is_all_ready:
+            self._desk.wake_stream()
+        self._tell_operator(zip(itertools.chain.from_iterable(callbacks), committed.outcomes, strict=True))
+        outcomes = iter(committed.outcomes)
+        return [list(itertools.islice(outcomes, len(events))) for events in callbacks]
 
     def _without_strangers(self, events: Sequence[Event]) -> tuple[Event, ...]:
         """Of the copies for each addressee of a group, keep those for our lines, if there are any."""
@@ -96,26 +119,28 @@ class Inbound:
         line = self._desk.rules().directory.line_of(message.did)
         return line if line is not None and line.owners and line.provider == message.provider else None
 
-    def _take(self, callbacks: Sequence[Sequence[Event]]) -> Transaction[list[list[Outcome]]]:
+    def _take(self, callbacks: Sequence[Sequence[Event]], reservation: Reservation) -> Transaction[_Committed]:
         messages = [event for events in callbacks for event in events if isinstance(event, InboundMessage)]
-        taken = iter((yield from self._take_messages(messages)))
-        outcomes: list[list[Outcome]] = []
-        for events in callbacks:
-            outcomes.append([])
-            for event in events:
-                match event:
-                    case InboundMessage():
-                        outcomes[-1].append(next(taken))
-                    case DeliveryReport():
-                        outcomes[-1].append((yield from self._take_report(event)))
-                    case SentElsewhere():
-                        outcomes[-1].append((yield from elsewhere.take(self._desk, event, self._line_of(event))))
-        return outcomes
+        taken, boarded, is_all_ready = yield from self._take_messages(messages, reservation)
+        if len(messages) == sum(map(len, callbacks)):
+            return _Committed(taken, boarded, is_all_ready)
+        outcomes: list[Outcome] = []
+        left = iter(taken)
+        for event in itertools.chain.from_iterable(callbacks):
+            match event:
+                case InboundMessage():
+                    outcomes.append(next(left))
+                case DeliveryReport():
+                    outcomes.append((yield from self._take_report(event)))
+                case SentElsewhere():
+                    outcomes.append((yield from elsewhere.take(self._desk, event, self._line_of(event))))
+        return _Committed(outcomes, boarded, False)
 
-    def _take_messages(self, messages: Sequence[InboundMessage]) -> Transaction[list[Taken]]:
+    def _take_messages(
+        self, messages: Sequence[InboundMessage], reservation: Reservation
+    ) -> Transaction[tuple[list[Taken], Boarded, bool]]:
+        """What each came to, what that is for the stream, and whether nothing of it waits to be claimed."""
         desk, now = self._desk, self._desk.now()
-        if not messages:
-            return []
         taken = yield from inbox.take_all(desk.ids, now, messages)
         failpoint("inbound.recorded")
         lines = [self._line_of(message) for message in messages]
@@ -133,40 +158,43 @@ class Inbound:
                 continue
             for owner in line.owners:
                 drafts += self._drafts(owner, bound[owner, message.peer] == line.did, message, one)
-        yield from deliveries.add_all(desk.ids, now, drafts)
+        boarded = yield from board(desk, self._lane, reservation, drafts)
+        is_all_ready = len(boarded.rendered) == len(drafts) and None not in lines
         for message, line, one in zip(messages, lines, taken, strict=True):
-            if line is not None and one.verdict is not Verdict.REPEATED:
+            if line is not None and one.verdict is not Verdict.REPEATED and wish_of(message):
                 yield from wishes.heed(desk, line, message, one.key)
+                is_all_ready = False
         for media_id, item in itertools.chain.from_iterable(one.media for one in taken):
             yield from media.publish(desk.ids, now, media_id, item.url)
-        return taken
+        return taken, boarded, is_all_ready
 
     def _drafts(self, owner: str, is_bound: bool, message: InboundMessage, taken: Taken) -> list[Draft]:
         """What an owner gets of a message: its text, and each attachment that was not known."""
         # from a plain JID over the bound line, with the DID over any other
         is_plain = is_bound and self._desk.rules().address_style is AddressStyle.PLAIN
-        draft = functools.partial(
-            Draft,
-            domain=self._desk.domain,
-            to_jid=owner,
-            sender=to_localpart(Address(peers=(message.peer,), did=None if is_plain else message.did)),
-            stamp=message.sent_at,
-            label=message.label if kind_of(message.peer) is PeerKind.ALPHANUMERIC else "",
-            inbox_id=taken.id,
-        )
+        sender = to_localpart(Address(peers=(message.peer,), did=None if is_plain else message.did))
+        order = message.provider_id or ""
+
+        def draft(kind: DeliveryKind, *names: str, body: str = "", item: tuple[MediaId, Media] | None = None) -> Draft:
+            return Draft(
+                id=DeliveryId(self._desk.ids.new()),
+                domain=self._desk.domain,
+                kind=kind,
+                to_jid=owner,
+                sender=sender,
+                stanza_id=stanza_id(taken.key, owner, *names, order=order),
+                body=body,
+                stamp=message.sent_at,
+                label=message.label if kind_of(message.peer) is PeerKind.ALPHANUMERIC else "",
+                media_url=item[1].url if item else "",
+                inbox_id=taken.id,
+                media_id=item[0] if item else None,
+            )
+
         made = []
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
-            body = message.text or EMPTY_TEXT
-            made.append(draft(kind=DeliveryKind.TEXT, stanza_id=stanza_id(taken.key, owner, "0"), body=body))
-        made += (
-            draft(
-                kind=DeliveryKind.MEDIA,
-                stanza_id=stanza_id(taken.key, owner, "media", item.url),
-                media_url=item.url,
-                media_id=media_id,
-            )
-            for media_id, item in taken.media
-        )
+            made.append(draft(DeliveryKind.TEXT, "0", body=message.text or EMPTY_TEXT))
+        made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in taken.media)
         return made
 
     def _tell_admins(self, message: InboundMessage, taken: Taken) -> Transaction[None]:
@@ -200,32 +228,41 @@ class Inbound:
             yield from telling.tell(desk, part_id)
         return True
 
-    def _tell_operator(self, event: Event, outcome: Outcome) -> None:
+    def _tell_operator(self, told: Iterable[tuple[Event, Outcome]]) -> None:
+        """Of what one commit took. Texts that came at once share a line."""
         metrics = self._desk.metrics
-        if isinstance(event, SentElsewhere):
-            if outcome in {Fate.FOUND, Fate.SHOWN}:
-                metrics.sent_elsewhere.labels(event.provider, str(outcome)).inc()
-                _log.info(Logged.SENT_ELSEWHERE, did=mask(event.did), peer=mask(event.peer), fate=str(outcome))
-            return
-        if not isinstance(outcome, Taken) or isinstance(event, DeliveryReport):
-            if not outcome:
-                _log.warning(Logged.REPORT_UNMATCHED, provider=event.provider)
-            return
-        values = {"provider": event.provider, "inbox": outcome.id, "source": event.source}
-        match outcome.verdict:
-            case Verdict.REPEATED:
+        fresh: list[tuple[InboundMessage, Taken]] = []
+        for event, outcome in told:
+            if isinstance(event, SentElsewhere):
+                if outcome in {Fate.FOUND, Fate.SHOWN}:
+                    metrics.sent_elsewhere.labels(event.provider, str(outcome)).inc()
+                    _log.info(Logged.SENT_ELSEWHERE, did=mask(event.did), peer=mask(event.peer), fate=str(outcome))
+            elif not isinstance(outcome, Taken) or isinstance(event, DeliveryReport):
+                if not outcome:
+                    _log.warning(Logged.REPORT_UNMATCHED, provider=event.provider)
+            elif outcome.verdict is Verdict.REPEATED:
                 metrics.inbound_repeated.labels(event.provider).inc()
-                _log.info(Logged.MESSAGE_REPEATED, **values)
-                return
-            case Verdict.CONFLICTING:
+                _log.info(Logged.MESSAGE_REPEATED, **_named(event, outcome))
+            else:
+                fresh.append((event, outcome))
+        if len(fresh) > 1:
+            _log.info(Logged.MESSAGES_TAKEN, count=len(fresh), inbox=[outcome.id for _, outcome in fresh])
+        elif fresh:
+            event, outcome = fresh[0]
+            _log.info(Logged.MESSAGE_TAKEN, did=mask(event.did), peer=mask(event.peer), **_named(event, outcome))
+        for (provider, kind), count in Counter((event.provider, event.kind) for event, _ in fresh).items():
+            metrics.inbound_taken.labels(provider, kind).inc(count)
+        for event, outcome in fresh:
+            if outcome.verdict is Verdict.CONFLICTING:
                 metrics.inbound_conflicted.labels(event.provider).inc()
-                _log.error(Logged.MESSAGE_CONFLICTED, **values)
-            case Verdict.FRESH:
-                _log.info(Logged.MESSAGE_TAKEN, did=mask(event.did), peer=mask(event.peer), **values)
-        metrics.inbound_taken.labels(event.provider, event.kind).inc()
-        if self._line_of(event) is None:
-            metrics.inbound_unrouted.labels(event.provider).inc()
-            _log.error(Logged.MESSAGE_UNROUTED, did=mask(event.did), **values)
+                _log.error(Logged.MESSAGE_CONFLICTED, **_named(event, outcome))
+            if self._line_of(event) is None:
+                metrics.inbound_unrouted.labels(event.provider).inc()
+                _log.error(Logged.MESSAGE_UNROUTED, did=mask(event.did), **_named(event, outcome))
+
+
+def _named(event: InboundMessage, outcome: Taken) -> dict[str, object]:
+    return {"provider": event.provider, "inbox": outcome.id, "source": event.source}
 
 
 def _from(provider: ProviderName, event: Event) -> Event:

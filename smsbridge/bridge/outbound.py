@@ -50,7 +50,7 @@ class Outbound:
     async def accept(self, message: OutboundMessage) -> None:
         """Committed when it returns. Raises `Refused` (nothing was taken) or `StoreUnavailable` (nobody knows)."""
         failpoint("outbound.accepting", StoreUnavailable)
-        accepted = await self._desk.database.run(self._accept, message)
+        accepted = await self._desk.database.run_short(self._accept, message)
         failpoint("outbound.accepted", StoreUnavailable)
         if isinstance(accepted, Refused):
             self._desk.wake_stream()

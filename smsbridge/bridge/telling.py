@@ -107,7 +107,7 @@ def _tell_receipt(desk: Desk, message: StoredMessage) -> Transaction[None]:
         kind=DeliveryKind.RECEIPT,
         to_jid=message.sender,
         sender=message.addressed,
-        stanza_id=stanza_id(message.id, RECEIPT),
+        stanza_id=stanza_id(message.id, RECEIPT, order=message.id),
         about=message.stanza_id,
         message_id=message.id,
     )
@@ -129,7 +129,7 @@ def _tell_trouble(
             kind=DeliveryKind.ERROR,
             to_jid=message.sender,
             sender=message.addressed,
-            stanza_id=stanza_id(message.id, told),
+            stanza_id=stanza_id(message.id, told, order=message.id),
             about=message.stanza_id,
             reason=reason,
             body=body,
@@ -169,7 +169,7 @@ def _notice(desk: Desk, message: StoredMessage, body: str, name: str) -> Transac
         kind=DeliveryKind.NOTICE,
         to_jid=message.owner,
         sender=message.addressed.partition("/")[0],
-        stanza_id=stanza_id(message.id, name),
+        stanza_id=stanza_id(message.id, name, order=message.id),
         body=body,
         message_id=message.id,
     )

@@ -147,11 +147,13 @@ class DeliveryKind(StrEnum):
 class Delivery:
     """One stanza to one JID, in the bridge's words; `xmpp` renders it, once, into `xml`.
 
-    `sender` is the localpart ("" for the bridge itself), or a whole JID of our domain for an answer that must
-    come from exactly where it was addressed. `about` is the stanza id that a receipt or an error answers.
+    The row's own (`id`, `xml`, `attempt`, `created_at`) is given to it when it is written; `inbox_id`, `message_id` and
+    `media_id` are what it came of. `sender` is the localpart ("" for the bridge itself), or a whole JID of our domain
+    for an answer that must come from exactly where it was addressed. `about` is the stanza id that a receipt or an
+    error answers.
     """
 
-    id: DeliveryId
+    id: DeliveryId = DeliveryId("")
     domain: str
     kind: DeliveryKind
     to_jid: str
@@ -163,6 +165,9 @@ class Delivery:
     stamp: datetime | None = None
     label: str = ""
     media_url: str = ""
+    inbox_id: InboxId | None = None
+    message_id: MessageId | None = None
+    media_id: MediaId | None = None
     xml: bytes | None = None
     attempt: int = 0
     created_at: datetime | None = field(default=None)

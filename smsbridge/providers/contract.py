@@ -4,11 +4,12 @@ A provider translates and does nothing else: no retry, no sleep, no store, no me
 the entry-point group `smsbridge.providers`, whose objects are `ProviderKind`s.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any, Literal, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import aiohttp
 from pydantic import BaseModel
@@ -19,6 +20,7 @@ from smsbridge.core.message import Event, InboundMessage, Kind, Media, Part, Pro
 from smsbridge.core.segments import Limit
 
 ENTRY_POINTS = "smsbridge.providers"
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +67,12 @@ class Sends(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """An HTTP request of a carrier. `query` and `headers` keep repeats and order; header names are lower case."""
+    """An HTTP request of a carrier. `query` keeps repeats and order; header names have no case, the first counts."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
-    headers: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
     body: bytes = b""
     received_at: datetime | None = None
 

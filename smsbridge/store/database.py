@@ -14,6 +14,7 @@ that may meet what is there already says `ON CONFLICT`.
 
 import functools
 import itertools
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -35,6 +36,9 @@ class Statement(NamedTuple):
 Transaction = Generator[Statement, Sequence[Row], T]
 
 MOST_ROWS: Final = 64
+# so many rows have a statement of their own; of any other number, a few are left for another one
+_PIECES: Final = tuple(sorted({*range(1, 9), *range(12, 33, 4), *range(40, MOST_ROWS + 1, 8)}))
+_PLAIN: Final = frozenset({str, int, float, bytes, type(None)})
 MOST_VALUES: Final = 512
 
 
@@ -48,22 +52,22 @@ class Fenced(StoreUnavailable):
 
 def sql(text: str, *params: Value) -> Statement:
     """One statement of a transaction. What no database takes in a text (NUL, lone surrogates) is replaced."""
-    checked = [
-        _storable(param) if type(param) is not str or not param.isascii() or "\0" in param else param
-        for param in params
-    ]  # inline: a text takes a hundred of these
-    return Statement(text, tuple(checked))
+    if _PLAIN.issuperset(map(type, params)):  # a text takes a hundred of these
+        texts = "".join([param for param in params if type(param) is str])
+        if texts.isascii() and "\0" not in texts:
+            return Statement(text, params)
+    return Statement(text, tuple([_storable(param) for param in params]))
 
 
 def sql_rows(text: str, rows: Sequence[tuple[Value, ...]], *params: Value) -> Transaction[list[Row]]:
     """A statement with `VALUES $rows` over many rows, some at a time; its other parameters come first.
 
-    A piece has a power of two of rows, so that a database keeps seven statements ready, not one for each count.
+    A piece has one of a few counts of rows, so that a database keeps these statements ready, not one for each count.
     """
     found: list[Row] = []
     start = 0
     while start < len(rows):
-        count = min(MOST_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        count = _PIECES[bisect_right(_PIECES, len(rows) - start) - 1]
         piece = rows[start : start + count]
         template = _with_rows(text, count, len(piece[0]), len(params))
         found += yield sql(template, *params, *itertools.chain.from_iterable(piece))
@@ -93,7 +97,10 @@ def _storable(param: Value) -> Value:
     if not isinstance(param, str):
         return param
     # str() of an enum is its value: a driver would look for an adapter
-    return str(param).encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+    param = str(param)
+    if param.isascii() and "\0" not in param:
+        return param
+    return param.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 class Database(Protocol):
@@ -101,6 +108,10 @@ class Database(Protocol):
 
     async def run(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a transaction; it is on disk when this returns."""
+        ...
+
+    async def run_short(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, for what reads and writes few rows by their keys: it may be done by the caller's own thread."""
         ...
 
     async def wipe(self) -> None:

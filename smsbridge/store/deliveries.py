@@ -7,62 +7,57 @@
 
 `proved_at` is when it was certain that the server's death could not lose it any more.
 
+An ordinary life (handed at the first attempt) is told by the row's own instants; the trail has what departs from it.
+
 A delivery is written in the transaction of what caused it, so a kill between settling and telling loses neither
 a tick nor an error. Bytes that were fixed once are sent again unchanged, with the same id.
 """
 
+import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from smsbridge.clock import from_ms, to_ms
-from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, InboxId, MediaId, MessageId
+from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, MessageId
 from smsbridge.core.state import DeliveryState
 from smsbridge.store import history
 from smsbridge.store.database import Row, Transaction, sql, sql_among, sql_rows
 from smsbridge.store.ids import Ids
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A delivery to be, with what it is about."""
-
-    domain: str
-    kind: DeliveryKind
-    to_jid: str
-    sender: str
-    stanza_id: str
-    body: str = ""
-    about: str = ""
-    reason: str = ""
-    stamp: datetime | None = None
-    label: str = ""
-    media_url: str = ""
-    inbox_id: InboxId | None = None
-    message_id: MessageId | None = None
-    media_id: MediaId | None = None
+Draft = Delivery  # before it is written
 
 
-def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
-    """Write a delivery; it waits for the stream. The row itself tells of its birth, the trail of what follows."""
-    (delivery_id,) = yield from add_all(ids, now, [draft])
-    return delivery_id
+def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[None]:
+    """Write a delivery; it waits for the stream."""
+    yield from add_all(ids, now, [draft])
 
 
-def add_all(ids: Ids, now: datetime, drafts: Sequence[Draft]) -> Transaction[list[DeliveryId]]:
-    """Write deliveries, in this order."""
-    fresh = [DeliveryId(ids.new()) for _ in drafts]
+def add_all(ids: Ids, now: datetime, drafts: Sequence[Draft], fixed: Sequence[bytes] = ()) -> Transaction[None]:
+    """Write deliveries, in this order. The first have their bytes, and are `handing` from their birth on.
+
+    Whoever has its bytes needs no body: it stands in them, and in the row that the text came in.
+    One that is named already keeps its id, which must be newer than all that is written.
+    """
+    at = to_ms(now)
+    ways: list[tuple[str, str | None, int]] = [("handing", xml.decode(), 1) for xml in fixed]
+    ways += itertools.repeat(("waiting", None, 0), len(drafts) - len(fixed))
+    bodies = ("" if xml else draft.body for draft, (_, xml, _) in zip(drafts, ways, strict=True))
     yield from sql_rows(
         "INSERT INTO delivery (id, domain, kind, to_jid, sender, stanza_id, inbox_id, message_id, media_id, body,"
-        " about, reason, label, media_url, stamp, state, attempt, created_at) VALUES $rows",
+        " about, reason, label, media_url, stamp, state, xml, attempt, created_at) VALUES $rows",
         [
-            (delivery_id, draft.domain, draft.kind, draft.to_jid, draft.sender, draft.stanza_id, draft.inbox_id,
-             draft.message_id, draft.media_id, draft.body, draft.about, draft.reason, draft.label, draft.media_url,
-             to_ms(draft.stamp) if draft.stamp else None, DeliveryState.WAITING, 0, to_ms(now))
-            for delivery_id, draft in zip(fresh, drafts, strict=True)
+            (draft.id or ids.new(), draft.domain, draft.kind.value, draft.to_jid, draft.sender, draft.stanza_id,
+             draft.inbox_id, draft.message_id, draft.media_id, body, draft.about, draft.reason, draft.label,
+             draft.media_url, to_ms(draft.stamp) if draft.stamp else None, *way, at)
+            for draft, way, body in zip(drafts, ways, bodies, strict=True)
         ],
     )  # fmt: skip
-    return fresh
+
+
+def is_any_waiting(domain: str) -> Transaction[bool]:
+    """Whether a delivery waits for the stream: what is younger must wait behind it."""
+    rows = yield sql("SELECT 1 AS one FROM delivery WHERE domain = $1 AND state = 'waiting' LIMIT 1", domain)
+    return bool(rows)
 
 
 def pending(
@@ -92,7 +87,7 @@ def fix(ids: Ids, now: datetime, fixed: Sequence[tuple[DeliveryId, bytes]]) -> T
         " FROM (VALUES $rows) AS fixed WHERE id = fixed.column1 AND state = 'waiting' RETURNING id, attempt",
         [(delivery_id, xml.decode()) for delivery_id, xml in fixed],
     )
-    yield from _note(ids, now, DeliveryState.HANDING, "xmpp", rows)
+    yield from _note(ids, now, DeliveryState.HANDING, "xmpp", _again(rows))
 
 
 def put_back(ids: Ids, now: datetime, domain: str, besides: Collection[DeliveryId]) -> Transaction[int]:
@@ -114,7 +109,7 @@ def hand(ids: Ids, now: datetime, delivery_ids: Sequence[DeliveryId]) -> Transac
         delivery_ids,
         to_ms(now),
     )
-    yield from _note(ids, now, DeliveryState.HANDED, "xmpp", rows)
+    yield from _note(ids, now, DeliveryState.HANDED, "xmpp", _again(rows))
     return tuple(DeliveryKind(row["kind"]) for row in rows)
 
 
@@ -208,6 +203,10 @@ def newest_id() -> Transaction[str]:
     return str(rows[0]["id"] or "")
 
 
+def _again(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["attempt"] > 1]
+
+
 def _literal(text: str) -> str:
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
@@ -242,6 +241,9 @@ def _delivery(row: Row) -> Delivery:
         stamp=from_ms(row["stamp"]) if row["stamp"] is not None else None,
         label=row["label"],
         media_url=row["media_url"],
+        inbox_id=row["inbox_id"],
+        message_id=row["message_id"],
+        media_id=row["media_id"],
         xml=row["xml"].encode() if row["xml"] is not None else None,
         attempt=row["attempt"],
         created_at=from_ms(row["created_at"]),

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 from smsbridge.clock import to_ms
 from smsbridge.core.message import InboundMessage, InboxId, Kind, Media, MediaId, Source
 from smsbridge.core.state import MediaState
 from smsbridge.core.text import is_alike, join_surrogates
-from smsbridge.store import history
-from smsbridge.store.database import Transaction, sql, sql_among, sql_rows
-from smsbridge.store.ids import Ids
+from smsbridge.store.database import Row, Transaction, sql, sql_among, sql_rows
+from smsbridge.store.ids import Ids, least_id
 
 MERGE_WINDOW = timedelta(minutes=2)
 BOTH_LISTS_WINDOW = timedelta(seconds=2)
@@ -66,11 +66,10 @@ def take_all(ids: Ids, now: datetime, messages: Sequence[InboundMessage]) -> Tra
 
 def id_key(message: InboundMessage, kind: Kind) -> str:
     """The name of a message that has a carrier's id, if it is of this kind."""
-    return f"{message.provider}\x1f{kind}\x1f{message.did}\x1f{message.provider_id}"
+    return f"{message.provider}\x1f{kind.value}\x1f{message.did}\x1f{message.provider_id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A message with its names. `said` is of sender and text, `text_hash` of the text alone."""
 
     id: InboxId
@@ -109,7 +108,7 @@ def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]
     known = yield from sql_among("SELECT key FROM inbox_key WHERE key IN $among", [*keys, *others])
     twins = yield from sql_rows(  # a join: SQLite looks for row values in a list by reading the whole table
         "SELECT i.did, i.peer, i.text_hash FROM (VALUES $rows) AS said JOIN inbox i ON i.did = said.column1"
-        " AND i.peer = said.column2 AND i.text_hash = said.column3 AND i.taken_at >= $1",
+        " AND i.peer = said.column2 AND i.text_hash = said.column3 AND i.kind = '?' AND i.taken_at >= $1",
         list(looks),
         to_ms(now - SAME_ID_WINDOW),
     )
@@ -119,6 +118,8 @@ def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]
         one.key
         for one in asked
         if not one.message.media
+        and one.message.kind is not Kind.UNTOLD
+        and one.message.source is not Source.POLL
         and one.key not in taken
         and one.key not in others
         and not any(name in keys or name in taken for name in one.other_keys)
@@ -168,26 +169,64 @@ def hash_of(text: str) -> str:
 
 def _untold_twin(now: datetime, message: InboundMessage, text_hash: str) -> Transaction[InboxId | None]:
     """The same message through the other door, where one of the two did not tell its kind."""
+    look = _told_alike if message.kind is Kind.UNTOLD else _untold_alike
+    for row in (yield from look(now, message, text_hash)):
+        if row["provider_id"] and message.provider_id and row["provider_id"] != message.provider_id:
+            continue
+        if row["kind"] == Kind.UNTOLD:
+            yield sql(
+                "UPDATE inbox SET kind = $2, provider_id = COALESCE($3, provider_id) WHERE id = $1",
+                *(row["id"], message.kind, message.provider_id),
+            )
+        return InboxId(row["id"])
+    return None
+
+
+_ALIKE: Final = (
+    "SELECT i.id, i.kind, i.provider_id FROM inbox i"
+    " WHERE i.provider = $1 AND i.did = $2 AND i.peer = $3 AND i.text_hash = $4"
+    " AND (SELECT count(*) FROM inbox_key k WHERE k.inbox_id = i.id) = 1"  # merged once only
+)
+_UNTOLD: Final = (
+    " AND i.kind = '?' AND (i.taken_at >= $5 OR (i.taken_at >= $6 AND (i.provider_id = $7"
+    " OR (i.source = 'import' AND i.sent_at >= $8 AND i.sent_at <= $9)))) ORDER BY i.id"
+)
+_NAMED: Final = (
+    " AND i.kind <> '?' AND i.taken_at >= $5 AND i.id IN (SELECT inbox_id FROM inbox_key WHERE key IN ($6, $7))"
+    " ORDER BY i.id"
+)
+
+
+def _untold_alike(now: datetime, message: InboundMessage, text_hash: str) -> Transaction[Sequence[Row]]:
+    """Callbacks that did not tell their kind: few, and with an index of their own."""
     rows = yield sql(
-        "SELECT id, kind, provider_id FROM inbox i WHERE provider = $1 AND did = $2 AND peer = $3 AND text_hash = $4"
-        " AND (taken_at >= $5 OR (taken_at >= $6 AND (provider_id = $7"
-        " OR (source = 'import' AND sent_at >= $8 AND sent_at <= $9))))"
-        " AND (SELECT count(*) FROM inbox_key k WHERE k.inbox_id = i.id) = 1 ORDER BY id",
+        f"{_ALIKE}{_UNTOLD}",
         *(message.provider, message.did, message.peer, text_hash),
         *(to_ms(now - MERGE_WINDOW), to_ms(now - SAME_ID_WINDOW), message.provider_id),
         *(to_ms((message.sent_at or now) - MERGE_WINDOW), to_ms((message.sent_at or now) + MERGE_WINDOW)),
     )
-    for row in rows:
-        is_other_door = (row["kind"] == Kind.UNTOLD) != (message.kind is Kind.UNTOLD)
-        is_same_id = not row["provider_id"] or not message.provider_id or row["provider_id"] == message.provider_id
-        if is_other_door and is_same_id:
-            if row["kind"] == Kind.UNTOLD:
-                yield sql(
-                    "UPDATE inbox SET kind = $2, provider_id = COALESCE($3, provider_id) WHERE id = $1",
-                    *(row["id"], message.kind, message.provider_id),
-                )
-            return InboxId(row["id"])
-    return None
+    return rows
+
+
+def _told_alike(now: datetime, message: InboundMessage, text_hash: str) -> Transaction[Sequence[Row]]:
+    """By the keys that the same id has as either kind; else by what came in the last minutes, whose ids are the newest.
+
+    An index over what all texts said would cost each of them a page.
+    """
+    named: Sequence[Row] = ()
+    if message.provider_id:
+        as_sms, as_mms = id_key(message, Kind.SMS), id_key(message, Kind.MMS)
+        named = yield sql(
+            f"{_ALIKE}{_NAMED}",
+            *(message.provider, message.did, message.peer, text_hash, to_ms(now - SAME_ID_WINDOW)),
+            *(as_sms, as_mms),
+        )
+    recent = yield sql(
+        f"{_ALIKE} AND i.kind <> '?' AND i.taken_at >= $5 AND i.id >= $6 ORDER BY i.id",
+        *(message.provider, message.did, message.peer, text_hash, to_ms(now - MERGE_WINDOW)),
+        least_id(now - MERGE_WINDOW),
+    )
+    return [*named, *recent]
 
 
 def _listed_twin(asked: _Asked) -> Transaction[InboxId | None]:
@@ -256,25 +295,13 @@ def _insert_rows(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transactio
         "INSERT INTO inbox (id, provider, source, kind, did, peer, label, others, provider_id, text, text_hash,"
         " sent_at, taken_at) VALUES $rows",
         [
-            (one.id, message.provider, message.source, message.kind, message.did, message.peer, message.label,
-             json.dumps(message.others), message.provider_id, message.text, one.text_hash,
-             to_ms(message.sent_at) if message.sent_at else None, at)
+            (one.id, message.provider, message.source.value, message.kind.value, message.did, message.peer,
+             message.label, json.dumps(message.others) if message.others else "[]", message.provider_id, message.text,
+             one.text_hash, to_ms(message.sent_at) if message.sent_at else None, at)
             for one in asked
             for message in (one.message,)
         ],
     )  # fmt: skip
-    steps = (
-        history.Step(
-            subject="inbox",
-            subject_id=one.id,
-            who="inbound",
-            state="taken",
-            provider_id=one.message.provider_id or "",
-            code=one.message.source,
-        )
-        for one in asked
-    )
-    yield from history.note(ids, now, *steps)
 
 
 def _add_media(

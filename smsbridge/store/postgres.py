@@ -94,6 +94,9 @@ class PostgresDatabase:
     async def run(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._queue(self._jobs, functools.partial(work, *args, **kwargs))
 
+    async def run_short(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.run(work, *args, **kwargs)
+
     async def run_ahead(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, but before all that waits, and in no group: the trouble that others are in does not delay it."""
         return await self._queue(self._ahead, functools.partial(work, *args, **kwargs))

@@ -3,6 +3,9 @@
 Transactions that arrive while a commit is being synced are gathered into the next one, each in a savepoint of
 its own: a failing one is rolled back alone. Results are handed to the event loop only after COMMIT has returned.
 If COMMIT itself fails, everybody in the group gets `StoreUnavailable`: whether it happened is unknown.
+
+A transaction of few statements may run them on the loop's thread while the owner has nothing to do, which then adds
+what has come meanwhile, and commits: to hand each statement over between two threads takes longer than the statement.
 """
 
 import asyncio
@@ -26,6 +29,8 @@ from smsbridge.store.soundness import Inspection
 
 MAX_GROUP = 256  # past this a group's own work outweighs the sync it saves
 BUSY_SECONDS = 2.0  # a webhook must be refused before its carrier gives up
+BUSY_STEP = 0.005
+KEPT_STATEMENTS = 512  # statements over many rows come in some twenty sizes each
 _PARAMETER = re.compile(r"\$(\d+)")
 
 
@@ -35,6 +40,7 @@ class _Job:
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
+    is_run: bool = False  # it is the first of its group, whose transaction has begun
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ class SqliteDatabase:
         self._inspection = inspection
         self._jobs: queue.SimpleQueue[_Job | _Wipe | object] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._pending = 0  # jobs that were not released yet: the connection is the owner's
         self._is_closed = False
         self._thread = threading.Thread(target=self._own, name="sqlite", daemon=True)
         self._thread.start()
@@ -86,12 +93,39 @@ class SqliteDatabase:
             self._inspection.demand()
 
     async def run(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        job = self._job(functools.partial(work, *args, **kwargs))
+        self._jobs.put(job)
+        result: T = await job.future
+        return result
+
+    async def run_short(self, work: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        job = self._job(functools.partial(work, *args, **kwargs))
+        if self._pending > 1 or self._begin_here(job):
+            self._jobs.put(job)
+        result: T = await job.future
+        return result
+
+    def _job(self, begin: Callable[[], Transaction[Any]]) -> _Job:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
         self.inspect()
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(functools.partial(work, *args, **kwargs), future))
-        return await future
+        self._pending += 1
+        return _Job(begin, self._loop.create_future())
+
+    def _begin_here(self, job: _Job) -> bool:
+        """Run its statements now. False: they have undone the transaction, and it is over."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error:
+            return True  # the owner has the time to wait for another writer, and the words for all else
+        try:
+            self._run_one(job)
+        except sqlite3.Error as error:
+            self._abandon([job], error)
+            self._release([job], 0)
+            return False
+        job.is_run = True
+        return True
 
     async def wipe(self) -> None:
         """Empty the log of what was written; what was deleted in the file is zeros already (`secure_delete`).
@@ -100,6 +134,7 @@ class SqliteDatabase:
         """
         if not self._is_closed:
             future: asyncio.Future[None] = self._loop.create_future()
+            self._pending += 1
             self._jobs.put(_Wipe(future))
             await future
 
@@ -119,7 +154,7 @@ class SqliteDatabase:
                 self._loop.call_soon_threadsafe(self._release, group, seconds)
             if isinstance(other, _Wipe):
                 self._empty_log()
-                self._loop.call_soon_threadsafe(_resolve, other.future)
+                self._loop.call_soon_threadsafe(self._resolve, other.future)
         self._connection.close()
 
     def _gather(self) -> tuple[list[_Job], object]:
@@ -139,23 +174,34 @@ class SqliteDatabase:
 
     def _empty_log(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # it is done next time
-            self._connection.execute("PRAGMA busy_timeout = 0")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        self._connection.execute(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
 
     def _run_group(self, group: list[_Job]) -> float:
         began = time.monotonic()
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            if not group[0].is_run:
+                self._begin(began + self._busy_seconds)
             failpoint("sqlite.begun", sqlite3.OperationalError)
             for job in group:
-                self._run_one(job)
+                if not job.is_run:
+                    self._run_one(job)
             failpoint("sqlite.committing", sqlite3.OperationalError)
             self._connection.execute("COMMIT")
             failpoint("sqlite.committed", sqlite3.OperationalError)
         except sqlite3.Error as error:
             self._abandon(group, error)
         return time.monotonic() - began
+
+    def _begin(self, deadline: float) -> None:
+        """Wait for another writer here: the connection itself never does, since the loop uses it too."""
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(BUSY_STEP)
 
     def _run_one(self, job: _Job) -> None:
         self._connection.execute("SAVEPOINT job")
@@ -193,7 +239,13 @@ class SqliteDatabase:
                 for job in group:
                     job.error = _unavailable(second)
 
+    def _resolve(self, future: asyncio.Future[None]) -> None:
+        self._pending -= 1
+        if not future.cancelled():
+            future.set_result(None)
+
     def _release(self, group: list[_Job], seconds: float) -> None:
+        self._pending -= len(group)
         for job in group:
             if job.future.cancelled():
                 continue
@@ -202,11 +254,6 @@ class SqliteDatabase:
             else:
                 job.future.set_result(job.result)
         self._observe_commit(seconds)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _meaning(error: sqlite3.Error) -> Exception:
@@ -237,7 +284,13 @@ def _connect(path: Path, busy_seconds: float) -> tuple[sqlite3.Connection, bool]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)  # it holds what people wrote to each other; the WAL inherits this
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=busy_seconds)
+        connection = sqlite3.connect(
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=busy_seconds,
+            cached_statements=KEPT_STATEMENTS,
+        )
         try:
             _prepare(connection)
             is_inspected = soundness.demand(connection, path)
@@ -256,3 +309,5 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is zeros in the file; Debian's default
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA temp_store = MEMORY")  # what a savepoint may need back would go to a file of its own

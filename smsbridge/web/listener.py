@@ -7,15 +7,19 @@ A connection's life, each deadline ending it without a word:
                                   └─header_seconds─┘
 
 While a request is served its body has a deadline of its own (`webhooks`). The answer is written within
-idle_seconds: a client that does not read cannot stay either. Connections over a cap push out those that have shown
-nothing yet (`places`); the cap per source leaves out our own reverse proxies, behind which everybody has one address.
-The kernel's queue of connections that are not accepted yet is long: it is emptied at once whatever happens, and a
-client that it has no room for comes again only after a second.
+idle_seconds: a client that does not read cannot stay either. A deadline is an instant, and one sweep looks at all of
+them ten times in the shortest: timers would have to be set and cleared twice for each request.
+
+Connections over a cap push out those that have shown nothing yet (`places`); the cap per source leaves out our own
+reverse proxies, behind which everybody has one address. The kernel's queue of connections that are not accepted yet is
+long: it is emptied at once whatever happens, and a client that it has no room for comes again only after a second.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
@@ -23,12 +27,14 @@ from aiohttp import hdrs, web
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.web.places import Places
-from smsbridge.web.sources import LOCAL_PROXIES, Network, is_proxy, source_key
+from smsbridge.web.sources import LOCAL_PROXIES, Network, Proxies, source_key
 from smsbridge.web.webhooks import Bounds
 
 _log = Log("web")
 
 _LINGER_SECONDS: Final = 1.0  # how long a refused body is still drained, so that the refusal can be read
+_SWEEPS: Final = 10  # in the shortest time that a connection may stay
+_NEVER: Final = math.inf
 _BACKLOG: Final = 4096  # the kernel takes the smaller of this and net.core.somaxconn
 _PARSER: Final[dict[str, Any]] = {
     "max_line_size": 32 * 1024,  # a long text of emoji in a GET callback is twelve bytes a character
@@ -39,7 +45,7 @@ _PARSER: Final[dict[str, Any]] = {
     "access_log": None,
 }
 
-Serve = Callable[[web.BaseRequest], Awaitable[web.Response]]
+Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Garbled = Callable[[str, str], None]
 
 
@@ -81,10 +87,13 @@ class Listener:
     ) -> None:
         self.settings = settings
         self.garbled = garbled
+        self._proxies = Proxies(settings.proxies)
         self.places: Places[_Connection] = Places(total=settings.connections, per_source=settings.per_source)
         self._address = address
         self._serve = serve
         self._metrics = metrics
+        self._connections: set[_Connection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
         self._server: web.Server | None = None
         self._socket: asyncio.Server | None = None
 
@@ -97,11 +106,10 @@ class Listener:
 
     async def open(self) -> None:
         host, port = self._address
-        server = web.Server(self._handle, request_factory=_nameless_request)
+        loop = asyncio.get_running_loop()
+        server = web.Server(self._handle, request_factory=partial(_Request, loop=loop))
         try:
-            self._socket = await asyncio.get_running_loop().create_server(
-                lambda: _Connection(server, self), host, port, backlog=_BACKLOG
-            )
+            self._socket = await loop.create_server(lambda: _Connection(server, self), host, port, backlog=_BACKLOG)
         except OSError as error:
             raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
         self._server = server
@@ -117,21 +125,42 @@ class Listener:
 
     def admit(self, connection: "_Connection", address: str) -> bool:
         """Find it a place, and end the connection that it takes the place of."""
-        is_exempt = is_proxy(address, self.settings.proxies)
+        is_exempt = address in self._proxies
         leaver = self.places.enter(connection, source_key(address), is_exempt=is_exempt)
         if leaver is connection:
             self.count_end("refused")
             return False
         if leaver is not None:
             leaver.abort("displaced")
+        self._connections.add(connection)
+        self._watch()
         return True
+
+    def forget(self, connection: "_Connection") -> None:
+        """It is gone."""
+        self._connections.discard(connection)
+        self.places.leave(connection)
+
+    def _watch(self) -> None:
+        """Sweep as long as anybody is connected."""
+        if self._sweeper is None and self._connections:
+            shortest = min(self.settings.header_seconds, self.settings.idle_seconds)
+            self._sweeper = asyncio.get_running_loop().call_later(shortest / _SWEEPS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self._connections):
+            if connection.deadline < now:
+                connection.abort("late")
+        self._watch()
 
     def count_end(self, why: str) -> None:
         """A connection that was not ended by its client."""
         if self._metrics is not None:
             self._metrics.connections_ended.labels(why).inc()
 
-    async def _handle(self, request: web.BaseRequest) -> web.Response:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast("_Connection", request.protocol)
         connection.begin()
         try:
@@ -148,14 +177,10 @@ class _Request(web.BaseRequest):
         response.headers.popall(hdrs.DATE, None)
 
 
-def _nameless_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    return _Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
-
-
 class _Connection(web.RequestHandler):
-    """aiohttp's protocol with one timer: it runs whenever no request is being served."""
+    """aiohttp's protocol with a deadline, whenever no request is being served."""
 
-    __slots__ = ("_address", "_is_serving", "_listener", "_timer", "_waits_for_header", "_wire")
+    __slots__ = ("_address", "_clock", "_is_serving", "_listener", "_waits_for_header", "_wire", "deadline")
 
     def __init__(self, server: web.Server, listener: Listener) -> None:
         settings = listener.settings
@@ -169,7 +194,8 @@ class _Connection(web.RequestHandler):
         self._listener = listener
         self._address = ""
         self._wire: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._clock = asyncio.get_running_loop().time
+        self.deadline = _NEVER  # of the loop's time
         self._is_serving = False
         self._waits_for_header = True
 
@@ -182,25 +208,24 @@ class _Connection(web.RequestHandler):
             return
         self._wire = wire
         super().connection_made(transport)
-        self._arm(self._listener.settings.header_seconds)
+        self.deadline = self._clock() + self._listener.settings.header_seconds
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._disarm()
         self._wire = None
-        self._listener.places.leave(self)
+        self._listener.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if not self._is_serving and not self._waits_for_header:
             self._waits_for_header = True
-            self._arm(self._listener.settings.header_seconds)
+            self.deadline = self._clock() + self._listener.settings.header_seconds
         super().data_received(data)
 
     def begin(self) -> None:
         """A request's headers are complete."""
         self._is_serving = True
         self._waits_for_header = False
-        self._disarm()
+        self.deadline = _NEVER
 
     def seat(self) -> None:
         """The request is a carrier's."""
@@ -210,11 +235,12 @@ class _Connection(web.RequestHandler):
         """Its answer is ready to be written."""
         self._is_serving = False
         self._listener.places.wait(self)
-        self._arm(self._listener.settings.idle_seconds)
+        self.deadline = self._clock() + self._listener.settings.idle_seconds
 
     def abort(self, why: str) -> None:
         """End it without a word."""
         if self._wire is not None:
+            self.deadline = _NEVER
             self._listener.count_end(why)
             self._wire.abort()
 
@@ -239,13 +265,3 @@ class _Connection(web.RequestHandler):
         error = kw.get("exc_info")
         if isinstance(error, BaseException):
             _log.crash(Event.CALLBACK_FAILED, error)
-
-    def _arm(self, seconds: float) -> None:
-        self._disarm()
-        if self._wire is not None:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.abort, "late")
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -14,14 +14,22 @@ _MAX_HOPS: Final = 16
 _CACHED: Final = 1024  # addresses: in a flood most of the time would go into reading them
 
 
-@lru_cache(_CACHED)
-def is_proxy(source: str, proxies: tuple[Network, ...]) -> bool:
-    """Whether an address is one of ours, in whichever form it is written."""
-    address = _address_of(source)
-    return address is not None and any(address in network for network in proxies)
+class Proxies:
+    """Our own reverse proxies: `address in proxies`, in whichever form it is written."""
+
+    def __init__(self, networks: tuple[Network, ...]) -> None:
+        self._networks = networks
+        self._known = lru_cache(_CACHED)(self._is_one)
+
+    def __contains__(self, source: str) -> bool:
+        return self._known(source)
+
+    def _is_one(self, source: str) -> bool:
+        address = _address_of(source)
+        return address is not None and any(address in network for network in self._networks)
 
 
-def source_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> str:
+def source_of(request: web.BaseRequest, proxies: Proxies) -> str:
     """The caller's address: the last in X-Forwarded-For that is no proxy's of ours, as far as proxies wrote it.
 
     What stands left of it was written by the caller. Where a proxy told nothing, the proxy itself is the source.
@@ -30,7 +38,7 @@ def source_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> str:
     if hdrs.X_FORWARDED_FOR not in request.headers:
         return source
     hops = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ())).rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]
-    while hops and is_proxy(source, proxies):
+    while hops and source in proxies:
         address = _address_of(hops.pop().strip())
         if address is None:
             break

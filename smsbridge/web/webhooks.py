@@ -11,7 +11,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -24,9 +25,10 @@ from smsbridge.core.text import decode
 from smsbridge.log import Event as Logged
 from smsbridge.log import Log
 from smsbridge.metrics import Metrics
-from smsbridge.providers.contract import Answer, Callback, Parsed, Provider, Webhooked
+from smsbridge.providers.contract import Callback, Parsed, Provider, Webhooked
+from smsbridge.web.answers import Patience, answer_with
 from smsbridge.web.refusals import WINDOW_SECONDS, Journal, Tally
-from smsbridge.web.sources import Network, is_proxy, mask_source, source_key, source_of
+from smsbridge.web.sources import Network, Proxies, mask_source, source_key, source_of
 
 Take = Callable[[ProviderName, Sequence[Event]], Awaitable[None]]
 
@@ -94,31 +96,42 @@ class Webhooks:
                     self._callers.setdefault(path, []).append(provider)
         self._take = take
         self._metrics = metrics
+        self._counter = lru_cache(256)(metrics.callbacks.labels)
         self._clock = clock
         self._bounds = bounds
+        self._patience = Patience(bounds.take_seconds)
         self._failures = Tally(bounds.failures_a_minute, clock)
         self._served = Tally(bounds.callbacks_a_minute, clock)
         self._journal = Journal()
         self._large = 0
-        self._proxies = proxies
+        self._proxies = Proxies(proxies)
         self._seat = seat
 
-    async def serve(self, request: web.BaseRequest) -> web.Response:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; the secret, the body and their errors never reach the answer or the log."""
-        callers = self._callers.get(request.path, [])
+        # nearly all name a path as it is, and what comes after it: no URL has to be read for that
+        path, _, query = request.raw_path.partition("?")
+        if not (callers := self._callers.get(path, [])):
+            path, query = request.path, request.rel_url.raw_query_string
+            callers = self._callers.get(path, [])
         claimed = callers[0].name if len(callers) == 1 else UNTOLD
         try:
             _check_bounds(request, callers)
-            callback = self._head_of(request)
+            whole = _whole_body(request, callers)  # nearly always; nobody looks at it before the secret is known
+            callback = self._callback_of(request, path, query, whole or b"")
             callers = _authenticated(callers, callback)
-            body = await self._read(request, _longest(callers))
-            caller, parsed = _parsed(callers, replace(callback, body=body))
+            if whole is None:
+                body = await self._read(request, _longest(callers))
+                callback = self._callback_of(request, path, query, body)
+            caller, parsed = _parsed(callers, callback)
             claimed = caller.name
             self._seat(request)
             self._check_rate(request, claimed)
             if parsed.events:
                 await self._commit(claimed, parsed.events)
-            return self._answer(claimed, caller.answer(parsed, ()))
+            answer = caller.answer(parsed, ())
+            self._counter(claimed, answer.status).inc()
+            return answer_with(answer, request)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, its text goes nowhere
             return self._refuse(request, claimed, error)
 
@@ -133,33 +146,31 @@ class Webhooks:
 
     async def _commit(self, claimed: ProviderName, events: Sequence[Event]) -> None:
         try:
-            async with asyncio.timeout(self._bounds.take_seconds):
-                await self._take(claimed, events)
+            await self._patience.wait(self._take(claimed, events))
         except TimeoutError:
             raise StoreUnavailable("the store did not say in time whether it has it") from None
 
     def _check_rate(self, request: web.BaseRequest, claimed: ProviderName) -> None:
         source = source_of(request, self._proxies)
         # a proxy that does not tell for whom it asks is everybody: no rate of one source can be held against it
-        if is_proxy(source, self._proxies):
+        if source in self._proxies:
             return
         # accounts at one carrier are called from the same addresses: what one is called does not count for another
         if not self._served.count(f"{claimed} {source_key(source)}"):
             raise TooMany(self._served.seconds_left)
 
-    def _head_of(self, request: web.BaseRequest) -> Callback:
+    def _callback_of(self, request: web.BaseRequest, path: str, query: str, body: bytes) -> Callback:
         return Callback(
             method=request.method,
-            path=request.path,
-            query=parse_query(request.rel_url.raw_query_string),
-            headers=tuple((name.lower(), value) for name, value in request.headers.items()),
+            path=path,
+            query=parse_query(query),
+            headers=request.headers,
+            body=body,
             received_at=self._clock.now(),
         )
 
     async def _read(self, request: web.BaseRequest, limit: int) -> bytes:
         content = request.content
-        if content.is_eof() and content.exception() is None and content.total_bytes <= min(limit, SMALL_BODY):
-            return content.read_nowait()  # it came with its head, as nearly all do
         body, large = bytearray(), 0
         try:
             async with asyncio.timeout(self._bounds.body_seconds):
@@ -204,7 +215,8 @@ class Webhooks:
                 _log.error(Logged.CALLBACK_FAILED, why="store_unavailable", status=status, **told)
             case _:
                 _log.crash(Logged.CALLBACK_FAILED, error, status=status, **told)
-        response = self._answer(claimed, Answer(status=status))
+        self._counter(claimed, status).inc()
+        response = web.Response(status=status)
         if status in (429, 503):
             response.headers[hdrs.RETRY_AFTER] = str(seconds)
         if status == 405:
@@ -215,19 +227,24 @@ class Webhooks:
     def _count_failure(self, key: str, status: int) -> tuple[int, int]:
         return (status if self._failures.count(key) else 429), WINDOW_SECONDS
 
-    def _answer(self, provider: ProviderName, answer: Answer) -> web.Response:
-        self._metrics.callbacks.labels(provider, answer.status).inc()
-        response = web.Response(status=answer.status, body=answer.body or None)
-        if answer.body:
-            response.headers[hdrs.CONTENT_TYPE] = answer.content_type
-        return response
-
 
 def parse_query(raw: str) -> tuple[tuple[str, str], ...]:
     """A query string with repeats and order kept; bytes that are no UTF-8 are read as carriers mean them."""
+    if "%" not in raw and "+" not in raw and raw.isascii():
+        plain = (pair.partition("=") for pair in raw.split("&") if pair)
+        return tuple((name, value) for name, _, value in plain)
     pairs = raw.encode("utf-8", "surrogateescape").replace(b"+", b" ").split(b"&")
     halves = (pair.partition(b"=") for pair in pairs if pair)
     return tuple((decode(unquote_to_bytes(name)), decode(unquote_to_bytes(value))) for name, _, value in halves)
+
+
+def _whole_body(request: web.BaseRequest, callers: Sequence[Caller]) -> bytes | None:
+    """The body, if it has come with its head and is small enough for all of them."""
+    content = request.content
+    limit = min(SMALL_BODY, *(caller.capabilities.callback_bytes for caller in callers))
+    if content.is_eof() and content.exception() is None and content.total_bytes <= limit:
+        return content.read_nowait()
+    return None
 
 
 def _longest(callers: Sequence[Caller]) -> int:

@@ -22,7 +22,7 @@ from typing import Final
 from slixmpp import ComponentXMPP
 from slixmpp.xmlstream import StanzaBase
 
-from smsbridge.bridge.handover import HandOver
+from smsbridge.bridge.handover import HandOver, Lane
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock
 from smsbridge.core.message import Delivery
@@ -74,7 +74,7 @@ class StreamSettings:
     fence_seconds: float = 10.0
     idle_seconds: float = 30.0
     batch: int = 50
-    window: int = 200  # what may be shown twice if we are killed; at the pace of people it is one or two
+    window: int = 300  # what may be shown twice if we are killed; at the pace of people it is one or two
 
 
 @dataclass(slots=True, kw_only=True)
@@ -187,6 +187,11 @@ class Component:
     def down_since(self) -> datetime | None:
         """Since when there is no session; None while there is one."""
         return self._down_since
+
+    @property
+    def lane(self) -> Lane:
+        """Where fresh deliveries may go without a claim."""
+        return self._handing
 
     async def opened(self) -> None:
         """Return when the session is open."""

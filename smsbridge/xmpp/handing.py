@@ -1,7 +1,11 @@
 """From the store to the stream: claim, render, fix, write, and settle when the fence is answered.
 
     claim (commit: these bytes) ─▶ one write with a fence ─pong─▶ hand (commit)
-                                        └ the stream dies ─▶ put back, and claimed again with the same bytes
+      or reserve, and their own commit  └ the stream dies ─▶ put back, and claimed again with the same bytes
+
+While nothing waits, fresh deliveries need no claim: whoever writes them reserves room on the stream first, fixes their
+bytes in the very commit, and has them written when it returns. What is claimed and nowhere is looked for only when
+nothing is reserved.
 
 Nothing is written that is not fixed; what is written and not proved is put back when the next stream begins. Deliveries
 go in the order they are claimed in. A settle may overlap with the next batch; what is proved and not settled yet is
@@ -14,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from smsbridge.bridge.handover import Claimed, HandOver, Rendered, Unfit
+from smsbridge.bridge.handover import Boarded, Claimed, HandOver, Rendered, Reservation, Unfit
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
@@ -74,6 +78,10 @@ class Handing:
         self._changed = asyncio.Event()
         self._is_taking = True
         self._is_in_round = False
+        self._is_open = False  # to reservations: this stream's pump has put back what was lost
+        self._reserved = 0
+        self._settling: set[DeliveryId] = set()
+        self._stream = 0  # how many there were
         self._look_at = self._last_look_at = 0.0  # for what was claimed and is nowhere
         self._ponged_at = clock.now()
 
@@ -99,22 +107,70 @@ class Handing:
             elif not went:
                 await self._handover.wait(self._idle)
 
+    def reserve(self, most: int) -> Reservation:
+        """Room for fresh deliveries, if nothing is wrong with what went before them."""
+        is_trusted = not self._suspicion.chunk and self._suspicion.convicted is None
+        is_free = self._is_open and self._is_taking and is_trusted and self._is_up() and not self._is_looking
+        room = max(0, min(most, self._room)) if is_free else 0
+        self._reserved += room
+        riding = self._unsettled() if room else ()
+        self._settling.update(riding)
+        return Reservation(room=room, stream=self._stream, handed=riding, at=self._ponged_at)
+
+    def render(self, delivery: Delivery) -> bytes | Unfit:
+        """The bytes of a delivery, or why there are none."""
+        try:
+            return self._render(delivery)
+        except Unrenderable as error:
+            return Unfit(why=error.why)
+        except Exception as error:  # noqa: BLE001 - one row that we cannot draw must not stop all the others
+            return Unfit(why=f"rendering failed: {type(error).__name__}", error=error)
+
+    def use(self, reservation: Reservation, boarded: Boarded) -> None:
+        """Write what was committed. On another stream than it was meant for it would overtake what was lost."""
+        self._reserved -= reservation.room
+        self._handover.count(boarded.settled)
+        self._end_settling(reservation.handed)
+        if reservation.stream == self._stream:
+            self._send(boarded.rendered)
+
+    def doubt(self, reservation: Reservation) -> None:
+        """Its commit seemed to fail: it is looked for."""
+        if reservation.room:
+            self._reserved -= reservation.room
+            self._settling.difference_update(reservation.handed)
+            self._doubt_claims()
+            self._handover.wake()
+            self._changed.set()
+
     async def settle(self) -> None:
-        """Commit what was proved, for ever: a proof outlives its stream."""
+        """Commit what was proved, for ever: a proof outlives its stream. Other commits may take it along."""
         failures = 0
         while True:
-            await self._until(lambda: bool(self._proved))
-            ids = list(self._proved)
+            await self._until(lambda: not self._reserved and bool(self._unsettled()))
+            await asyncio.sleep(0)  # the next commit may begin at once
+            if self._reserved or not (ids := self._unsettled()):
+                continue
+            self._settling.update(ids)
             try:
                 await self._handover.hand(ids, self._ponged_at)
             except StoreUnavailable:
+                self._settling.difference_update(ids)
                 failures += 1
                 _log.warning(Event.STORE_FAILED, while_doing="settle")
                 await asyncio.sleep(RECONNECT_BACKOFF.delay(failures, self._roll()))
                 continue
             failures = 0
-            self._on_handed([self._proved.pop(row) for row in ids])
-            self._changed.set()
+            self._end_settling(ids)
+
+    def _unsettled(self) -> tuple[DeliveryId, ...]:
+        """What is proved, and in no commit yet."""
+        return tuple(row for row in self._proved if row not in self._settling)
+
+    def _end_settling(self, ids: Sequence[DeliveryId]) -> None:
+        self._settling.difference_update(ids)
+        self._on_handed([self._proved.pop(row) for row in ids])
+        self._changed.set()
 
     async def settled(self) -> None:
         """Return when all that was proved so far is committed: what the server had before it can be doubted."""
@@ -134,6 +190,8 @@ class Handing:
         """The stream is gone and the pump has ended. True: a stanza of ours is to blame, and being looked for."""
         self._pulse.rest("hand-over")
         unproved = self._fence.renew()
+        self._stream += 1
+        self._is_open = False
         self._written.clear()
         self._suspicion.died(death, unproved)
         self._changed.set()
@@ -144,18 +202,23 @@ class Handing:
         self._is_taking = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._until(lambda: not (self._is_in_round or self._fence.in_flight or self._proved))
+                await self._until(
+                    lambda: not (self._is_in_round or self._reserved or self._fence.in_flight or self._proved)
+                )
 
     async def _round(self) -> bool:
         """One batch. False: there is nothing to hand over now."""
-        if (now := self._clock.monotonic()) >= self._look_at:
+        if self._is_looking:
+            now = self._clock.monotonic()
+            await self._until(lambda: not self._reserved)
             await self._handover.put_back(self._busy)
             self._look_at = self._last_look_at if now < self._last_look_at else math.inf
+        self._is_open = True
         while (convicted := self._suspicion.convicted) is not None:
             await self._handover.quarantine(convicted, CLOSES_STREAM)
             self._suspicion.forget(convicted)
         is_trial = bool(self._suspicion.chunk)
-        await self._until(lambda: self._room > 0 and not (is_trial and self._fence.in_flight))
+        await self._until(lambda: self._room > 0 and not (is_trial and (self._fence.in_flight or self._reserved)))
         if not self._is_taking:
             return False
         if is_trial:
@@ -163,7 +226,7 @@ class Handing:
                 return True
             claimed = await self._next(before=chunk[0])  # what a dead server had before them
             if claimed.is_empty:
-                claimed = await self._handover.claim(len(chunk), self._render_or_tell, chunk)
+                claimed = await self._handover.claim(len(chunk), self.render, chunk)
                 self._suspicion.acquit(set(chunk).difference(item.delivery.id for item in claimed.rendered))
         else:
             claimed = await self._next()
@@ -171,7 +234,7 @@ class Handing:
         return is_trial or not claimed.is_empty
 
     async def _next(self, before: DeliveryId | None = None) -> Claimed:
-        claimed = await self._handover.claim(min(self._batch, self._room), self._render_or_tell, (), before)
+        claimed = await self._handover.claim(min(self._batch, self._room), self.render, (), before)
         if claimed.tired is not None:
             self._suspicion.accuse(claimed.tired)
         return claimed
@@ -182,12 +245,16 @@ class Handing:
         self._last_look_at = self._look_at + LATE_SECONDS
 
     @property
+    def _is_looking(self) -> bool:
+        return self._clock.monotonic() >= self._look_at
+
+    @property
     def _busy(self) -> frozenset[DeliveryId]:
         return frozenset(self._proved).union(self._fence.in_flight)
 
     @property
     def _room(self) -> int:
-        return self._window - len(self._written) - len(self._proved)
+        return self._window - len(self._written) - len(self._proved) - self._reserved
 
     def _send(self, rendered: Sequence[Rendered]) -> None:
         if rendered and self._is_up():
@@ -196,14 +263,6 @@ class Handing:
             fence = self._fence.seal([item.delivery.id for item in rendered], self._clock.monotonic())
             self._write(b"".join([*(item.xml for item in rendered), fence]))
             failpoint("handing.written")
-
-    def _render_or_tell(self, row: Delivery) -> bytes | Unfit:
-        try:
-            return self._render(row)
-        except Unrenderable as error:
-            return Unfit(why=error.why)
-        except Exception as error:  # noqa: BLE001 - one row that we cannot draw must not stop all the others
-            return Unfit(why=f"rendering failed: {type(error).__name__}", error=error)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():

@@ -37,7 +37,7 @@ def test_every_text_has_137_characters_and_is_like_no_other():
 def test_a_post_is_what_the_carrier_would_say():
     head, _, body = post_of(7, "127.0.0.1:1", "/voipms?key=k").partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
-    callback = Callback(method="POST", path="/voipms", query=(("key", "k"),), headers=(), body=body)
+    callback = Callback(method="POST", path="/voipms", query=(("key", "k"),), body=body)
     (message,) = webhook.parse(callback, VOIPMS).events
     assert isinstance(message, InboundMessage)
     assert (message.text, message.did, message.peer) == (text_of(7), DID, "+15559870007")

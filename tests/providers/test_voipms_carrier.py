@@ -115,11 +115,10 @@ async def test_what_the_carrier_pushes_is_understood_either_way(carrier, sim, pi
         method="POST",
         path="/hook/voipms",
         query=(("key", "k"),),
-        headers=(),
         body=json.dumps(webhook_body(push.row, settings)).encode(),
     )
     query = parse_qsl(urlsplit(callback_url(push.row, settings)).query, keep_blank_values=True)
-    called = Callback(method="GET", path="/hook/voipms", query=tuple(query), headers=())
+    called = Callback(method="GET", path="/hook/voipms", query=tuple(query))
     for callback in (posted, called):
         carrier.authenticate(callback)
         (message,) = carrier.parse(callback).events

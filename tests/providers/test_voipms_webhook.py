@@ -50,7 +50,7 @@ def webhook_of(**changes) -> Callback:
 
 
 def posted(body: bytes) -> Callback:
-    return Callback(method="POST", path="/hook/voipms", query=(("key", "new+key"),), headers=(), body=body)
+    return Callback(method="POST", path="/hook/voipms", query=(("key", "new+key"),), body=body)
 
 
 def called(**changes) -> Callback:
@@ -67,7 +67,6 @@ def called(**changes) -> Callback:
         method="GET",
         path="/hook/voipms",
         query=tuple((name, value) for name, value in query.items() if value is not DROP),
-        headers=(),
     )
 
 
@@ -188,7 +187,7 @@ def test_a_url_callback_of_another_shape_is_understood(carrier, changes, expecte
 
 def test_the_first_of_a_repeated_parameter_counts(carrier):
     callback = called()
-    repeated = Callback(method="GET", path=callback.path, query=(*callback.query, ("message", "another")), headers=())
+    repeated = Callback(method="GET", path=callback.path, query=(*callback.query, ("message", "another")))
     assert one(carrier.parse(repeated)).text == "Hello there"
 
 
@@ -249,7 +248,7 @@ def test_an_event_of_another_type_is_nothing(carrier, event_type):
         called(to=DROP),
         called(to="{TO}"),
         called(to="secret"),
-        Callback(method="PUT", path="/hook/voipms", query=called().query, headers=()),
+        Callback(method="PUT", path="/hook/voipms", query=called().query),
     ],
 )
 def test_a_callback_that_cannot_be_understood_is_malformed(carrier, callback):
@@ -259,7 +258,7 @@ def test_a_callback_that_cannot_be_understood_is_malformed(carrier, callback):
 
 
 def with_query(*query: tuple[str, str]) -> Callback:
-    return Callback(method="POST", path="/voipms", query=query, headers=())
+    return Callback(method="POST", path="/voipms", query=query)
 
 
 @pytest.mark.parametrize("name", ["key", "token"])
@@ -328,7 +327,7 @@ queries = st.lists(
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(method=st.sampled_from(["GET", "POST", "HEAD"]), query=queries, body=bodies)
 def test_whatever_comes_is_understood_or_refused_in_order(carrier, method, query, body):
-    callback = Callback(method=method, path="/voipms", query=query, headers=(), body=body)
+    callback = Callback(method=method, path="/voipms", query=query, body=body)
     with contextlib.suppress(Unauthentic):
         carrier.authenticate(callback)
     try:

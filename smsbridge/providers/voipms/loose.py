@@ -6,10 +6,11 @@ costs a message.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from smsbridge.core.address import Did, normalise_did
+from smsbridge.core.address import CACHED, Did, normalise_did
 from smsbridge.core.text import join_surrogates
 
 EASTERN: Final = ZoneInfo("America/New_York")
@@ -17,6 +18,7 @@ MEDIA_ROOT: Final = "https://voip.ms/"
 UNFILLED: Final = frozenset({"{FROM}", "{TO}", "{ID}", "{TIMESTAMP}", "{MEDIA}"})
 
 
+@lru_cache(CACHED)
 def did_of(raw: str) -> Did | None:
     """One of our numbers; None for what cannot be one."""
     try:
@@ -46,17 +48,23 @@ def member(value: object, name: str) -> object:
 
 def each(value: object, name: str) -> tuple[str, ...]:
     """The texts in a list, or in what should have been one; each may be wrapped as `{name: text}`."""
+    if not value:
+        return ()
+    if type(value) is dict:  # one, as it is nearly always
+        return filled((text_of(value.get(name)),))
     entries = value if isinstance(value, list) else [value]
-    return filled(text_of(entry.get(name) if isinstance(entry, dict) else entry) for entry in entries)
+    return filled([text_of(entry.get(name) if isinstance(entry, dict) else entry) for entry in entries])
 
 
 def filled(texts: Iterable[str]) -> tuple[str, ...]:
     """Those that say something."""
-    return tuple(stripped for stripped in map(str.strip, texts) if stripped and stripped not in UNFILLED)
+    return tuple([text for text in map(str.strip, texts) if text and text not in UNFILLED])
 
 
 def text_of(value: object) -> str:
     """A text that may have been written as a number; "" for null and all else."""
+    if type(value) is str:  # nearly always
+        return join_surrogates(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return join_surrogates(str(value))

@@ -9,8 +9,7 @@ saying so. Both are read tolerantly: a loose type never costs a message, only a 
 import hmac
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from smsbridge.core.address import Peer, PeerKind, kind_of, normalise_peer
 from smsbridge.core.errors import Malformed, Unauthentic
@@ -27,8 +26,7 @@ LONGEST_LABEL: Final = 64
 _KINDS: Final = {"SMS": Kind.SMS, "MMS": Kind.MMS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class _Told(NamedTuple):
     """What either form says, before its numbers are understood."""
 
     source: Source
@@ -107,24 +105,26 @@ def _read_template(query: Iterable[tuple[str, str]]) -> _Told:
 def _messages(told: _Told, provider: ProviderName) -> tuple[InboundMessage, ...]:
     if not told.sender:
         raise Malformed("no number it comes from")
-    dids = list(dict.fromkeys(did for did in map(loose.did_of, told.recipients) if did))
+    dids = [did for did in dict.fromkeys(map(loose.did_of, told.recipients)) if did]
     if not dids:
         raise Malformed("no number it goes to")
     peer = normalise_peer(told.sender)
-    recipients = dict.fromkeys(map(normalise_peer, told.recipients))
+    recipients = dict.fromkeys(map(normalise_peer, told.recipients)) if len(told.recipients) > 1 else ()
     return tuple(
-        InboundMessage(
-            provider=provider,
-            source=told.source,
-            kind=_KINDS.get(told.kind, Kind.MMS if told.media else Kind.UNTOLD),
-            did=did,
-            peer=peer,
-            provider_id=told.id,
-            text=told.text,
-            media=tuple(Media(url=loose.absolute(url)) for url in told.media),
-            sent_at=loose.instant_of(told.date),
-            label=told.sender[:LONGEST_LABEL] if kind_of(peer) is PeerKind.ALPHANUMERIC else "",
-            others=tuple(other for other in recipients if other != Peer(did)),
-        )
-        for did in dids
+        [
+            InboundMessage(
+                provider=provider,
+                source=told.source,
+                kind=_KINDS.get(told.kind, Kind.MMS if told.media else Kind.UNTOLD),
+                did=did,
+                peer=peer,
+                provider_id=told.id,
+                text=told.text,
+                media=tuple([Media(url=loose.absolute(url)) for url in told.media]),
+                sent_at=loose.instant_of(told.date),
+                label=told.sender[:LONGEST_LABEL] if kind_of(peer) is PeerKind.ALPHANUMERIC else "",
+                others=tuple([other for other in recipients if other != Peer(did)]),
+            )
+            for did in dids
+        ]
     )

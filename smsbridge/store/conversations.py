@@ -6,11 +6,15 @@ A conversation is a row from our first text on; a wish may be older.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.loop import Said
 from smsbridge.store.database import Transaction, sql
+from smsbridge.store.ids import least_id
+
+NEWEST: Final = 2000  # texts among which a loop is looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +45,14 @@ def standing(did: Did, peer: Peer) -> Transaction[Standing]:
 
 
 def heard(did: Did, peer: Peer, since: int) -> Transaction[tuple[Said, ...]]:
-    """What came from there after an instant, in epoch milliseconds."""
+    """What came from there after an instant, in epoch milliseconds; among the newest texts only.
+
+    Their ids tell which those are: an index by the other side would cost every text a page.
+    """
     rows = yield sql(
-        "SELECT taken_at, text_hash FROM inbox WHERE did = $1 AND peer = $2 AND taken_at > $3", did, peer, since
+        "SELECT taken_at, text_hash FROM (SELECT did, peer, taken_at, text_hash FROM inbox WHERE id >= $4"
+        " ORDER BY id DESC LIMIT $5) AS newest WHERE did = $1 AND peer = $2 AND taken_at > $3",
+        *(did, peer, since, least_id(from_ms(since)), NEWEST),
     )
     return tuple(Said(row["taken_at"], row["text_hash"]) for row in rows)
 

@@ -15,6 +15,7 @@ a tick nor an error. Bytes that were fixed once are sent again unchanged, with t
 
 import itertools
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from smsbridge.clock import from_ms, to_ms
@@ -27,9 +28,11 @@ from smsbridge.store.ids import Ids
 Draft = Delivery  # before it is written
 
 
-def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[None]:
+def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
     """Write a delivery; it waits for the stream."""
-    yield from add_all(ids, now, [draft])
+    named = replace(draft, id=DeliveryId(ids.new()))
+    yield from add_all(ids, now, [named])
+    return named.id
 
 
 def add_all(ids: Ids, now: datetime, drafts: Sequence[Draft], fixed: Sequence[bytes] = ()) -> Transaction[None]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from datetime import datetime
 
 from smsbridge.clock import to_ms
 
+_ROW_ID = re.compile(r"[0-9a-f]{8}-")
 # The name space of our stanza ids. It never changes: a restored database must speak with the same ids.
 STANZAS = uuid.UUID("0b0d3c5e-2f5e-5d8a-9c0f-6a4f4d1c7e21")
 
@@ -54,8 +56,12 @@ def stanza_id(*names: str, order: str = "") -> str:
     """
     digest = hashlib.sha256(b"\0".join([STANZAS.bytes, *(name.encode("utf-8", "surrogatepass") for name in names)]))
     digits = digest.hexdigest()
-    lead = f"{int(order) & 0xFFFFFFFF:08x}" if order.isascii() and order.isdigit() else order[:8]
-    return _written(f"{lead or digits[:8]}{digits[8:12]}8{digits[13:16]}8{digits[17:32]}")
+    lead = digits[:8]
+    if order.isascii() and order.isdigit():
+        lead = f"{int(order[-18:]) & 0xFFFFFFFF:08x}"
+    elif _ROW_ID.match(order):
+        lead = order[:8]
+    return _written(f"{lead}{digits[8:12]}8{digits[13:16]}8{digits[17:32]}")
 
 
 def _written(digits: str) -> str:

@@ -48,6 +48,8 @@ def answer_with(answer: Answer, request: web.BaseRequest) -> web.StreamResponse:
 
 @lru_cache(_KEPT)
 def _written(content_type: str, body: bytes) -> bytes:
+    if not content_type.isprintable():
+        raise ValueError("a content type is one line")
     typed = f"Content-Type: {content_type}\r\n" if body else ""
     return f"HTTP/1.1 200 OK\r\n{typed}Content-Length: {len(body)}\r\n\r\n".encode() + body
 

@@ -37,6 +37,7 @@ from smsbridge.store.database import sql
 from smsbridge.store.ids import Ids
 from smsbridge.store.migrations import migrate
 from smsbridge.store.opening import open_database
+from tests.fakes.lane import Lane
 from tests.fakes.provider import ScriptedProvider
 
 PATIENCE = 10  # seconds that no test should ever need
@@ -165,6 +166,8 @@ class Breakable:
             raise StoreUnavailable("the test says so")
         return result
 
+    run_short = run
+
     async def wipe(self):
         await self._database.wipe()
 
@@ -227,7 +230,8 @@ class House:
             wake_senders=lambda: (self.senders_bell.ring(), self.changed.set()),
         )
         self.provider = ScriptedProvider(on_call=self.changed.set)
-        self.inbound = Inbound(self.desk)
+        self.lane = Lane()
+        self.inbound = Inbound(self.desk, self.lane)
         self.outbound = Outbound(self.desk, lambda: {CARRIER: self.provider.capabilities})
         self.handover = HandOver(self.desk, self.stream_bell)
         self.reconciler = Reconciler(self.desk, self.reconciler_bell)

@@ -7,7 +7,7 @@ import pytest
 from smsbridge.bridge import handover
 from smsbridge.bridge.handover import TIRED_ATTEMPTS, Unfit
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.core.message import Kind
+from smsbridge.core.message import DeliveryKind, Kind
 
 from .house import ADMIN, ANN, DOMAIN, JOHN, PATIENCE, PEER, SHARED, inbound, outbound
 
@@ -248,3 +248,48 @@ async def test_a_delivery_of_an_error_answers_the_stanza_from_where_it_was_addre
     await house.dispatch()
     (row,) = await house.claim()
     assert (row.domain, row.sender, row.about) == (DOMAIN, f"{PEER}@{DOMAIN}", "s1")
+
+
+class TestFreshDeliveries:
+    """Fixed in the commit that writes them, while nothing waits before them."""
+
+    async def test_there_is_no_claim_for_what_there_was_room_for(self, house):
+        house.lane.room = 10
+        await house.take(inbound("one", pid="1"), inbound("two", pid="2"))
+        assert [row.delivery.body for row in house.lane.written] == ["one", "two"]
+        assert await states(house) == ["handing", "handing"]
+        assert await house.claim() == []
+
+    async def test_what_there_is_no_room_for_waits_behind_them(self, house):
+        house.lane.room = 1
+        await house.take(inbound("one", pid="1"), inbound("two", pid="2"))
+        assert await states(house) == ["handing", "waiting"]
+        await house.take(inbound("three", pid="3"))  # there is room again, and one that was before it
+        assert await states(house) == ["handing", "waiting", "waiting"]
+        assert [row.body for row in await house.claim()] == ["two", "three"]
+
+    async def test_what_cannot_be_drawn_waits_to_be_set_aside_and_nothing_overtakes_it(self, house, monkeypatch):
+        house.lane.room = 10
+        unfit = Unfit(why="not XML")
+        monkeypatch.setattr(house.lane, "render", lambda row: unfit if row.body == "two" else b"<message/>")
+        await house.take(*(inbound(text, pid=text) for text in ("one", "two", "three")))
+        assert [row.delivery.body for row in house.lane.written] == ["one"]
+        assert await states(house) == ["handing", "waiting", "waiting"]
+
+    async def test_what_was_answered_for_is_settled_in_the_same_commit(self, house):
+        house.lane.room = 10
+        await house.take(inbound("one", pid="1"))
+        house.lane.handed = (house.lane.written[0].delivery.id,)
+        await house.take(inbound("two", pid="2"))
+        assert await states(house) == ["handed", "handing"]
+        assert house.lane.settled == [DeliveryKind.TEXT]
+
+    async def test_a_commit_that_seems_to_fail_is_doubted(self, house):
+        house.lane.room = 10
+        house.store.lose_answers(1, "_take")
+        with pytest.raises(StoreUnavailable):
+            await house.take(inbound("one", pid="1"))
+        assert house.lane.written == []
+        assert len(house.lane.doubted) == 1
+        await house.handover.put_back(())
+        assert [row.body for row in await house.claim()] == [""]  # its bytes are fixed, and say it

@@ -55,6 +55,8 @@ class Recorder:
     async def wipe(self):
         await self._database.wipe()
 
+    run_short = run
+
     async def close(self):
         await self._database.close()
 

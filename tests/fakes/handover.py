@@ -18,6 +18,7 @@ class FakeHandOver:
         self.failures_to_come = 0
         self.claims = 0
         self.handed_at = {}
+        self.counted = []
         self.proved = []
         self.doubted = []
         self.server_dies = False
@@ -39,6 +40,23 @@ class FakeHandOver:
             )
             self.rows[delivery.id] = delivery
             self.states[delivery.id] = DeliveryState.WAITING
+        self._bell.ring()
+
+    def be_born(self, *names):
+        """Commit deliveries with their bytes, as whoever has room for them would."""
+        self.put(*names)
+        born = []
+        for name in names:
+            row = self.rows[name]
+            self.rows[name] = replace(row, xml=f'<message id="{name}"/>'.encode(), attempt=1)
+            self._move(name, DeliveryState.HANDING)
+            born.append(self.rows[name])
+        return born
+
+    def count(self, kinds):
+        self.counted += kinds
+
+    def wake(self):
         self._bell.ring()
 
     def in_state(self, state):

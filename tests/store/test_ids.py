@@ -77,8 +77,20 @@ def test_threads_never_get_the_same_id():
 
 def test_a_stanza_id_never_changes():
     assert str(STANZAS) == "0b0d3c5e-2f5e-5d8a-9c0f-6a4f4d1c7e21"
-    assert (
-        stanza_id("voipms\x1fsms\x1f+15551230001\x1f1234", "john@example.com", "0")
-        == "1709ba77-5a76-515b-b96e-bf4a60e17c64"
-    )
+    names = ("voipms\x1fsms\x1f+15551230001\x1f1234", "john@example.com", "0")
+    assert stanza_id(*names) == "c0a73a71-5ba0-8e45-84d9-04579aba4ca3"
+    assert stanza_id(*names, order="1234") == "000004d2-5ba0-8e45-84d9-04579aba4ca3"
     assert stanza_id("a", "b") != stanza_id("ab") != stanza_id("b", "a")
+
+
+def test_stanza_ids_sort_as_what_they_are_about():
+    made = [stanza_id("key", order=str(n)) for n in (7, 99, 110_997_001, 110_997_002)]
+    assert made == sorted(made)
+    assert stanza_id("key", order="01a10d38-f900-70a4-806a-c20a9bf2d15d").startswith("01a10d38-")
+    assert len({one[8:] for one in made}) == 1
+    assert {uuid.UUID(one).version for one in made} == {8}
+
+
+def test_an_order_that_is_none_leaves_the_id_to_its_names():
+    assert stanza_id("key", order="") == stanza_id("key")
+    assert uuid.UUID(stanza_id("key", order="x1")).version == 8

@@ -460,3 +460,73 @@ class TestWiping:
     async def test_a_closed_store_has_nothing_to_wipe(self, store):
         await store.close()
         await store.wipe()
+
+
+class TestShortTransactions:
+    """Those whose statements may run on the caller's own thread."""
+
+    async def test_one_is_on_disk_when_it_returns(self, store, path):
+        assert await store.run_short(write, 1) == 1
+        assert seen(path) == [1]
+
+    async def test_it_runs_at_once_and_is_committed_by_the_owner_with_what_comes_meanwhile(self, store, commits):
+        first = asyncio.ensure_future(store.run_short(write, 1))
+        await asyncio.sleep(0)
+        others = [asyncio.ensure_future(store.run_short(write, n)) for n in range(2, 50)]
+        assert await asyncio.gather(first, *others) == [*range(1, 50)]
+        assert len(commits) < 10
+
+    async def test_they_and_the_others_keep_their_order(self, store):
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(300):
+                tasks.create_task((store.run_short if n % 3 else store.run)(write, n))
+        assert await store.run_short(numbers) == [*range(300)]
+
+    async def test_a_failing_one_is_rolled_back_alone(self, store, path):
+        await store.run(write, 1)
+        results = await asyncio.gather(
+            store.run_short(write, 2), store.run_short(write, 1), store.run(write, 3), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [int, Conflict, int]
+        assert seen(path) == [1, 2, 3]
+
+    async def test_a_conflict_at_once_leaves_nothing_open(self, store, path):
+        await store.run_short(write, 1)
+        with pytest.raises(Conflict):
+            await store.run_short(write, 1)
+        assert await store.run_short(write, 2) == 2
+        assert seen(path) == [1, 2]
+
+    async def test_a_disk_that_fails_meanwhile_is_told_and_leaves_nothing_open(self, store, broken):
+        broken("SAVEPOINT")
+        with pytest.raises(StoreUnavailable):
+            await store.run_short(write, 1)
+        assert await store.run_short(write, 2) == 2
+        assert await store.run(numbers) == [2]
+
+    async def test_a_commit_that_fails_is_told(self, store, broken):
+        broken("COMMIT")
+        with pytest.raises(StoreUnavailable):
+            await store.run_short(write, 1)
+        assert await store.run_short(write, 2) == 2
+
+    async def test_another_writer_is_waited_for_without_the_loop(self, store, path):
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.ensure_future(store.run_short(write, 1))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            other.execute("COMMIT")
+            assert await waiting == 1
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable):
+                await store.run_short(write, 2)
+
+    async def test_one_that_nobody_waits_for_any_more_is_committed_all_the_same(self, store, path):
+        task = asyncio.ensure_future(store.run_short(write, 1))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await store.run_short(write, 2) == 2
+        assert seen(path) == [1, 2]

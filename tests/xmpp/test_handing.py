@@ -9,10 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from smsbridge.bridge.handover import TIRED_ATTEMPTS
+from smsbridge.bridge.handover import TIRED_ATTEMPTS, Boarded, Rendered
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import system_clock
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.message import DeliveryKind
 from smsbridge.core.state import DeliveryState
 from smsbridge.xmpp import handing as handing_module
 from smsbridge.xmpp.fence import Fence
@@ -437,3 +438,106 @@ async def test_settled_is_when_nothing_is_left_that_was_proved(bench, handover):
     assert not settled.done()
     await settled
     assert handover.handed == ["a"]
+
+
+class TestFreshDeliveries:
+    """Those that are fixed in the commit that writes them."""
+
+    def commit(self, bench, reservation, *names):
+        """What the transaction of a text does, and what follows it."""
+        fresh = bench.handover.be_born(*names[: reservation.room])
+        bench.handover.put(*names[reservation.room :])
+        bench.handing.use(reservation, Boarded(tuple(Rendered(row, row.xml) for row in fresh)))
+
+    async def test_they_are_written_when_their_commit_returns(self, bench):
+        await bench.settled()
+        self.commit(bench, bench.handing.reserve(10), "a", "b")
+        assert [write.ids for write in bench.writes] == [["a", "b"]]
+        bench.pong()
+        await until(lambda: bench.handover.handed == ["a", "b"])
+        assert [row.id for row in bench.handed] == ["a", "b"]
+
+    async def test_there_is_no_room_before_what_a_dead_stream_left_is_put_back(self, bench):
+        await bench.die(Death.OTHER)
+        assert bench.handing.reserve(10).room == 0  # the next pump has not begun
+        await bench.settled()
+        reservation = bench.handing.reserve(10)
+        assert reservation.room == 10
+        bench.is_up = False
+        assert bench.handing.reserve(10).room == 0
+        bench.handing.use(reservation, Boarded())
+
+    async def test_room_ends_with_the_window(self, bench):
+        await bench.settled()
+        first, second = bench.handing.reserve(30), bench.handing.reserve(30)
+        assert (first.room, second.room) == (30, 20)
+        assert bench.handing.reserve(30).room == 0
+        self.commit(bench, first, *(f"a{n}" for n in range(30)))
+        bench.handing.use(second, Boarded())
+        assert bench.handing.reserve(30).room == 20
+
+    async def test_what_seemed_to_fail_is_looked_for_when_nothing_else_is_on_its_way(self, bench):
+        await bench.settled()
+        lost, other = bench.handing.reserve(5), bench.handing.reserve(5)
+        bench.handover.be_born("lost")  # it was committed all the same
+        bench.handing.doubt(lost)
+        assert bench.handing.reserve(5).room == 0
+        await bench.settled()
+        assert bench.handover.in_state(DeliveryState.HANDING) == ["lost"]  # or the other's would be put back with it
+        self.commit(bench, other, "b")
+        await until(lambda: len(bench.writes) == 2)
+        assert [write.ids for write in bench.writes] == [["b"], ["lost"]]
+
+    async def test_what_was_meant_for_a_dead_stream_is_not_written_to_the_next(self, bench):
+        await bench.settled()
+        reservation = bench.handing.reserve(5)
+        await bench.die(Death.CUT)
+        await bench.settled()
+        assert bench.handing.reserve(5).room == 0
+        self.commit(bench, reservation, "a")
+        assert bench.writes == []
+        assert await bench.answered(1) == ["a"]  # it was put back, and claimed
+
+    async def test_a_suspect_goes_alone(self, bench):
+        bench.handover.put("poison")
+        await bench.written(1)
+        await bench.die(Death.FAULT)
+        assert bench.handing.reserve(5).room == 0
+
+    async def test_what_was_answered_meanwhile_is_settled_in_their_commit(self, bench):
+        await bench.settled()
+        self.commit(bench, bench.handing.reserve(5), "a")
+        blocking = bench.handing.reserve(5)
+        bench.pong()
+        await bench.settled()
+        assert bench.handover.handed == []  # a commit is on its way; the next may take it along
+        bench.handing.use(blocking, Boarded())
+        riding = bench.handing.reserve(5)
+        assert riding.handed == ("a",)
+        await bench.settled()
+        assert bench.handover.handed == []
+        await bench.handover.hand(riding.handed)
+        bench.handing.use(riding, Boarded(settled=(DeliveryKind.TEXT,)))
+        assert [row.id for row in bench.handed] == ["a"]
+        assert bench.handover.counted == [DeliveryKind.TEXT]
+
+    async def test_what_rode_on_a_commit_that_failed_is_settled_by_itself(self, bench):
+        await bench.settled()
+        self.commit(bench, bench.handing.reserve(5), "a")
+        bench.handing.pong(bench.writes[0].fence)
+        riding = bench.handing.reserve(5)
+        assert riding.handed == ("a",)
+        bench.handing.doubt(riding)
+        await until(lambda: bench.handover.handed == ["a"])
+
+    async def test_draining_waits_for_what_is_reserved(self, bench):
+        await bench.settled()
+        reservation = bench.handing.reserve(5)
+        draining = asyncio.create_task(bench.handing.drain(5))
+        await bench.settled()
+        assert not draining.done()
+        assert bench.handing.reserve(5).room == 0
+        self.commit(bench, reservation, "a")
+        bench.pong()
+        await draining
+        assert bench.handover.handed == ["a"]

@@ -111,7 +111,7 @@ class TestHanding:
 
     async def test_one_that_is_born_with_its_bytes_is_on_its_way(self, house):
         named = [replace(DRAFT, id=house.ids.new(), stanza_id=f"s{n}") for n in range(3)]
-        await house.do(deliveries.insert, named, [b"<one/>", b"<two/>"])
+        await house.do(deliveries.add_all, named, [b"<one/>", b"<two/>"])
         rows = await house.rows("SELECT id, state, attempt, xml, body FROM delivery ORDER BY id")
         assert [row["id"] for row in rows] == [draft.id for draft in named]
         assert [(row["state"], row["attempt"], row["xml"]) for row in rows] == [

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import aiohttp
 import pytest
+import structlog
 
-from smsbridge import __version__, cli
+from smsbridge import __version__, cli, log
 from smsbridge.cli import main
 from smsbridge.config import load
 from smsbridge.core.errors import StoreUnavailable
@@ -22,6 +23,14 @@ from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, SECOND_D
 from tests.scenarios.running import Running, free_port
 
 ALICE = {"alice": (DID,)}
+
+
+@pytest.fixture(autouse=True)
+def journal():
+    """What a test configured ends with it: its standard error is gone."""
+    yield
+    structlog.reset_defaults()
+    log._logger_of.cache_clear()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from smsbridge.bridge import elsewhere, telling, wishes
@@ -19,7 +20,7 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.elsewhere import Fate
 from smsbridge.bridge.gathering import Gathering
 from smsbridge.bridge.handover import Boarded, Lane, Reservation, board
-from smsbridge.core.address import Address, PeerKind, kind_of, mask, to_localpart
+from smsbridge.core.address import CACHED, Address, Did, Peer, PeerKind, kind_of, mask, to_localpart
 from smsbridge.core.errors import Reason
 from smsbridge.core.line import AddressStyle, Line
 from smsbridge.core.message import (
@@ -172,7 +173,7 @@ class Inbound:
         """What an owner gets of a message: its text, and each attachment that was not known."""
         # from a plain JID over the bound line, with the DID over any other
         is_plain = is_bound and self._desk.rules().address_style is AddressStyle.PLAIN
-        sender = to_localpart(Address(peers=(message.peer,), did=None if is_plain else message.did))
+        sender = _localpart(message.peer, None if is_plain else message.did)
         order = message.provider_id or ""
 
         def draft(kind: DeliveryKind, *names: str, body: str = "", item: tuple[MediaId, Media] | None = None) -> Draft:
@@ -259,6 +260,11 @@ class Inbound:
             if self._line_of(event) is None:
                 metrics.inbound_unrouted.labels(event.provider).inc()
                 _log.error(Logged.MESSAGE_UNROUTED, did=mask(event.did), **_named(event, outcome))
+
+
+@lru_cache(CACHED)
+def _localpart(peer: Peer, did: Did | None) -> str:
+    return to_localpart(Address(peers=(peer,), did=did))
 
 
 def _named(event: InboundMessage, outcome: Taken) -> dict[str, object]:

@@ -13,6 +13,7 @@ from smsbridge.clock import to_ms
 _ROW_ID = re.compile(r"[0-9a-f]{8}-")
 # The name space of our stanza ids. It never changes: a restored database must speak with the same ids.
 STANZAS = uuid.UUID("0b0d3c5e-2f5e-5d8a-9c0f-6a4f4d1c7e21")
+_OF_STANZAS = hashlib.sha256(STANZAS.bytes + b"\0")
 
 
 class Ids:
@@ -54,7 +55,8 @@ def stanza_id(*names: str, order: str = "") -> str:
     `order`: a number, or a row id, that grows from stanza to stanza and is as unchanging as the names. It leads the id,
     so that new ones lie side by side in an index; anywhere in it, each would cost a page of its own.
     """
-    digest = hashlib.sha256(b"\0".join([STANZAS.bytes, *(name.encode("utf-8", "surrogatepass") for name in names)]))
+    digest = _OF_STANZAS.copy()
+    digest.update("\0".join(names).encode("utf-8", "surrogatepass"))
     digits = digest.hexdigest()
     lead = digits[:8]
     if order.isascii() and order.isdigit():

@@ -35,8 +35,7 @@ class Verdict(StrEnum):
     CONFLICTING = "conflicting"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(NamedTuple):
     """What taking a message came to. `key` names it for ever; `media`: attachments that were not known before."""
 
     id: InboxId

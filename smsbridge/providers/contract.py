@@ -5,11 +5,11 @@ the entry-point group `smsbridge.providers`, whose objects are `ProviderKind`s.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 import aiohttp
 from pydantic import BaseModel
@@ -65,14 +65,13 @@ class Sends(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callback:
+class Callback(NamedTuple):
     """An HTTP request of a carrier. `query` keeps repeats and order; header names have no case, the first counts."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    headers: Mapping[str, str] = _NO_HEADERS
     body: bytes = b""
     received_at: datetime | None = None
 

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import HttpVersion10, hdrs, web
@@ -89,11 +89,12 @@ class Webhooks:
         proxies: tuple[Network, ...],
         seat: Callable[[web.BaseRequest], None],
     ) -> None:
-        self._callers: dict[str, list[Caller]] = {}
+        callers: dict[str, list[Caller]] = {}
         for provider in providers:
             if isinstance(provider, Webhooked):
                 for path in provider.paths:
-                    self._callers.setdefault(path, []).append(provider)
+                    callers.setdefault(path, []).append(provider)
+        self._doors = {path: _Door.of(behind) for path, behind in callers.items()}
         self._take = take
         self._metrics = metrics
         self._counter = lru_cache(256)(metrics.callbacks.labels)
@@ -111,13 +112,14 @@ class Webhooks:
         """Answer one request; the secret, the body and their errors never reach the answer or the log."""
         # nearly all name a path as it is, and what comes after it: no URL has to be read for that
         path, _, query = request.raw_path.partition("?")
-        if not (callers := self._callers.get(path, [])):
+        if not (door := self._doors.get(path)):
             path, query = request.path, request.rel_url.raw_query_string
-            callers = self._callers.get(path, [])
+            door = self._doors.get(path, _NO_DOOR)
+        callers = door.callers
         claimed = callers[0].name if len(callers) == 1 else UNTOLD
         try:
-            _check_bounds(request, callers)
-            whole = _whole_body(request, callers)  # nearly always; nobody looks at it before the secret is known
+            _check_bounds(request, door)
+            whole = _whole_body(request, door)  # nearly always; nobody looks at it before the secret is known
             callback = self._callback_of(request, path, query, whole or b"")
             callers = _authenticated(callers, callback)
             if whole is None:
@@ -238,11 +240,26 @@ def parse_query(raw: str) -> tuple[tuple[str, str], ...]:
     return tuple((decode(unquote_to_bytes(name)), decode(unquote_to_bytes(value))) for name, _, value in halves)
 
 
-def _whole_body(request: web.BaseRequest, callers: Sequence[Caller]) -> bytes | None:
+class _Door(NamedTuple):
+    """A path: whom it leads to, and how long a body may be for the first and for the last of them."""
+
+    callers: Sequence[Caller]
+    shortest: int
+    longest: int
+
+    @classmethod
+    def of(cls, callers: Sequence[Caller]) -> "_Door":
+        lengths = [caller.capabilities.callback_bytes for caller in callers]
+        return cls(callers, min(SMALL_BODY, *lengths), max(lengths))
+
+
+_NO_DOOR: Final = _Door((), 0, 0)
+
+
+def _whole_body(request: web.BaseRequest, door: _Door) -> bytes | None:
     """The body, if it has come with its head and is small enough for all of them."""
     content = request.content
-    limit = min(SMALL_BODY, *(caller.capabilities.callback_bytes for caller in callers))
-    if content.is_eof() and content.exception() is None and content.total_bytes <= limit:
+    if content.is_eof() and content.exception() is None and content.total_bytes <= door.shortest:
         return content.read_nowait()
     return None
 
@@ -251,14 +268,14 @@ def _longest(callers: Sequence[Caller]) -> int:
     return max(caller.capabilities.callback_bytes for caller in callers)
 
 
-def _check_bounds(request: web.BaseRequest, callers: Sequence[Caller]) -> None:
-    if not callers:
+def _check_bounds(request: web.BaseRequest, door: _Door) -> None:
+    if not door.callers:
         raise OutOfBounds(404)
     if request.method not in _METHODS:
         raise OutOfBounds(405)
     if request.version < HttpVersion10:
         raise OutOfBounds(400)
-    if (request.content_length or 0) > _longest(callers):
+    if (request.content_length or 0) > door.longest:
         raise OutOfBounds(413)
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise OutOfBounds(415)

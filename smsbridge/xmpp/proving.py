@@ -21,10 +21,9 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from smsbridge.clock import Clock
 from smsbridge.core.errors import StoreUnavailable
@@ -60,8 +59,7 @@ class Prover(Protocol):
     async def doubt(self, until: datetime, *, is_guess: bool) -> int: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
+class Handed(NamedTuple):
     """A delivery whose fence was answered. `sender` is the number that it came from, and that its client knows."""
 
     id: DeliveryId

@@ -76,7 +76,7 @@ def serialise_text(*, sender: str, to: str, stanza_id: str, body: str, beside: s
     text = _escaped(xml_clean(body), _IN_TEXT)
     try:
         xml = f'<message from={head} type="chat"><body>{text}</body>{beside}</message>'.encode()
-        if not (text.isascii() and text.isprintable()):
+        if not ((words := text + stanza_id).isascii() and words.isprintable()):
             expat.ParserCreate().Parse(xml, True)
     except (UnicodeEncodeError, expat.ExpatError) as error:
         raise Unrenderable(f"not XML ({type(error).__name__})") from None  # the cause would quote the text

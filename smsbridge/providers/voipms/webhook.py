@@ -76,7 +76,7 @@ def _read_webhook(body: bytes) -> _Told | None:
     return _Told(
         source=Source.WEBHOOK,
         kind=loose.text_of(payload.get("type")).upper(),
-        sender=next(iter(loose.each(payload.get("from"), "phone_number")), ""),
+        sender=(loose.each(payload.get("from"), "phone_number") or ("",))[0],
         recipients=loose.each(payload.get("to"), "phone_number"),
         text=loose.text_of(payload.get("text")),
         media=loose.each(payload.get("media"), "url"),

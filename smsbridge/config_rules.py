@@ -1,18 +1,23 @@
 """What the bridge is told of the configuration: who owns which line, and what may be texted."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
+from typing import Final
 
 from smsbridge.config_schema import CapSettings, CapsSettings, Config, LineSettings
 from smsbridge.config_schema import Prices as PriceSettings
 from smsbridge.config_yaml import Problem
 from smsbridge.core.address import Did
 from smsbridge.core.caps import MILLION, Caps, Limits, Prices, Whose
+from smsbridge.core.doubt import OnUnknown, Unknowns
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import CatchUp, Directory, Line, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
-from smsbridge.providers.contract import Capabilities, CatchingUp, Rationed
+from smsbridge.providers.contract import AccountSettings, Capabilities, CatchingUp, Rationed
+
+SHORTEST_SETTLE: Final = timedelta(seconds=60)  # a call may take as long
 
 
 def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities]) -> Directory:
@@ -37,6 +42,15 @@ def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities])
         )
         lines.append(line)
     return Directory(lines, {owner: dids[0] for owner, dids in config.jids.items() if dids})
+
+
+def unknowns(config: Config) -> dict[ProviderName, Unknowns]:
+    """How each account's unknown sends are dealt with."""
+    return {
+        account.name: account.settings.unknowns
+        for account in config.providers.values()
+        if isinstance(account.settings, AccountSettings)
+    }
 
 
 def policy(config: Config) -> Policy:
@@ -104,7 +118,12 @@ def _millionths(amount: Decimal | None) -> int | None:
 
 def advice(config: Config) -> tuple[Problem, ...]:
     """What is allowed, and will be regretted."""
-    if config.admins:
-        return ()
-    words = "there are no admins: nobody is told of texts that reach no owner, or of faults of an account"
-    return (Problem(line=None, words=words, is_warning=True),)
+    words = []
+    if not config.admins:
+        words.append("there are no admins: nobody is told of texts that reach no owner, or of faults of an account")
+    for name, unknown in unknowns(config).items():
+        if unknown.on_unknown is OnUnknown.RESEND:
+            words.append(f"on_unknown of {name}: what may have left already is sent again, and texts will go twice")
+        if unknown.settle < SHORTEST_SETTLE:
+            words.append(f"settle_seconds of {name}: the carrier may list a text later, and then it goes twice")
+    return tuple(Problem(line=None, words=text, is_warning=True) for text in words)

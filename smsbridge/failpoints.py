@@ -52,6 +52,8 @@ FAILPOINTS: Final = (
     "reconciler.looking",
     "reconciler.abandoned",
     "poller.listed",
+    "looking.listed",
+    "looking.judged",
     "forgetting.begun",
     "forgetting.forgotten",
     "lease.renewing",

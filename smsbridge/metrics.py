@@ -29,6 +29,10 @@ class Metrics:
         self.outbound_refused = self._counter("outbound_refused", "Texts refused", "reason")
         self.outbound_repeated = self._counter("outbound_repeated", "Stanzas that a client repeated")
         self.part_outcomes = self._counter("part_outcomes", "What became of send attempts", "provider", "outcome")
+        self.looks = self._counter("looks", "Looks for texts of unknown fate, by what they showed", "provider", "found")
+        self.duplicates_unavoidable = self._counter(
+            "duplicates_unavoidable", "Texts that a carrier took late, after they had been sent again", "provider"
+        )
         self.deliveries = self._counter("deliveries", "Stanzas by how their hand-over ended", "kind", "state")
         self.deliveries_doubted = self._counter("deliveries_doubted", "Stanzas handed again after a server's death")
         self.streams_opened = self._counter("streams_opened", "XMPP component streams opened")

@@ -15,7 +15,7 @@ from smsbridge import log
 from smsbridge.bridge.desk import Rules
 from smsbridge.clock import Clock
 from smsbridge.config import Config, ConfigError, Loaded, Problem
-from smsbridge.config_rules import advice, catch_ups, directory, policy, rations
+from smsbridge.config_rules import advice, catch_ups, directory, policy, rations, unknowns
 from smsbridge.config_schema import SECTIONS, known_keys
 from smsbridge.config_yaml import Place
 from smsbridge.core.message import ProviderName
@@ -117,6 +117,7 @@ class RulesBook:
             catch_up=catch_ups(config),
             spans=config.retention.spans,
             rations=rations(config),
+            unknowns=unknowns(config),
         )
 
 

@@ -21,6 +21,7 @@ from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.inbound import Inbound
 from smsbridge.bridge.janitor import Janitor
+from smsbridge.bridge.looking import Looking
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.poller import Poller
@@ -38,7 +39,7 @@ from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
-from smsbridge.providers.contract import ENTRY_POINTS, Checked, Polled, Provider, ProviderKind, Sends
+from smsbridge.providers.contract import ENTRY_POINTS, Checked, Polled, Provider, ProviderKind, Sends, Traceable
 from smsbridge.providers.http import open_session
 from smsbridge.rules_book import Changed, Reloader, RulesBook
 from smsbridge.store import bindings, deliveries, holds
@@ -178,7 +179,7 @@ async def _run(
         dispatching = group.create_task(dispatchers.run())
         streaming = group.create_task(component.run())
         others = [
-            group.create_task(Reconciler(desk, bells.reconciler).run()),
+            group.create_task(Reconciler(desk, bells.reconciler, _build_looking(desk, providers, pacers)).run()),
             group.create_task(Janitor(desk).run()),
             group.create_task(tenure.keep()),
             group.create_task(reloader.run()),
@@ -229,6 +230,16 @@ def _build_dispatchers(
         for name, provider in providers.items()
         if isinstance(provider, Sends)
     })  # fmt: skip
+
+
+def _build_looking(
+    desk: Desk, providers: Mapping[ProviderName, Provider], pacers: Mapping[ProviderName, Pacer]
+) -> dict[ProviderName, Looking]:
+    return {
+        name: Looking(desk, name, provider, pacers[name])
+        for name, provider in providers.items()
+        if isinstance(provider, Traceable)
+    }
 
 
 def _build_xmpp(

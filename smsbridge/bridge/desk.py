@@ -6,6 +6,7 @@ from datetime import datetime
 
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock, system_clock
+from smsbridge.core.doubt import Unknowns
 from smsbridge.core.errors import Reason
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import AddressStyle, CatchUp, Directory, Mirror
@@ -26,6 +27,7 @@ class Rules:
     address_style: AddressStyle = AddressStyle.PLAIN
     admins: tuple[str, ...] = ()
     rations: Mapping[ProviderName, Ration] = field(default_factory=dict)
+    unknowns: Mapping[ProviderName, Unknowns] = field(default_factory=dict)
     spans: Spans = field(default_factory=Spans)
     mirror: Mirror = Mirror.CARBON
     catch_up: Mapping[ProviderName, CatchUp] = field(default_factory=dict)
@@ -53,6 +55,10 @@ class Desk:
     wake_senders: Callable[[], None]
     speaks_for: Callable[[str], bool | None] = lambda _: False
     pulse: Pulse = field(default_factory=lambda: Pulse(system_clock()))
+
+    def unknowns(self, provider: ProviderName) -> Unknowns:
+        """How this account's unknown sends are dealt with."""
+        return self.rules().unknowns.get(provider) or Unknowns()
 
     def now(self) -> datetime:
         return self.clock.now()

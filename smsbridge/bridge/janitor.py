@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from smsbridge.bridge import telling
 from smsbridge.bridge.desk import Desk
+from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Reason, StoreUnavailable
 from smsbridge.core.message import Part
 from smsbridge.core.state import PartEvent
@@ -17,7 +18,6 @@ from smsbridge.store.retention import Place
 ROUND = 60.0  # seconds
 ROUNDS_PER_FORGETTING = 60
 TURN = ROUND + 60
-PATIENCE = timedelta(minutes=5)  # not sent, and without a word
 PART_LIFE = timedelta(hours=24)  # after that a text is no longer what its writer meant
 USUAL, THROTTLED = timedelta(minutes=20), timedelta(days=1, minutes=1)  # the longest waits: ours, a carrier's
 AT_ONCE = 100  # rows in one transaction

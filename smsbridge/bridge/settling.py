@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from smsbridge.bridge import rationing, telling
+from smsbridge.bridge import doubting, rationing, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import mask
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
@@ -22,7 +22,7 @@ from smsbridge.core.pacing import SEND_BACKOFF
 from smsbridge.core.state import PartEvent, PartState
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
-from smsbridge.store import holds, outbox
+from smsbridge.store import doubts, holds, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 
@@ -44,6 +44,7 @@ class Settled:
     """`state` is None for an answer that came too late to mean anything."""
 
     state: PartState | None
+    twice: int = 0
     is_new_hold: bool = False
     lifted: tuple[Hold, ...] = ()
 
@@ -66,6 +67,9 @@ async def settle(
     elif settled.state in _EVENTS:
         say = _log.info if settled.state is PartState.SENT else _log.warning
         say(_EVENTS[settled.state], code=code, **values)
+    if settled.twice:
+        desk.metrics.duplicates_unavoidable.labels(part.provider).inc(settled.twice)
+        _log.error(Event.PART_SENT_TWICE, **values)
     if settled.is_new_hold:
         _log.error(Event.HOLD_RAISED, provider=part.provider, code=code)
     for hold in settled.lifted:
@@ -75,10 +79,15 @@ async def settle(
 
 def lose_track(desk: Desk, part: Part, who: str, code: str) -> Transaction[PartState | None]:
     """The claimant is dead, or its answer cannot be trusted: nobody knows whether the part left."""
-    return (yield from outbox.move(
+    state = yield from outbox.move(
         desk.ids, desk.now(), who, part.id, PartEvent.LOSE_TRACK,
         attempt=part.attempt, reason=Reason.UNSURE, code=code,
-    ))  # fmt: skip
+    )  # fmt: skip
+    if state is not None:
+        yield from doubts.open_(desk.now(), part.id, desk.now() + desk.unknowns(part.provider).early)
+        if part.attempt > 1 and (earlier := (yield from doubting.accept_earlier(desk, part))) is not None:
+            return earlier
+    return state
 
 
 def put_off(desk: Desk, part: Part, outcome: Deferred, roll: float, *, is_probe: bool) -> Transaction[Settled]:
@@ -99,7 +108,12 @@ def _settle(
     desk: Desk, part: Part, outcome: ProviderMessageId | Outcome, roll: float, is_probe: bool
 ) -> Transaction[Settled]:
     lifted: tuple[Hold, ...] = ()
+    earlier = None
+    if part.attempt > 1 and isinstance(outcome, Rejected | Deferred):
+        earlier = yield from doubting.accept_earlier(desk, part)
     match outcome:
+        case _ if earlier is not None:
+            settled = Settled(state=earlier)
         case str():
             state = yield from outbox.move(
                 desk.ids, desk.now(), "dispatcher", part.id, PartEvent.ACCEPT, attempt=part.attempt, provider_id=outcome
@@ -109,7 +123,12 @@ def _settle(
             if lifted:
                 body = f"The account {part.provider} sends again; what waited goes out ({', '.join(lifted)} is over)."
                 yield from telling.tell_admins(desk, body, "lifted", part.id, str(part.attempt))
-            settled = Settled(state=state, lifted=lifted)
+            twice = 0
+            if state is None:
+                twice = yield from doubting.answer_late(desk, part, outcome)
+            elif part.attempt > 1:
+                twice = yield from doubting.accept_again(desk, part, outcome)
+            settled = Settled(state=state, twice=twice, lifted=lifted)
         case Rejected():
             state = yield from outbox.move(
                 desk.ids, desk.now(), "dispatcher", part.id, PartEvent.REJECT, attempt=part.attempt,

@@ -10,9 +10,10 @@ from datetime import timedelta
 
 from smsbridge.bridge import questions
 from smsbridge.bridge.desk import Desk
+from smsbridge.core.address import mask
 from smsbridge.core.errors import Reason
 from smsbridge.core.line import Receipts
-from smsbridge.core.message import DeliveryKind, PartId
+from smsbridge.core.message import DeliveryKind, Part, PartId
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import Fold, PartEvent, PartState, Tally, fold
 from smsbridge.store import deliveries, outbox
@@ -23,11 +24,18 @@ from smsbridge.store.outbox import PartStatus, StoredMessage
 
 # An error that comes later than this may find its client gone, and servers drop it: then a line of chat goes too.
 PROMPT = timedelta(seconds=15)
+PATIENCE = timedelta(minutes=5)  # not sent, and without a word
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
 LEFT = "left"  # nothing was said: all of it is with the carrier, whose report ticks it
 QUEUED = "it waits for those before it."
 FOUND = "The text that may not have been sent has left after all."
+CALLED_OFF = "A text that you were told was not sent has left after all: the carrier took it late."
+TWO_OF_THEM = "A text of yours went out twice: the carrier took it late, after it had been sent again."
+LOOKED_FOR = (
+    "It is not known yet whether your text left: the carrier gave no answer, and is being asked."
+    " You are told as soon as it is known."
+)
 
 
 def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
@@ -65,6 +73,36 @@ def tell_waiting(desk: Desk, message: StoredMessage, why: str) -> Transaction[No
         why = why or QUEUED
         body = f"Your text has not left yet: {why} It is sent as soon as it can be, or you are told within a day."
         yield from _notice(desk, message, body, WAITING)
+
+
+def tell_looking(desk: Desk, part: Part) -> Transaction[None]:
+    """Whether this text left is being found out, and that takes longer than a person should be without a word."""
+    message = yield from outbox.message_of(part.id)
+    if desk.now() - message.accepted_at < PATIENCE or message.told:
+        return
+    if (yield from outbox.set_told(message.id, WAITING)):
+        yield from _notice(desk, message, LOOKED_FOR, WAITING)
+
+
+def tell_found(desk: Desk, part: Part) -> Transaction[None]:
+    """A part that was unsure is found: a client that has shown the error may not look at a tick any more."""
+    message = yield from outbox.message_of(part.id)
+    if message.told == RECEIPT and message.wants_receipt and message.stanza_id:
+        yield from _notice(desk, message, FOUND, "found")
+
+
+def tell_left(desk: Desk, part: Part) -> Transaction[None]:
+    """A part that had failed, or was called off, has left all the same."""
+    message = yield from outbox.message_of(part.id)
+    yield from _notice(desk, message, CALLED_OFF, f"left {part.id}")
+
+
+def tell_twice(desk: Desk, part: Part, attempt: int) -> Transaction[None]:
+    """Two tries of one part have left: its writer hears it, and so do the admins."""
+    message = yield from outbox.message_of(part.id)
+    yield from _notice(desk, message, TWO_OF_THEM, f"twice {part.id} {attempt}")
+    body = f"A text over the account {part.provider} to {mask(part.peer)} went out twice: the carrier took it late."
+    yield from tell_admins(desk, body, "twice", part.id, str(attempt))
 
 
 def tell_admins(desk: Desk, body: str, *names: str, also: str = "") -> Transaction[None]:

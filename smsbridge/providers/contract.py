@@ -7,14 +7,14 @@ the entry-point group `smsbridge.providers`, whose objects are `ProviderKind`s.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 import aiohttp
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from smsbridge.core.address import Did
+from smsbridge.core.doubt import OnUnknown, Unknowns
 from smsbridge.core.line import CatchUp
 from smsbridge.core.message import Event, InboundMessage, Kind, Media, Part, ProviderMessageId, ProviderName
 from smsbridge.core.segments import Limit
@@ -157,14 +157,6 @@ class Polled(Protocol):
         ...
 
 
-class Trace(StrEnum):
-    """What looking for a part found."""
-
-    FOUND = "found"
-    ABSENT = "absent"
-    UNPROVABLE = "unprovable"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A text that the carrier says it has sent, and that looks like the part. `kind` is the sequence of its id."""
@@ -175,10 +167,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
-    """`candidates`: oldest first, whatever kind they are of; `code`: why nothing was proved."""
+    """What looking for a part found: `candidates`, oldest first, claimed or not.
 
-    trace: Trace
+    `is_whole`: everything that this conversation sent was shown, so that what is not there was not sent; else `code`
+    says why not.
+    """
+
     candidates: tuple[Candidate, ...] = ()
+    is_whole: bool = False
     code: str = ""
 
 
@@ -187,11 +183,7 @@ class Traceable(Protocol):
     """A carrier that lists what it sent."""
 
     async def trace(self, part: Part, since: datetime, now: datetime) -> Traced:
-        """What became of a part that was tried first at `since`.
-
-        FOUND with whatever looks like it, claimed or not; ABSENT only if everything of this conversation was shown;
-        else UNPROVABLE. Raises nothing.
-        """
+        """What the carrier shows of a part that was tried first at `since`. Raises nothing."""
         ...
 
 
@@ -231,6 +223,29 @@ class CatchingUp(Protocol):
 
     @property
     def catch_up(self) -> CatchUp: ...
+
+
+class AccountSettings(BaseModel):
+    """What the section of any account may say; a kind's own settings are built on it.
+
+    `settle_seconds`: longer than a call may take and the carrier's list may lag, or texts go twice.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    on_unknown: OnUnknown = Field(
+        default=OnUnknown.RECONCILE,
+        description="what to do if nobody knows whether a text left: look it up (reconcile), ask its writer (hold),"
+        " send it again though it may go twice (resend)",
+    )
+    settle_seconds: float = Field(
+        default=90.0, ge=0.1, le=900.0, description="how long the carrier's list may lag behind what it takes"
+    )
+
+    @property
+    def unknowns(self) -> Unknowns:
+        """As the bridge has them."""
+        return Unknowns(on_unknown=self.on_unknown, settle=timedelta(seconds=self.settle_seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

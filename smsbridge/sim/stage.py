@@ -34,6 +34,7 @@ loop_breaker: false
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageConfig:
     """`owners`: account name on example.com to the DIDs it owns. A port of 0 means a free one.
+    `account_yaml` is more of the carrier's section.
 
     `component_file` is a file for the server's configuration that defines the component, with this very secret;
     `component_module` our mod_smsbridge.lua, for Prosody.
@@ -47,6 +48,7 @@ class StageConfig:
     extra_yaml: str = ""
     limits_yaml: str = UNLIMITED
     daily_limit: str = "null"
+    account_yaml: str = ""
     control_token: str | None = None
     daily_quota: int | None = None
     webhook_interval: float | None = 0.5
@@ -61,7 +63,7 @@ class StageConfig:
 def bridge_yaml(
     *, component_jid: str, component_port: int, secret: str, api_url: str, public_port: int, database: Path,
     owners: dict[str, tuple[str, ...]], extra: str = "", limits: str = UNLIMITED,
-    daily_limit: str = "null",
+    daily_limit: str = "null", account: str = "",
 ) -> str:  # fmt: skip
     """A configuration as an operator would write it, with everything on loopback."""
     return f"""\
@@ -83,7 +85,7 @@ providers:
     query_key: {QUERY_KEY}
     api_url: {api_url}
     daily_limit: {daily_limit}
-{limits}jids:
+{account}{limits}jids:
 {_jids_yaml(owners)}
 {extra}"""
 
@@ -220,6 +222,7 @@ class Stage:
             extra=config.extra_yaml,
             limits=config.limits_yaml,
             daily_limit=config.daily_limit,
+            account=config.account_yaml,
         )
         (self.directory / "config.yaml").write_text(text)
 

@@ -16,15 +16,6 @@ from smsbridge.store.outbox import part_of
 AT_ONCE: Final = 500  # rows of one transaction: a few milliseconds
 
 
-def in_doubt(limit: int) -> Transaction[tuple[Part, ...]]:
-    """The oldest parts of which nobody knows whether they left."""
-    return _parts((yield sql(
-        "SELECT * FROM outbox WHERE state IN ('sending', 'unknown') AND state = 'unknown'"
-        " ORDER BY claimed_at, id LIMIT $1",
-        limit,
-    )))  # fmt: skip
-
-
 def abandoned(now: datetime, holder: str) -> Transaction[tuple[Part, ...]]:
     """Parts whose claimant is dead: the lease ran out, or the claim is of an earlier life of this node.
 

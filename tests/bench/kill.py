@@ -191,6 +191,7 @@ async def _set_up(server_name: HouseName, store_name: StoreName, seed: int) -> A
             public_port=port,
             database=directory / "elsewhere.db",
             owners=OWNERS,
+            account=f"    settle_seconds: {bad_carrier.SETTLE_SECONDS}\n",
             extra="log: {format: json}\n",
         )
         yaml = yaml.replace(f"sqlite:///{directory / 'elsewhere.db'}", store.url)

@@ -11,12 +11,14 @@ from smsbridge.bridge.dispatcher import Dispatcher
 from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.inbound import Inbound
 from smsbridge.bridge.janitor import Janitor
+from smsbridge.bridge.looking import Looking
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.progress import Progress
 from smsbridge.bridge.reconciler import Reconciler
 from smsbridge.clock import Clock, to_ms
 from smsbridge.core.address import Did, Peer
+from smsbridge.core.doubt import Unknowns
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import Directory, Line
 from smsbridge.core.message import (
@@ -38,6 +40,7 @@ from smsbridge.store.ids import Ids
 from smsbridge.store.migrations import migrate
 from smsbridge.store.opening import open_database
 from tests.fakes.lane import Lane
+from tests.fakes.listing import ScriptedList
 from tests.fakes.provider import ScriptedProvider
 
 PATIENCE = 10  # seconds that no test should ever need
@@ -239,6 +242,15 @@ class House:
         self.progress = Progress(self.desk)
         self.dispatcher = self.build_dispatcher()
         self._dispatching = None
+
+    def look_up(self, listing=None, **unknowns):
+        """From now on the carrier can be asked what it has sent; returns its list."""
+        self.listing = listing or ScriptedList(self.desk.now)
+        pacer = Pacer(self.provider.capabilities, self.desk.clock)
+        looking = Looking(self.desk, CARRIER, self.listing, pacer)
+        self.reconciler = Reconciler(self.desk, self.reconciler_bell, {CARRIER: looking})
+        self.rules = replace(self.rules, unknowns={CARRIER: Unknowns(**unknowns)})
+        return self.listing
 
     @classmethod
     async def open(cls, url, ticks, life):

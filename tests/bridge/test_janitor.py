@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge import janitor
-from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
+from smsbridge.bridge.janitor import PART_LIFE
+from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Reason
 from smsbridge.core.line import Directory, Receipts
 from smsbridge.core.message import ProviderName

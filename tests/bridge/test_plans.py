@@ -7,7 +7,8 @@ from datetime import UTC, timedelta
 import pytest
 
 from smsbridge.bridge import answers, catching_up
-from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
+from smsbridge.bridge.janitor import PART_LIFE
+from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.address import Peer
 from smsbridge.core.caps import Caps, Limits, Prices, Whose
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected
@@ -25,9 +26,9 @@ A_MOMENT = timedelta(seconds=1)
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
 # A row for each fault, lease, domain or account, not for each text.
-SMALL = {"alert", "alert_kind", "cursor_at", "hold", "lease", "schema_version"}
+SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
-SHORT = {"outbox_in_flight", "outbox_held", "delivery_handing"}
+SHORT = {"outbox_in_flight", "outbox_held", "delivery_handing", "doubt_open", "doubt_due"}
 # Counted by an index up to a limit.
 COUNTED = {"outbox", "delivery"}
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from smsbridge.bridge import reconciler
+from smsbridge.bridge import doubting
 from smsbridge.bridge.dispatcher import LEASE
 from smsbridge.core.errors import Indeterminate, StoreUnavailable
 
@@ -89,7 +89,7 @@ async def test_an_answer_that_cannot_be_trusted_is_told(house):
 
 
 async def test_more_than_fit_in_one_transaction_are_told_in_one_round(house, monkeypatch):
-    monkeypatch.setattr(reconciler, "AT_ONCE", 2)
+    monkeypatch.setattr(doubting, "AT_ONCE", 2)
     peers = [f"+1555987100{n}" for n in range(5)]
     for peer in peers:
         house.provider.script(peer, Indeterminate("timeout"))
@@ -110,7 +110,7 @@ async def test_a_round_that_finds_nothing_wakes_nobody(house):
 async def test_a_kill_between_the_two_steps_loses_nothing(house, reopen):
     await kill_while_sending(house, "one")
     heir = await reopen()
-    heir.store.refuse(1, of="_give_up")
+    heir.store.refuse(1, of="_decide")
     with pytest.raises(StoreUnavailable):
         await heir.reconciler.look()
     assert await heir.states() == ["unknown"]

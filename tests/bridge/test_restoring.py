@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge import elsewhere, restoring
-from smsbridge.bridge.janitor import PART_LIFE, PATIENCE
+from smsbridge.bridge.janitor import PART_LIFE
+from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
 from smsbridge.core.message import Kind, ProviderMessageId, SentElsewhere
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smsbridge.core.message import Kind, Media
-from smsbridge.providers.contract import Candidate, Trace, Traced
+from smsbridge.providers.contract import Candidate, Traced
 from smsbridge.providers.voipms import tracing
 from smsbridge.sim.faults import Fault, Moment, What
 
@@ -24,10 +24,10 @@ async def trace(box, wanted=PART, ago=timedelta(seconds=90)) -> Traced:
 
 
 def found(*ids: str, kind: Kind = Kind.SMS) -> Traced:
-    return Traced(trace=Trace.FOUND, candidates=tuple(Candidate(kind=kind, provider_id=i) for i in ids))
+    return Traced(candidates=tuple(Candidate(kind=kind, provider_id=i) for i in ids), is_whole=True)
 
 
-ABSENT = Traced(trace=Trace.ABSENT)
+ABSENT = Traced(is_whole=True)
 
 
 async def test_a_text_that_was_taken_is_found(box):
@@ -128,7 +128,7 @@ async def test_a_list_that_holds_something_back_proves_nothing(box):
     carried.now += timedelta(days=1)
     await send(carried, "another")
     carried.faults.arm(Fault(when=BEFORE, method="getSMS", what=What.SHORT, amount=0))
-    assert await trace(carried) == Traced(trace=Trace.UNPROVABLE, code="list_cut_short")
+    assert await trace(carried) == Traced(code="list_cut_short")
 
 
 async def test_a_full_page_proves_nothing_and_still_shows_what_is_on_it(box):
@@ -136,8 +136,8 @@ async def test_a_full_page_proves_nothing_and_still_shows_what_is_on_it(box):
     for n in range(60):
         await send(carried, f"text {n}")
     carried.faults.arm(Fault(when=BEFORE, method="getSMS", what=What.SHORT, amount=50, times=None))
-    assert await trace(carried) == Traced(trace=Trace.UNPROVABLE, code="list_incomplete")
-    assert (await trace(carried, part("text 59"))).trace is Trace.FOUND
+    assert await trace(carried) == Traced(code="list_incomplete")
+    assert len((await trace(carried, part("text 59"))).candidates) == 1
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_a_list_that_fails_proves_nothing(box, fault, code):
     await send(carried, "another")
     await carried.api.ask("sendMMS", did="5551230001", dst="5559870002", message="and another")
     carried.faults.arm(fault)
-    assert await trace(carried) == Traced(trace=Trace.UNPROVABLE, code=code)
+    assert await trace(carried) == Traced(code=code)
 
 
 MMS = replace(PART, kind=Kind.MMS, text="", media=(PICTURE,))

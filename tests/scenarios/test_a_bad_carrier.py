@@ -26,6 +26,7 @@ BEFORE, AFTER = Moment.BEFORE_ACCEPT, Moment.AFTER_ACCEPT
 GIVEN_UP = 2.0  # seconds until a call is given up
 BETWEEN_PROBES = timedelta(seconds=0.3)  # at least
 IN_FLIGHT = 4
+SETTLE = 0.6  # seconds between the looks that prove something
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,7 +48,9 @@ def on_server():
 
 @pytest.fixture(scope="module")
 def stage_config():
-    return StageConfig(strangers=("carol",), extra_yaml="admins: [carol@example.com]\n")
+    return StageConfig(
+        strangers=("carol",), extra_yaml="admins: [carol@example.com]\n", account_yaml=f"    settle_seconds: {SETTLE}\n"
+    )
 
 
 @pytest.fixture
@@ -114,24 +117,21 @@ DOUBTS = {
 
 
 @pytest.mark.parametrize("doubt", DOUBTS.values(), ids=DOUBTS)
-async def test_the_writer_hears_once_that_it_may_not_have_been_sent_and_what_follows_leaves(
+async def test_what_became_of_a_text_is_found_out_and_it_leaves_once_before_what_follows(
     stage, carrier, login, peer, doubt
 ):
     alice, contact = await login("alice"), stage.contact(peer)
     calls = carrier.calls["sendSMS"]
     carrier.config.faults.arm(doubt.fault)
     doubtful, following = await alice.send_text(contact, "doubtful"), await alice.send_text(contact, "following")
-    told = await alice.next(error_for(doubtful))
-    assert told.error.condition == "remote-server-timeout"
-    assert "may not have been sent" in told.error.text
+    await alice.next(receipt_for(doubtful))
     await alice.next(receipt_for(following))
-    assert left_for(carrier, peer) == ["doubtful"] * doubt.is_taken + ["following"]
+    assert left_for(carrier, peer) == ["doubtful", "following"]
     assert len(carrier.ledger.met) > 0
     assert carrier.ledger.met[-1].fault == str(doubt.fault)
     was_read = doubt.fault.method != CONNECTION
-    assert carrier.calls["sendSMS"] - calls == 1 + was_read
-    assert told_about(alice, doubtful) == ["remote-server-timeout"]
-    assert told_about(alice, following) == ["tick"]
+    assert carrier.calls["sendSMS"] - calls == 2 + (was_read and not doubt.is_taken)
+    assert told_about(alice, doubtful) == told_about(alice, following) == ["tick"]
 
 
 @pytest.mark.parametrize(
@@ -143,19 +143,16 @@ async def test_the_writer_hears_once_that_it_may_not_have_been_sent_and_what_fol
     ],
     ids=str,
 )
-async def test_a_text_that_is_taken_long_after_we_gave_it_up_was_not_sent_a_second_time(
+async def test_a_text_that_is_taken_long_after_the_call_was_given_up_is_not_sent_a_second_time(
     stage, carrier, login, peer, late
 ):
     alice, contact = await login("alice"), stage.contact(peer)
     carrier.config.faults.arm(late)
     doubtful = await alice.send_text(contact, "doubtful")
-    assert "may not have been sent" in (await alice.next(error_for(doubtful))).error.text
+    await alice.next(receipt_for(doubtful))
     await alice.next(receipt_for(await alice.send_text(contact, "following")))
-    await carrier.ledger.until(lambda: len(left_for(carrier, peer)) == 2)
-    assert sorted(left_for(carrier, peer)) == ["doubtful", "following"]
-    await alice.next(receipt_for(await alice.send_text(contact, "at last")))
-    assert Counter(left_for(carrier, peer)) == {"doubtful": 1, "following": 1, "at last": 1}
-    assert told_about(alice, doubtful) == ["remote-server-timeout"]
+    assert left_for(carrier, peer) == ["doubtful", "following"]
+    assert told_about(alice, doubtful) == ["tick"]
 
 
 async def test_an_id_that_the_carrier_gives_twice_costs_nobody_his_tick(stage, carrier, login, peer, telephone):
@@ -214,7 +211,7 @@ async def test_one_conversation_stalls_and_the_others_go_on(stage, carrier, logi
     assert left_for(carrier, peer) == ["slow", "after it"]
 
 
-async def test_a_carrier_that_stalls_on_everything_is_called_once_for_each_text_and_everybody_hears_it(
+async def test_a_carrier_that_stalls_on_everything_is_called_three_times_for_each_text_and_everybody_hears_it(
     stage, carrier, login, telephone
 ):
     alice, calls = await login("alice"), carrier.calls["sendSMS"]
@@ -222,8 +219,9 @@ async def test_a_carrier_that_stalls_on_everything_is_called_once_for_each_text_
     contacts = [stage.contact(telephone()) for _ in range(IN_FLIGHT + 2)]
     written = [await alice.send_text(contact, "anybody?") for contact in contacts]
     for text in written:
-        assert "may not have been sent" in (await alice.next(error_for(text))).error.text
-    assert carrier.calls["sendSMS"] - calls == len(written)
+        assert "may not have been sent" in (await alice.next(error_for(text), timeout=30)).error.text
+    assert carrier.calls["sendSMS"] - calls == 3 * len(written)
+    assert not any(left_for(carrier, contact.partition("@")[0]) for contact in contacts)
     carrier.config.faults.clear()
     for contact in contacts:
         await alice.next(receipt_for(await alice.send_text(contact, "now?")))
@@ -278,7 +276,8 @@ async def test_a_carrier_that_fails_at_random_gets_no_text_twice_and_leaves_nobo
     for words, [verdict] in verdicts.items():
         allowed = {"tick": {1}, "item-not-found": {0}, "remote-server-timeout": {0, 1}}
         assert left[words] in allowed[verdict], (words, verdict, f"seed {faults.seed}")
-    assert len(set(map(tuple, verdicts.values()))) == 3
+    assert {"tick", "item-not-found"} <= {verdict for [verdict] in verdicts.values()}
+    assert sample(stage, "duplicates_unavoidable_total", provider="voipms") == 0
     for peer in peers:
         assert left_for(carrier, peer) == sorted(left_for(carrier, peer))
 

@@ -12,7 +12,7 @@ from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Hold
 from smsbridge.core.message import DeliveryKind, InboundMessage, Kind, ProviderMessageId, ProviderName, Source
 from smsbridge.core.state import PartEvent
-from smsbridge.store import backlog, claims, deliveries, holds, inbox, outbox, overdue, retention
+from smsbridge.store import backlog, claims, deliveries, doubts, holds, inbox, outbox, overdue, retention
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
 from tests.bench import fill
@@ -95,7 +95,10 @@ WORKS = {
     "next due of another account": lambda house: (claims.next_due, house.now, PHONE),
     "backlog": lambda house: (backlog.backlog,),
     "abandoned": lambda house: (overdue.abandoned, house.now, "n/1"),
-    "in doubt": lambda house: (overdue.in_doubt, 100),
+    "in doubt": lambda house: (doubts.undecided, VOIPMS, 100),
+    "whose fate is unknown": lambda house: (doubts.providers,),
+    "looks that are due": lambda house: (doubts.due, house.now, VOIPMS, 100),
+    "a send that is known": lambda house: (doubts.known_send, house.now, VOIPMS, DAY),
     "expired": lambda house: (overdue.expired, house.now - 3 * DAY, 10),
     "of others": lambda house: (overdue.of_others, [VOIPMS], 10),
     "waiting untold": lambda house: (overdue.waiting_untold, house.now, 10),

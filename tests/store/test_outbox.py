@@ -296,15 +296,6 @@ class TestLooking:
         await house.move(await house.claim(), V.LOSE_TRACK)
         assert await house.run(overdue.abandoned, house.now, "sms.example.com/now") == ()
 
-    async def test_the_oldest_parts_in_doubt_come_first(self, house):
-        for number in range(4):
-            await house.accept(str(number), peer=Peer(f"+1555987010{number}"))
-        assert await house.run(overdue.in_doubt, 2) == ()
-        for part in reversed([await house.claim() for _ in range(3)]):
-            await house.move(part, V.LOSE_TRACK)
-        assert [part.text for part in await house.run(overdue.in_doubt, 2)] == ["0", "1"]
-        assert len(await house.run(overdue.in_doubt, 9)) == 3
-
     async def test_what_waits_too_long_is_expired_and_nothing_else(self, house):
         await house.accept("held")
         await house.move(await house.claim(), V.HOLD, hold=Hold.QUOTA)

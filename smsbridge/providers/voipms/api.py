@@ -11,12 +11,13 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 
 from smsbridge.core.errors import Indeterminate
 from smsbridge.core.line import CatchUp
 from smsbridge.core.message import ProviderMessageId
 from smsbridge.providers.choices import CatchUpChoice
+from smsbridge.providers.contract import AccountSettings
 from smsbridge.providers.http import Caller, form
 
 API_URL: Final = "https://voip.ms/api/v1/rest.php"
@@ -28,14 +29,12 @@ _ID: Final = re.compile(r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
-class Settings(BaseModel):
+class Settings(AccountSettings):
     """The account's section of the configuration.
 
     `query_keys` are the secrets a callback may show: one, also written `query_key`, or two while the portal is
     changed over to a new one.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     username: str = Field(min_length=1)
     password: Secret

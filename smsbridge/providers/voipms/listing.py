@@ -90,6 +90,12 @@ def eastern_day(at: datetime) -> date:
     return at.astimezone(loose.EASTERN).date()
 
 
+def age(row: Row) -> tuple[float, int, str]:
+    """By time; ids are numbers that grow, where they are numbers."""
+    at = row.at.timestamp() if row.at else float("-inf")
+    return at, int(row.provider_id) if row.provider_id.isdecimal() else 0, row.provider_id
+
+
 async def list_texts(api: Api, query: Query, dids: Collection[Did] = ()) -> Listing:
     """What the carrier lists; `dids` are the numbers of ours that a list of the whole account is cut by.
 
@@ -113,7 +119,7 @@ class _Looking:
         self._calls_left = MOST_CALLS
 
     def rows(self) -> tuple[Row, ...]:
-        return tuple(sorted(self._found.values(), key=_age))
+        return tuple(sorted(self._found.values(), key=age))
 
     async def look(self, kind: Kind, query: Query) -> bool:
         """Whether everything was shown."""
@@ -231,9 +237,3 @@ def _is_of_others(entry: object) -> bool:
 def _unescape(written: str) -> str:
     """The list escapes quotes with backslashes, in layers, and some letters as HTML entities; the callbacks do not."""
     return html.unescape(_ESCAPED_QUOTE.sub("", written)) if "&" in written or "\\" in written else written
-
-
-def _age(row: Row) -> tuple[float, int, str]:
-    """By time; ids are numbers that grow, where they are numbers."""
-    at = row.at.timestamp() if row.at else float("-inf")
-    return at, int(row.provider_id) if row.provider_id.isdecimal() else 0, row.provider_id

@@ -1,9 +1,7 @@
-"""What became of a part, told from the listings: found, not there, or not to be told.
+"""What became of a part, told from the listings: what looks like it, and whether all was shown.
 
     getSMS and getMMS of the conversation, sent texts, from the day before the first try to the day after now
-        something looks like the part ─▶ found
-        nothing does ─▶ the days of the tries once more, each alone ─▶ the same rows: absent
-                          └ rows that the longer list had kept back: it was cut short, and proves nothing
+    the days of the tries once more, alone: rows that the longer list kept back show that lists are cut short
 
 The carrier trims texts, changes line ends, and puts plain letters for typographic ones, so texts are compared without
 all that. Its clock is right to within an hour. Dates and filters are the only way to turn its pages.
@@ -17,9 +15,9 @@ from urllib.parse import urlsplit
 from smsbridge.core.errors import Outcome
 from smsbridge.core.message import Kind, Part
 from smsbridge.core.text import fold_to_gsm7, normalise_body
-from smsbridge.providers.contract import Candidate, Trace, Traced
+from smsbridge.providers.contract import Candidate, Traced
 from smsbridge.providers.voipms.api import Api
-from smsbridge.providers.voipms.listing import Direction, Listing, Query, Row, eastern_day, list_texts
+from smsbridge.providers.voipms.listing import Direction, Listing, Query, Row, age, eastern_day, list_texts
 
 SKEW: Final = timedelta(minutes=75)  # an hour of daylight saving, and clocks that are off
 DAY: Final = timedelta(days=1)
@@ -34,29 +32,21 @@ async def trace(api: Api, part: Part, since: datetime, now: datetime) -> Traced:
         peer=part.peer,
         direction=Direction.OUT,
     )
+    days = replace(query, first=eastern_day(since), last=eastern_day(now), kinds=(part.kind,))
     try:
         whole = await list_texts(api, query)
-        if found := _alike(whole, part, since):
-            return Traced(trace=Trace.FOUND, candidates=found)
-        # the day of the try is where the part would be
-        narrow = await list_texts(
-            api, replace(query, first=eastern_day(since), last=eastern_day(now), kinds=(part.kind,))
-        )
+        narrow = await list_texts(api, days)
     except Outcome as outcome:
-        return Traced(trace=Trace.UNPROVABLE, code=outcome.code)
-    if found := _alike(narrow, part, since):
-        return Traced(trace=Trace.FOUND, candidates=found)
+        return Traced(code=outcome.code)
+    code = ""
     if not (whole.is_complete and narrow.is_complete):
-        return Traced(trace=Trace.UNPROVABLE, code="list_incomplete")
-    if not _keys(narrow) <= _keys(whole):
-        return Traced(trace=Trace.UNPROVABLE, code="list_cut_short")
-    return Traced(trace=Trace.ABSENT)
-
-
-def _alike(listing: Listing, part: Part, since: datetime) -> tuple[Candidate, ...]:
-    return tuple(
-        Candidate(kind=row.kind, provider_id=row.provider_id) for row in listing.rows if _is_alike(row, part, since)
-    )
+        code = "list_incomplete"
+    elif not _keys(narrow) <= _keys(whole):
+        code = "list_cut_short"
+    rows = {(row.kind, row.provider_id): row for row in (*whole.rows, *narrow.rows)}
+    alike = [row for row in sorted(rows.values(), key=age) if _is_alike(row, part, since)]
+    candidates = tuple(Candidate(kind=row.kind, provider_id=row.provider_id) for row in alike)
+    return Traced(candidates=candidates, is_whole=not code, code=code)
 
 
 def _is_alike(row: Row, part: Part, since: datetime) -> bool:

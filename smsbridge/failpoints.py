@@ -42,6 +42,8 @@ FAILPOINTS: Final = (
     "outbound.accepted",
     "safekeeping.acknowledging",
     "safekeeping.acknowledged",
+    "commands.taking",
+    "commands.committed",
     "dispatcher.claiming",
     "dispatcher.claimed",
     "http.calling",

@@ -90,6 +90,7 @@ class Event(StrEnum):
     SEND_CRASHED = "send_crashed"
     ALERT_RAISED = "alert_raised"
     ALERT_CLEARED = "alert_cleared"
+    COMMAND_RUN = "command_run"
     HOLD_RAISED = "hold_raised"
     HOLD_LIFTED = "hold_lifted"
 

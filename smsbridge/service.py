@@ -16,6 +16,7 @@ from typing import Final
 
 from smsbridge.bridge import restoring
 from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.commands import Commands
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.handover import HandOver
@@ -268,6 +269,7 @@ def _build_xmpp(
     handlers = Handlers(
         outbound=outbound,
         handover=handover,
+        commands=Commands(desk),
         safekeeping=component.safekeeping,
         directory=lambda: book.rules().directory,
         domain=config.xmpp.jid,

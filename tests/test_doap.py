@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from smsbridge.xmpp import disco, privileges, stanzas
+from smsbridge.xmpp import commands, disco, privileges, stanzas
 
 ROOT = Path(__file__).parents[1]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -12,8 +12,10 @@ XMPP = "{https://linkmauve.fr/ns/xmpp-doap#}"
 
 # what our namespaces belong to; a new one is to be described, or named here
 XEPS = {
+    commands.DATA: "0004",
     "http://jabber.org/protocol/disco#info": "0030",
     "http://jabber.org/protocol/disco#items": "0030",
+    commands.COMMANDS: "0050",
     "jabber:iq:version": "0092",
     "urn:xmpp:ping": "0199",
     "urn:xmpp:time": "0202",
@@ -43,7 +45,7 @@ def test_the_extensions_are_named_once_and_in_order():
 
 
 def test_every_feature_that_is_advertised_is_described():
-    assert {XEPS[feature] for feature in disco.NUMBER_FEATURES} <= set(described())
+    assert {XEPS[feature] for feature in {*disco.NUMBER_FEATURES, *disco.GATEWAY_FEATURES}} <= set(described())
 
 
 def test_every_namespace_in_use_is_described():

@@ -107,7 +107,7 @@ class Janitor:
     def _obstacle(self, part: Part) -> Transaction[tuple[Reason, str, str]]:
         """What keeps a part from leaving: the hold it is behind, else what its last try met, else only time."""
         for hold in (yield from holds.current()):
-            if hold.provider == part.provider and hold.did in {holds.WHOLE_ACCOUNT, part.did}:
+            if hold.covers(part.provider, part.did):
                 return self._worded(Reason(hold.reason), hold.code, hold.words)
         for status in (yield from outbox.parts_of(part.message_id)):
             if status.id == part.id and status.reason:

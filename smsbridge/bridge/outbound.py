@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from smsbridge.bridge import telling
 from smsbridge.bridge.admission import admit
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Refused, StoreUnavailable
@@ -17,7 +18,7 @@ from smsbridge.core.state import Fold, fold
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Capabilities
-from smsbridge.store import deliveries, outbox
+from smsbridge.store import deliveries, holds, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.outbox import StoredMessage
 
@@ -106,8 +107,11 @@ class Outbound:
             desk.ids, desk.now(), stored, key, admitted.pieces, line.provider, admitted.peer, recent=admitted.recent
         )
         yield from outbox.remember(desk.now(), kept, stored.id)
+        if (words := (yield from holds.locked(line.did))) is not None:
+            yield from telling.tell_waiting(desk, stored, words)
+        is_told = admitted.is_told or words is not None
         failpoint("outbound.recorded")
-        return _Accepted(id=stored.id, parts=len(admitted.pieces), provider=line.provider, is_told=admitted.is_told)
+        return _Accepted(id=stored.id, parts=len(admitted.pieces), provider=line.provider, is_told=is_told)
 
     def _has_failed(self, message_id: MessageId) -> Transaction[bool]:
         """Nothing of it left, or ever will: some clients send again under the same id."""

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     LINE_FAULT = "line_fault"
     THROTTLED = "throttled"
     PROVIDER_DOWN = "provider_down"
+    LOCKED = "locked"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     UNSURE = "unsure"

@@ -7,9 +7,8 @@ from typing import Final
 
 from smsbridge.clock import from_ms
 from smsbridge.core.alerts import Alert
-from smsbridge.store import alerts, heads
+from smsbridge.store import alerts, heads, holds
 from smsbridge.store.database import Transaction, sql
-from smsbridge.store.holds import WHOLE_ACCOUNT
 
 MOST: Final = 100_000  # rows of a state are counted up to here, in a few milliseconds
 _COUNTED: Final = {
@@ -73,9 +72,9 @@ def _oldest_of_domains(state: str) -> Transaction[list[int]]:
 
 def _oldest_of_lines() -> Transaction[list[int]]:
     """Since when the first part waits, for each line that nothing holds."""
-    held = {(row["provider"], row["did"]) for row in (yield sql("SELECT provider, did FROM hold"))}
+    on = yield from holds.current()
     return [
         line.since
         for line in (yield from heads.queued_lines())
-        if not held & {(line.provider, line.did), (line.provider, WHOLE_ACCOUNT)}
+        if not any(hold.covers(line.provider, line.did) for hold in on)
     ]

@@ -107,7 +107,9 @@ def _next(provider: ProviderName, at: int, *, is_probe: bool) -> Transaction[Seq
 
 
 def _holds(provider: ProviderName) -> Transaction[_Holds]:
-    rows = yield sql("SELECT did, probe_at FROM hold WHERE provider = $1", provider)
+    rows = yield sql(
+        "SELECT did, max(probe_at) AS probe_at FROM hold WHERE provider IN ('', $1) GROUP BY did", provider
+    )  # '' is a lockdown's, which is never probed
     return _Holds({Did(row["did"]): row["probe_at"] for row in rows})
 
 

@@ -1,7 +1,8 @@
 """What makes a whole account, or one line, wait: credentials, funds, the daily quota; or an operator's word.
 
 Only a carrier's fault is probed and lifted by a part that gets through. An operator's hold stays on, and a fault
-does not take its place.
+does not take its place. A lockdown is of a number, or of all of them, over whichever account it goes: what waits stays
+queued behind it, and a fault of an account is kept beside it.
 """
 
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did
-from smsbridge.core.errors import Hold
+from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import ProviderName
 from smsbridge.store import heads, history
 from smsbridge.store.database import Transaction, sql
 from smsbridge.store.ids import Ids
 
 WHOLE_ACCOUNT = Did("")
+ANY_ACCOUNT = ProviderName("")
+EVERY_NUMBER = WHOLE_ACCOUNT
 OPERATORS = frozenset({Hold.LOCKDOWN, Hold.RESTORE, Hold.PAUSE})
 _NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -32,6 +35,9 @@ class HoldRow:
     words: str
     since: datetime
     probes: int
+
+    def covers(self, provider: ProviderName, did: Did) -> bool:
+        return self.provider in {ANY_ACCOUNT, provider} and self.did in {WHOLE_ACCOUNT, did}
 
 
 def put_on(ids: Ids, now: datetime, row: HoldRow, probe_after: timedelta) -> Transaction[int]:
@@ -75,6 +81,37 @@ def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transacti
             )
         yield from _note(ids, now, provider, row["did"], "lifted", "")
     return tuple(Hold(row["hold"]) for row in rows)
+
+
+def lock(ids: Ids, now: datetime, did: Did, words: str) -> Transaction[bool]:
+    """Nothing leaves from this number, or from any (`EVERY_NUMBER`), from now on. False if it was so already."""
+    row = HoldRow(
+        provider=ANY_ACCOUNT, did=did, hold=Hold.LOCKDOWN, reason=Reason.LOCKED, code="lockdown", words=words,
+        since=now, probes=0,
+    )  # fmt: skip
+    if (yield sql("SELECT 1 AS one FROM hold WHERE provider = $1 AND did = $2", ANY_ACCOUNT, did)):
+        return False
+    yield from put_on(ids, now, row, timedelta())
+    return True
+
+
+def unlock(ids: Ids, now: datetime, did: Did) -> Transaction[bool]:
+    """The lockdown of a number, or the one of all, is over. False if there was none."""
+    rows = yield sql(
+        "DELETE FROM hold WHERE provider = $1 AND did = $2 AND hold = 'lockdown' RETURNING did", ANY_ACCOUNT, did
+    )
+    if rows:
+        yield from _note(ids, now, ANY_ACCOUNT, did, "lifted", "lockdown")
+    return bool(rows)
+
+
+def locked(did: Did) -> Transaction[str | None]:
+    """Why nothing leaves from a number, in words; None if it is not locked."""
+    rows = yield sql(
+        "SELECT words FROM hold WHERE provider = $1 AND did IN ('', $2) AND hold = 'lockdown' ORDER BY did LIMIT 1",
+        *(ANY_ACCOUNT, did),
+    )
+    return str(rows[0]["words"]) if rows else None
 
 
 def probe_soon(now: datetime, provider: ProviderName) -> Transaction[None]:

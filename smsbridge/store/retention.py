@@ -139,13 +139,6 @@ _ROWS: Final = (
         " OR NOT EXISTS (SELECT 1 FROM outbox p WHERE p.id = question.subject OR p.message_id = question.subject))"
         " AND number < (SELECT max(q.number) FROM question q WHERE q.owner = question.owner)",
     ),
-    _Rule(
-        table="question",
-        span="rows",
-        # an owner's newest stays: its number tells the next one
-        text="DELETE FROM question WHERE id > $1 AND id <= $2 AND asked_at < $3"
-        " AND EXISTS (SELECT 1 FROM question q WHERE q.owner = question.owner AND q.number > question.number)",
-    ),
     _Rule(table="history", span="rows", text="DELETE FROM history WHERE id > $1 AND id <= $2 AND at < $3"),
 )
 _RULES: Final = _BODIES + _ROWS

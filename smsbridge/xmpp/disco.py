@@ -1,9 +1,10 @@
-"""What the gateway and its numbers say about themselves: XEP-0030, 0092, 0199, 0202.
+"""What the gateway and its numbers say about themselves: XEP-0030, 0092, 0199, 0202, and which commands there are.
 
 Every well-formed number of the domain answers alike, to everybody: it tells nothing about who owns what. Only what
 really works is listed. slixmpp takes coroutine functions here, nothing that merely returns a coroutine.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import phonenumbers
@@ -12,29 +13,43 @@ from slixmpp.exceptions import XMPPError
 from slixmpp.plugins.xep_0030 import DiscoInfo, DiscoItems
 
 from smsbridge import __version__
+from smsbridge.bridge.commands import Command
 from smsbridge.clock import Clock
 from smsbridge.core.address import Address, Peer, PeerKind, kind_of, parse_localpart
 from smsbridge.core.errors import Refused
+from smsbridge.xmpp import jids
+from smsbridge.xmpp.commands import COMMANDS, DATA
 from smsbridge.xmpp.compat import answer_entity_time, refuse_settings
 
-GATEWAY_FEATURES: Final = (
+_FEATURES: Final = (
     "http://jabber.org/protocol/disco#info",
     "http://jabber.org/protocol/disco#items",
     "jabber:iq:version",
     "urn:xmpp:ping",
     "urn:xmpp:time",
 )
-NUMBER_FEATURES: Final = (*GATEWAY_FEATURES, "jabber:x:oob", "urn:xmpp:receipts")
+GATEWAY_FEATURES: Final = (*_FEATURES, COMMANDS)
+NUMBER_FEATURES: Final = (*_FEATURES, "jabber:x:oob", "urn:xmpp:receipts")
 
 
-def install(stream: ComponentXMPP, clock: Clock) -> None:
-    """Answer disco, version, ping and time for the gateway and every number, from now on."""
+def install(stream: ComponentXMPP, clock: Clock, offered: Callable[[str], Sequence[Command]]) -> None:
+    """Answer disco, version, ping and time for the gateway and every number, from now on.
+
+    `offered` are the commands that a bare JID may use: nobody else sees them.
+    """
     stream.register_plugin("xep_0030")
     stream.register_plugin("xep_0092", {"software_name": "smsbridge", "version": __version__})
     stream.register_plugin("xep_0199")
     api = stream.plugin["xep_0030"].api
-    api.register(_get_info, "get_info")
-    api.register(_get_items, "get_items")
+
+    async def get_info(jid: JID | None, node: str | None, asker: JID | None, _request: Any) -> DiscoInfo:
+        return _info(str(jid.local) if jid else "", node or "", offered(_bare(asker)))
+
+    async def get_items(jid: JID | None, node: str | None, asker: JID | None, _request: Any) -> DiscoItems:
+        return _items(jid, node or "", offered(_bare(asker)))
+
+    api.register(get_info, "get_info")
+    api.register(get_items, "get_items")
     answer_entity_time(stream, clock.now)
     refuse_settings(stream)
 
@@ -66,16 +81,36 @@ def _readable(peer: Peer) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
-async def _get_info(jid: JID | None, node: str | None, _asker: JID | None, _request: Any) -> DiscoInfo:
-    if node:
-        raise XMPPError("item-not-found")
-    try:
-        return describe(str(jid.local) if jid else "")
-    except Refused:
-        raise XMPPError("item-not-found") from None
+def _bare(asker: JID | None) -> str:
+    return jids.bare(str(asker)) if asker else ""
 
 
-async def _get_items(_jid: JID | None, node: str | None, _asker: JID | None, _request: Any) -> DiscoItems:
-    if node:
+def _info(localpart: str, node: str, offered: Sequence[Command]) -> DiscoInfo:
+    if not node:
+        try:
+            return describe(localpart)
+        except Refused:
+            raise XMPPError("item-not-found") from None
+    names = {command.name: command.usage for command in offered}
+    if localpart or not names or node not in {COMMANDS, *names}:
         raise XMPPError("item-not-found")
-    return DiscoItems()
+    info = DiscoInfo()
+    info["node"] = node
+    if node == COMMANDS:
+        info.add_identity("automation", "command-list", name="Commands")
+    else:
+        info.add_identity("automation", "command-node", name=names[node])
+        info.add_feature(COMMANDS)
+        info.add_feature(DATA)
+    return info
+
+
+def _items(jid: JID | None, node: str, offered: Sequence[Command]) -> DiscoItems:
+    items = DiscoItems()
+    if node == COMMANDS and jid and not jid.local:
+        items["node"] = node
+        for command in offered:
+            items.add_item(JID(jid.bare), node=command.name, name=f"{command.usage}: {command.does}")
+    elif node:
+        raise XMPPError("item-not-found")
+    return items

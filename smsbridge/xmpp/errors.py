@@ -150,6 +150,11 @@ ERRORS: Final[Mapping[Reason, StanzaError]] = MappingProxyType(
             "remote-server-timeout",
             "This text was not sent: the carrier cannot be reached. Try again later.",
         ),
+        _R.LOCKED: _row(
+            "wait",
+            "policy-violation",
+            "This text was not sent: the number is locked, and nothing leaves it. Send it again when it is unlocked.",
+        ),
         _R.EXPIRED: _row(
             "wait",
             "remote-server-timeout",

@@ -6,13 +6,15 @@ order in which they came, each in a task of its own; a task that fails answers i
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 from xml.etree import ElementTree as ET
 
 from slixmpp import ComponentXMPP
 from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.matcher.base import MatcherBase
 from slixmpp.xmlstream.stanzabase import StanzaBase
 
@@ -22,10 +24,11 @@ from smsbridge.core.line import Directory
 from smsbridge.core.message import OutboundMessage
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
-from smsbridge.xmpp import disco
+from smsbridge.xmpp import commands, disco
+from smsbridge.xmpp.commands import Commands
 from smsbridge.xmpp.errors import Envelope, error_reply
 from smsbridge.xmpp.presence import answer_presence, render_answers
-from smsbridge.xmpp.stanzas import Bounce, Ignored, envelope_of, read_message
+from smsbridge.xmpp.stanzas import Bounce, Ignored, Typed, envelope_of, read_message
 
 _log = Log("xmpp")
 
@@ -61,6 +64,7 @@ class Handlers:
         *,
         outbound: Outbound,
         handover: HandOver,
+        commands: Commands,
         safekeeping: Safekeeping,
         directory: Callable[[], Directory],
         domain: str,
@@ -70,13 +74,14 @@ class Handlers:
     ) -> None:
         self._outbound = outbound
         self._handover = handover
+        self._commands = commands
         self._safekeeping = safekeeping
         self._directory = directory
         self._domain = domain
         self._send = send
         self._metrics = metrics
         self._clock = clock
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[object]] = set()
 
     def install(self, stream: ComponentXMPP) -> None:
         """Take the place of slixmpp's own handlers of messages and presence, and answer disco, version, ping, time."""
@@ -84,7 +89,9 @@ class Handlers:
             stream.remove_handler(name)
         stream.register_handler(Callback("smsbridge message", _Named("message"), self._on_message))
         stream.register_handler(Callback("smsbridge presence", _Named("presence"), self._on_presence))
-        disco.install(stream, self._clock)
+        is_command = MatchXPath(f"{{{stream.default_ns}}}iq/{commands.TAG}")
+        stream.register_handler(Callback("smsbridge command", is_command, self._on_command))
+        disco.install(stream, self._clock, self._commands.offered)
 
     async def drain(self) -> None:
         """Return when everything that came has been taken and answered."""
@@ -92,7 +99,13 @@ class Handlers:
             await asyncio.wait(self._running)
 
     def _on_message(self, stanza: StanzaBase) -> None:
-        task = asyncio.get_running_loop().create_task(self._take(stanza.xml))
+        self._start(self._take(stanza.xml))
+
+    def _on_command(self, stanza: StanzaBase) -> None:
+        self._start(self._is_settled(stanza.xml, self._answer_command))
+
+    def _start(self, work: Coroutine[None, None, object]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -107,20 +120,20 @@ class Handlers:
 
     async def _take(self, element: ET.Element) -> None:
         kept_as = self._safekeeping.id_in(element)
-        if await self._is_settled(element, kept_as):
+        if await self._is_settled(element, partial(self._act, kept_as=kept_as)):
             self._safekeeping.acknowledge(kept_as)
 
-    async def _is_settled(self, element: ET.Element, kept_as: str) -> bool:
+    async def _is_settled(self, element: ET.Element, act: Callable[[ET.Element], Coroutine[None, None, None]]) -> bool:
         """Whether it has been taken, or its writer told why not."""
         try:
-            await self._act(element, kept_as)
+            await act(element)
         except Refused as refused:
             return self._refuse(envelope_of(element), refused)
         except StoreUnavailable as error:
-            _log.crash(Event.STORE_FAILED, error, stanza="message")
+            _log.crash(Event.STORE_FAILED, error, stanza=envelope_of(element).name)
             return self._refuse(envelope_of(element), Refused(Reason.NOT_STORED))
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
-            _log.crash(Event.STANZA_FAILED, error, stanza="message")
+            _log.crash(Event.STANZA_FAILED, error, stanza=envelope_of(element).name)
             return self._refuse(envelope_of(element), Refused(Reason.BUG))
         return True
 
@@ -128,6 +141,8 @@ class Handlers:
         match read_message(element, domain=self._domain):
             case OutboundMessage() as text:
                 await self._outbound.accept(replace(text, kept_as=kept_as) if kept_as else text)
+            case Typed(owner=owner, text=line):
+                await self._commands.typed(owner, line)
             case Bounce(stanza_id=stanza_id, from_bare_jid=recipient, condition=condition):
                 await self._handover.bounce(stanza_id, recipient, condition)
             case Refused() as refused:
@@ -135,11 +150,17 @@ class Handlers:
             case Ignored(why=why, is_odd=True):
                 _log.info(Event.STANZA_IGNORED, why=why)
 
+    async def _answer_command(self, element: ET.Element) -> None:
+        answer = await commands.answer(element, self._commands, domain=self._domain)
+        if answer is not None:
+            self._send(answer)
+
     def _refuse(self, envelope: Envelope, refused: Refused) -> bool:
         if envelope.type == "error":  # RFC 6120, 8.3.1: an error is never answered
             return True
-        self._metrics.outbound_refused.labels(reason=refused.reason.value).inc()
-        _log.info(Event.TEXT_REFUSED, reason=refused.reason.value)
+        if envelope.name == "message":
+            self._metrics.outbound_refused.labels(reason=refused.reason.value).inc()
+            _log.info(Event.TEXT_REFUSED, reason=refused.reason.value)
         try:
             self._send(error_reply(envelope, refused, domain=self._domain))
         except Exception as error:  # noqa: BLE001 - nobody is left to tell

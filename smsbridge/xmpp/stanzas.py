@@ -20,7 +20,7 @@ from smsbridge.xmpp.errors import Envelope, add_error
 from smsbridge.xmpp.privileges import PRIVILEGE
 from smsbridge.xmpp.wire import Unrenderable
 
-__all__ = ["Bounce", "Ignored", "Reading", "Unrenderable", "envelope_of", "read_message", "render"]
+__all__ = ["Bounce", "Ignored", "Reading", "Typed", "Unrenderable", "envelope_of", "read_message", "render"]
 
 DELAY_WORTH_TELLING: Final = timedelta(seconds=30)
 FROM_THE_PORTAL: Final = "you, from the portal: "
@@ -116,7 +116,15 @@ class Bounce:
     condition: str
 
 
-Reading = OutboundMessage | Bounce | Refused | Ignored
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """A line of chat to the bridge itself."""
+
+    owner: str
+    text: str
+
+
+Reading = OutboundMessage | Typed | Bounce | Refused | Ignored
 
 
 def render(
@@ -306,7 +314,7 @@ def _refusal(element: ET.Element) -> Refused | None:
     return None
 
 
-def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessage | Refused | Ignored:
+def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessage | Typed | Ignored:
     text = _OTR_TAG.sub("", _without_fallback(element, _body(element)))
     urls = tuple(dict.fromkeys(_urls(element)))
     if text.strip() in {"", *urls}:
@@ -314,8 +322,7 @@ def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessag
     if not text and not urls:
         return Ignored("nothing to send")
     if not jids.localpart_of(envelope.addressed):
-        example = f"+15559870002@{_bare(envelope.addressed)}"
-        return Refused(Reason.BAD_ADDRESS, f"Nobody reads this. Write to a number, such as {example}.")
+        return Typed(owner=owner, text=text)
     return OutboundMessage(
         owner=owner,
         sender=envelope.sender,

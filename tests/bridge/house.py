@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.commands import Commands
 from smsbridge.bridge.desk import Desk, Rules
 from smsbridge.bridge.dispatcher import Dispatcher
 from smsbridge.bridge.handover import HandOver
@@ -238,6 +239,7 @@ class House:
         self.outbound = Outbound(self.desk, lambda: {CARRIER: self.provider.capabilities})
         self.handover = HandOver(self.desk, self.stream_bell)
         self.reconciler = Reconciler(self.desk, self.reconciler_bell)
+        self.commands = Commands(self.desk)
         self.janitor = Janitor(self.desk)
         self.progress = Progress(self.desk)
         self.dispatcher = self.build_dispatcher()

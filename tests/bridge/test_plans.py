@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from smsbridge.bridge import answers, catching_up
+from smsbridge.bridge import catching_up
 from smsbridge.bridge.janitor import PART_LIFE
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.address import Peer
@@ -15,9 +15,8 @@ from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import CatchUp, Mirror
 from smsbridge.core.message import Kind, Source
-from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
-from smsbridge.store import deliveries, holds, listed, questions
+from smsbridge.store import deliveries, holds, listed
 
 from .house import CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
 
@@ -97,8 +96,11 @@ async def live_through(house, ticks):
     await house.take(report("pid"))
     await read_list(house)
     await house.reconciler.look()
-    await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.RESEND)
-    await house.store.run(questions.open_of, JOHN, 10)
+    for line in ("questions", "lockdown on", "resend 1"):
+        await house.commands.typed(JOHN, line)
+    await house.accept("locked in")
+    await house.dispatch()
+    await house.commands.typed(JOHN, "lockdown off")
     for fault in (Deferred(Reason.PROVIDER_DOWN, "down"), NO_LINE, LOGIN):
         house.provider.script(PEER, fault)
         await house.accept(f"after {fault.code}", f"more after {fault.code}")

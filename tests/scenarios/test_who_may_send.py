@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from smsbridge.sim.stage import DID, StageConfig, password_of
 
-from .cues import CARELESS, error_for, judged, sample
+from .cues import CARELESS, error_for, from_, judged, sample
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -65,11 +65,13 @@ async def test_the_same_name_on_another_host_is_somebody_else(stage, login):
         assert (refused.error.condition, refused.error.text) == ("forbidden", NOT_YOURS)
 
 
-async def test_the_bridge_itself_is_nobody_to_text(stage, login):
-    alice = await login("alice")
-    refused = await refusal(alice, stage.server.component_jid, "help")
-    assert refused.error.condition == "item-not-found"
-    assert "+15559870002@sms.example.com" in refused.error.text
+async def test_what_is_typed_to_the_bridge_itself_is_no_text(stage, login):
+    alice, mallory = await login("alice"), await login("mallory")
+    await alice.send_text(stage.server.component_jid, "+15559870001 hello")
+    answer = await alice.next(from_(stage.server.component_jid))
+    assert answer.body.startswith("I do not know that word.")
+    refused = await refusal(mallory, stage.server.component_jid, "help")
+    assert (refused.error.condition, refused.error.text) == ("forbidden", NOT_YOURS)
 
 
 @pytest.mark.parametrize(

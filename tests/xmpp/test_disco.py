@@ -7,6 +7,7 @@ import pytest
 from slixmpp import ComponentXMPP
 
 from smsbridge import __version__
+from smsbridge.bridge.commands import COMMANDS
 from smsbridge.clock import system_clock
 from smsbridge.core.errors import Refused
 from smsbridge.xmpp import disco
@@ -15,7 +16,13 @@ DOMAIN = "sms.example.com"
 NUMBER = "+15559870002@sms.example.com"
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
+NODE = "http://jabber.org/protocol/commands"
 ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+
+def offered(jid):
+    """Ann may use two commands, nobody else any."""
+    return COMMANDS[:2] if jid == "ann@example.com" else ()
 
 
 class Transport(asyncio.Transport):
@@ -35,7 +42,7 @@ class Transport(asyncio.Transport):
 @pytest.fixture
 async def ask():
     stream = ComponentXMPP(DOMAIN, "secret", "127.0.0.1", 1, fix_error_ns=True)
-    disco.install(stream, system_clock())
+    disco.install(stream, system_clock(), offered)
     transport = Transport()
     stream._current_connection_attempt = True
     stream.connection_made(transport)
@@ -45,14 +52,14 @@ async def ask():
     )
     stream.data_received(b"<handshake/>")
 
-    async def question(payload: str, to: str, kind: str = "get") -> ET.Element:
-        iq = f"<iq type='{kind}' id='q1' from='ann@example.com/x' to='{to}'>{payload}</iq>"
+    async def question(payload: str, to: str, kind: str = "get", sender: str = "ann@example.com/x") -> ET.Element:
+        iq = f"<iq type='{kind}' id='q1' from='{sender}' to='{to}'>{payload}</iq>"
         stream.data_received(iq.encode())
         async with asyncio.timeout(5):
             while b'id="q1"' not in (answer := await transport.written.get()):
                 pass
         element = ET.XML(answer)
-        assert (element.get("from"), element.get("to")) == (to, "ann@example.com/x")
+        assert (element.get("from"), element.get("to")) == (to, sender)
         return element
 
     yield question
@@ -132,3 +139,28 @@ def test_a_number_is_named_as_people_write_it(localpart: str, name: str) -> None
 def test_what_is_no_address_has_no_description() -> None:
     with pytest.raises(Refused):
         disco.describe("+1")
+
+
+class TestCommands:
+    async def test_who_may_use_them_sees_them(self, ask) -> None:
+        answer = await ask(f"<query xmlns='{ITEMS}' node='{NODE}'/>", DOMAIN)
+        items = answer.findall(f".//{{{ITEMS}}}item")
+        assert [(item.get("jid"), item.get("node")) for item in items] == [(DOMAIN, "help"), (DOMAIN, "questions")]
+        answer = await ask(f"<query xmlns='{INFO}' node='{NODE}'/>", DOMAIN)
+        assert answer.find(f".//{{{INFO}}}identity").get("type") == "command-list"
+        answer = await ask(f"<query xmlns='{INFO}' node='help'/>", DOMAIN)
+        assert answer.find(f".//{{{INFO}}}identity").get("type") == "command-node"
+        assert NODE in {each.get("var") for each in answer.iter(f"{{{INFO}}}feature")}
+
+    async def test_a_stranger_sees_none(self, ask) -> None:
+        answer = await ask(f"<query xmlns='{ITEMS}' node='{NODE}'/>", DOMAIN, sender="mallory@example.com/x")
+        assert answer.get("type") == "result"
+        assert answer.findall(f".//{{{ITEMS}}}item") == []
+        for node in (NODE, "help"):
+            answer = await ask(f"<query xmlns='{INFO}' node='{node}'/>", DOMAIN, sender="mallory@example.com/x")
+            assert answer.find(f".//{{{ERRORS}}}item-not-found") is not None
+
+    @pytest.mark.parametrize("namespace", [INFO, ITEMS])
+    async def test_a_number_has_none(self, ask, namespace: str) -> None:
+        answer = await ask(f"<query xmlns='{namespace}' node='{NODE}'/>", NUMBER)
+        assert answer.find(f".//{{{ERRORS}}}item-not-found") is not None

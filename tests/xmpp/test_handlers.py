@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from slixmpp import ComponentXMPP
 
+from smsbridge.bridge.commands import COMMANDS, Command, Field, Option, Said
 from smsbridge.clock import system_clock
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
@@ -47,6 +48,10 @@ class Bridge:
     bounced: list[tuple[str, str, str]] = field(default_factory=list)
     on_accept: Callable[[OutboundMessage], object] = lambda _message: None
     on_bounce: Callable[[], object] = lambda: None
+    on_command: Callable[[], object] = lambda: None
+    ran: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    options: tuple[Option, ...] = (Option("7", "[7] Your <text>"), Option("8", "[8]"))
+    says: Said = field(default_factory=lambda: Said("It is done."))
     gate: asyncio.Event | None = None
     acknowledged: list[str] = field(default_factory=list)
     is_called: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,6 +62,24 @@ class Bridge:
         if self.gate:
             await self.gate.wait()
         self.on_accept(message)
+
+    def offered(self, jid: str) -> tuple[Command, ...]:
+        return COMMANDS if jid == "ann@example.com" else ()
+
+    async def form(self, jid: str, name: str) -> tuple[Field, ...]:
+        if not self.offered(jid):
+            raise Refused(Reason.NOT_OWNER)
+        self.on_command()
+        (command,) = (each for each in COMMANDS if each.name == name)
+        return tuple(Field(argument=each, options=self.options) for each in command.arguments)
+
+    async def run(self, jid: str, name: str, values: dict[str, str]) -> Said:
+        self.ran.append((jid, name, dict(values)))
+        return self.says
+
+    async def typed(self, jid: str, line: str) -> None:
+        self.ran.append((jid, line, {}))
+        self.on_command()
 
     async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
         self.on_bounce()
@@ -83,6 +106,7 @@ class Fed:
         self.handlers = Handlers(
             outbound=self.bridge,
             handover=self.bridge,
+            commands=self.bridge,
             safekeeping=self.bridge,
             directory=self.directory,
             domain=DOMAIN,
@@ -322,3 +346,120 @@ async def test_a_refusal_that_could_not_be_told_is_not_acknowledged(fed):
     fed.feed(OMEMO + HELD)
     await fed.drain()
     assert fed.bridge.acknowledged == []
+
+
+class TestCommands:
+    """XEP-0050, as it stands on the wire."""
+
+    @staticmethod
+    async def ask(fed: Fed, command: str, *, kind: str = "set", to: str = DOMAIN, sender: str = FULL) -> ET.Element:
+        xml = f"<iq type='{kind}' id='c1' from='{sender}' to='{to}'>{command}</iq>"
+        fed.stream.data_received(xml.encode())
+        await fed.drain()
+        answer = ET.XML(fed.sent.pop())
+        assert (answer.get("from"), answer.get("to"), answer.get("id")) == (to, sender, "c1")
+        return answer
+
+    async def test_one_without_arguments_is_done_at_once(self, fed: Fed) -> None:
+        command = (await self.ask(fed, execute("help"))).find(COMMAND)
+        assert (command.get("status"), command.get("node")) == ("completed", "help")
+        note = command.find(f"{{{NAMESPACE}}}note")
+        assert (note.get("type"), note.text) == ("info", "It is done.")
+        assert fed.bridge.ran == [("ann@example.com", "help", {})]
+
+    async def test_one_with_arguments_asks_with_a_form_first(self, fed: Fed) -> None:
+        command = (await self.ask(fed, execute("resend"))).find(COMMAND)
+        assert command.get("status") == "executing"
+        assert command.get("sessionid")
+        actions = command.find(f"{{{NAMESPACE}}}actions")
+        assert actions.get("execute") == "complete"
+        assert actions.find(f"{{{NAMESPACE}}}complete") is not None
+        form = command.find("{jabber:x:data}x")
+        (asked,) = form.findall("{jabber:x:data}field")
+        assert (form.get("type"), asked.get("var"), asked.get("type")) == ("form", "number", "list-single")
+        assert [option.get("label") for option in asked.findall("{jabber:x:data}option")] == ["[7] Your <text>", "[8]"]
+        assert fed.bridge.ran == []
+
+    @pytest.mark.parametrize("action", ["", "action='complete'", "action='execute'", "action='next'"])
+    async def test_the_form_that_comes_back_does_it(self, fed: Fed, action: str) -> None:
+        form = "<x xmlns='jabber:x:data' type='submit'><field var='number'><value> 7 </value></field></x>"
+        xml = f"<command xmlns='{NAMESPACE}' node='resend' sessionid='abc' {action}>{form}</command>"
+        command = (await self.ask(fed, xml)).find(COMMAND)
+        assert (command.get("status"), command.get("sessionid")) == ("completed", "abc")
+        assert fed.bridge.ran == [("ann@example.com", "resend", {"number": "7"})]
+
+    async def test_a_form_may_be_cancelled(self, fed: Fed) -> None:
+        xml = f"<command xmlns='{NAMESPACE}' node='resend' sessionid='abc' action='cancel'/>"
+        assert (await self.ask(fed, xml)).find(COMMAND).get("status") == "canceled"
+        assert fed.bridge.ran == []
+
+    async def test_with_nothing_to_choose_there_is_no_form(self, fed: Fed) -> None:
+        fed.bridge.options = ()
+        command = (await self.ask(fed, execute("resend"))).find(COMMAND)
+        assert command.get("status") == "completed"
+        assert "no open question" in command.findtext(f"{{{NAMESPACE}}}note")
+
+    async def test_what_was_refused_is_a_note_of_an_error(self, fed: Fed) -> None:
+        fed.bridge.says = Said("That cannot be.", is_done=False)
+        note = (await self.ask(fed, execute("help"))).find(f"{COMMAND}/{{{NAMESPACE}}}note")
+        assert (note.get("type"), note.text) == ("error", "That cannot be.")
+
+    @pytest.mark.parametrize("node", ["help", "resend", "lockdown", "nothing"])
+    async def test_a_stranger_hears_the_same_of_every_command(self, fed: Fed, node: str) -> None:
+        answer = await self.ask(fed, execute(node), sender="mallory@example.com/x")
+        assert answer.find(f".//{{{ERRORS}}}forbidden") is not None
+        assert fed.bridge.ran == []
+
+    @pytest.mark.parametrize(("kind", "to"), [("get", DOMAIN), ("set", NUMBER), ("get", NUMBER)])
+    @pytest.mark.parametrize("sender", [FULL, "mallory@example.com/x"])
+    async def test_numbers_have_none(self, fed: Fed, kind: str, to: str, sender: str) -> None:
+        answer = await self.ask(fed, execute("help"), kind=kind, to=to, sender=sender)
+        assert answer.find(f".//{{{ERRORS}}}item-not-found") is not None
+        assert fed.bridge.ran == []
+
+    @pytest.mark.parametrize(("kind", "sender"), [("result", FULL), ("error", FULL), ("set", f"x@{DOMAIN}/y")])
+    async def test_what_is_no_request_is_not_answered(self, fed: Fed, kind: str, sender: str) -> None:
+        fed.stream.data_received(
+            f"<iq type='{kind}' id='c' from='{sender}' to='{DOMAIN}'>{execute('help')}</iq>".encode()
+        )
+        await fed.drain()
+        assert (fed.sent, fed.bridge.ran) == ([], [])
+
+    async def test_a_command_inside_something_else_is_none(self, fed: Fed) -> None:
+        inside = f"<forwarded xmlns='urn:xmpp:forward:0'>{execute('help')}</forwarded>"
+        fed.stream.data_received(f"<iq type='set' id='c' from='{FULL}' to='{DOMAIN}'>{inside}</iq>".encode())
+        await fed.drain()
+        assert fed.bridge.ran == []
+
+    @pytest.mark.parametrize(
+        ("raised", "condition"),
+        [(StoreUnavailable("disk"), "internal-server-error"), (KeyError("a bug"), "internal-server-error")],
+    )
+    async def test_whatever_goes_wrong_the_asker_hears_of_it(self, fed: Fed, raised, condition) -> None:
+        def fail():
+            raise raised
+
+        fed.bridge.on_command = fail
+        answer = await self.ask(fed, execute("help"))
+        assert answer.find(f".//{{{ERRORS}}}{condition}") is not None
+
+    @pytest.mark.parametrize("to", [DOMAIN, f"{DOMAIN}/x"])
+    async def test_a_line_to_the_domain_is_for_the_bridge_itself(self, fed: Fed, to: str) -> None:
+        fed.feed("<body>resend 7</body>", to=to)
+        await fed.drain()
+        assert fed.bridge.ran == [("ann@example.com", "resend 7", {})]
+        assert (fed.bridge.accepted, fed.sent) == ([], [])
+
+    async def test_a_line_to_a_number_is_for_the_number(self, fed: Fed) -> None:
+        fed.feed("<body>resend 7</body>")
+        await fed.drain()
+        assert fed.bridge.ran == []
+        assert [message.text for message in fed.bridge.accepted] == ["resend 7"]
+
+
+NAMESPACE = "http://jabber.org/protocol/commands"
+COMMAND = f"{{{NAMESPACE}}}command"
+
+
+def execute(node: str) -> str:
+    return f"<command xmlns='{NAMESPACE}' node='{node}' action='execute'/>"

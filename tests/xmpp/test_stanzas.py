@@ -17,6 +17,7 @@ from smsbridge.xmpp.stanzas import (
     CANNOT_RETRACT,
     Bounce,
     Ignored,
+    Typed,
     Unrenderable,
     read_message,
     render,
@@ -428,11 +429,8 @@ def test_the_owner_is_normalised_and_the_sender_kept_as_it_came() -> None:
 
 
 @pytest.mark.parametrize("to", [DOMAIN, f"{DOMAIN}/gateway"])
-def test_a_text_to_the_bare_domain_is_refused_with_an_example(to: str) -> None:
-    reading = read(BODY, to=to)
-    assert isinstance(reading, Refused)
-    assert reading.reason is Reason.BAD_ADDRESS
-    assert reading.words.endswith("such as +15559870002@sms.example.com.")
+def test_a_text_to_the_bare_domain_is_a_line_for_the_bridge(to: str) -> None:
+    assert read(BODY, to=to) == Typed(owner=OWNER, text="hi")
     assert isinstance(read("", to=to), Ignored)
 
 

@@ -1,0 +1,102 @@
+"""The bridge's commands as ad-hoc commands (XEP-0050), with forms (XEP-0004).
+
+    execute ─▶ a form, if the command has arguments ─complete, with the form─▶ done, and said in a note
+
+Nothing is kept between the two: all that the second step needs comes with its form, so there are no sessions to bound
+or to lose. Only the outer `from` counts. A stranger gets one and the same error for whatever he tries.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+from xml.etree import ElementTree as ET
+
+from smsbridge.bridge.commands import Command, Field, Said
+from smsbridge.core.errors import Reason, Refused
+from smsbridge.xmpp import jids, wire
+from smsbridge.xmpp.errors import Envelope
+from smsbridge.xmpp.stanzas import envelope_of
+
+COMMANDS: Final = "http://jabber.org/protocol/commands"
+DATA: Final = "jabber:x:data"
+TAG: Final = f"{{{COMMANDS}}}command"
+MOST_IN_SESSION_ID: Final = 64
+ELSEWHERE: Final = "There are no commands here. Ask the gateway itself."
+
+
+class Commands(Protocol):
+    """The table. Raises `Refused` or `StoreUnavailable`; what was done is committed."""
+
+    def offered(self, jid: str) -> Sequence[Command]: ...
+
+    async def form(self, jid: str, name: str) -> Sequence[Field]: ...
+
+    async def run(self, jid: str, name: str, values: Mapping[str, str]) -> Said: ...
+
+    async def typed(self, jid: str, line: str) -> None: ...
+
+
+async def answer(element: ET.Element, commands: Commands, *, domain: str) -> bytes | None:
+    """The answer to an `<iq/>` with a command in it, None if there is to be none. Raises `Refused`."""
+    envelope, request = envelope_of(element), element.find(TAG)
+    if envelope.type not in {"get", "set"} or request is None:
+        return None
+    try:
+        caller, addressed = jids.bare(envelope.sender), jids.bare(envelope.addressed)
+    except ValueError:
+        return None
+    if caller.rpartition("@")[2] == domain:
+        return None
+    if envelope.type == "get" or addressed != domain:
+        raise Refused(Reason.BAD_ADDRESS, ELSEWHERE)
+    name, values = request.get("node", ""), _submitted(request)
+    fields = await commands.form(caller, name)
+    if request.get("action") == "cancel":
+        return _reply(envelope, request, "canceled", domain=domain)
+    if values is None and fields:
+        empty = next((field for field in fields if not field.options), None)
+        if empty is None:
+            return _reply(envelope, request, "executing", fields=fields, domain=domain)
+        return _reply(envelope, request, "completed", said=Said(empty.argument.none), domain=domain)
+    said = await commands.run(caller, name, values or {})
+    return _reply(envelope, request, "completed", said=said, domain=domain)
+
+
+def _submitted(request: ET.Element) -> Mapping[str, str] | None:
+    """The values of the form; None if there is none."""
+    form = request.find(f"{{{DATA}}}x")
+    if form is None or form.get("type") != "submit":
+        return None
+    return {
+        field.get("var", ""): (field.findtext(f"{{{DATA}}}value") or "").strip()
+        for field in form.findall(f"{{{DATA}}}field")
+    }
+
+
+def _reply(
+    envelope: Envelope, request: ET.Element, status: str, *, domain: str, fields: Sequence[Field] = (),
+    said: Said | None = None,
+) -> bytes:  # fmt: skip
+    reply = wire.stanza(
+        "iq", sender=envelope.addressed, to=envelope.sender, stanza_id=envelope.id, stanza_type="result"
+    )
+    session = request.get("sessionid", "")[:MOST_IN_SESSION_ID] or secrets.token_hex(8)
+    node = request.get("node", "")
+    command = wire.add(reply, "command", COMMANDS, node=node, sessionid=session, status=status)
+    if fields:
+        wire.add(wire.add(command, "actions", execute="complete"), "complete")
+        form = wire.add(command, "x", DATA, type="form")
+        wire.add(form, "title", text=node)
+        for field in fields:
+            _add_field(form, field)
+    if said is not None:
+        wire.add(command, "note", text=said.words, type="info" if said.is_done else "error")
+    return wire.serialise(reply, domain=domain)
+
+
+def _add_field(form: ET.Element, field: Field) -> None:
+    argument = field.argument
+    element = wire.add(form, "field", var=argument.name, type="list-single", label=argument.label)
+    wire.add(element, "required")
+    for option in field.options:
+        wire.add(wire.add(element, "option", label=option.label), "value", text=option.value)

@@ -75,6 +75,16 @@ def test_check_finds_nothing_wrong_with_a_good_file_and_starts_nothing(write, tm
     assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
 
 
+def test_what_may_send_texts_twice_is_warned_of(write, capsys):
+    def hurry(text):
+        return text.replace("    kind: voipms\n", "    kind: voipms\n    on_unknown: resend\n    settle_seconds: 5\n")
+
+    main(["check", str(write(edit=hurry))])
+    told = capsys.readouterr().err
+    assert "texts will go twice" in told
+    assert "then it goes twice" in told
+
+
 @pytest.mark.parametrize("command", [["check"], ["run", "-c"]], ids=["check", "run"])
 def test_every_mistake_is_told_at_once_with_its_line(write, tmp_path, capsys, command):
     path = write(edit=broken)

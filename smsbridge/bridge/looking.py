@@ -9,12 +9,12 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from smsbridge.bridge import doubting, telling
+from smsbridge.bridge import alerts, doubting
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.doubting import Learned
 from smsbridge.bridge.pacer import Pacer, Rank
-from smsbridge.clock import to_ms
+from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Part, ProviderName
 from smsbridge.failpoints import failpoint
@@ -157,11 +157,11 @@ class Looking:
         desk = self._desk
         is_new = yield from doubts.distrust(desk.now(), self._name, desk.now() + TRY_TRUST)
         if is_new:
-            body = (
-                f"The account {self._name} does not list a text that it has certainly sent. Until it does, texts of"
-                " unknown fate are not looked up any more: their writers are asked."
+            words = (
+                f"The account {self._name} does not list a text that it has certainly sent: until it does, texts of"
+                " unknown fate are not looked up."
             )
-            yield from telling.tell_admins(desk, body, "distrusted", self._name, str(to_ms(desk.now())))
+            yield from alerts.sound(desk, Alert.RECONCILE, self._name, words)
         return is_new
 
     async def _try_trust(self) -> None:
@@ -178,8 +178,8 @@ class Looking:
     def _note_trust(self) -> Transaction[bool]:
         is_new = yield from doubts.trust(self._name)
         if is_new:
-            body = f"The account {self._name} lists what it has sent again; texts of unknown fate are looked up."
-            yield from telling.tell_admins(self._desk, body, "trusted", self._name, str(to_ms(self._desk.now())))
+            words = f"The account {self._name} lists what it has sent again; texts of unknown fate are looked up."
+            yield from alerts.clear(self._desk, Alert.RECONCILE, self._name, words)
         return is_new
 
     def _beat(self) -> None:

@@ -116,13 +116,19 @@ async def run(task: Assignment) -> Report:
         killer = Killer(house.bridge, house.server, house.store, report, chance, burst=load.burst, leases=task.leases)
         try:
             await _play(house, report, journal, task, load, killer, chance)
-        except BaseException:
-            await _keep(house, report, killer)
-            raise
+        except Exception as error:  # noqa: BLE001 - the other houses go on, and this one has not kept its promises
+            report.break_promise(f"not played to the end: {'; '.join(_words_of(error))}")
         report.seconds = round(time.monotonic() - began, 1)
         if report.broken_promises:
             await _keep(house, report, killer)
     return report
+
+
+def _words_of(error: Exception) -> list[str]:
+    """What was raised at last, in however many groups of tasks."""
+    if isinstance(error, ExceptionGroup):
+        return [words for inner in error.exceptions for words in _words_of(inner)]
+    return [f"{type(error).__name__} {error}".strip()]
 
 
 async def _play(

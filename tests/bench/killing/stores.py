@@ -111,7 +111,7 @@ class PostgresStore:
 
     async def keep_copy(self, directory: Path) -> None:
         with (directory / "bridge.sql").open("wb") as file:
-            await asyncio.to_thread(subprocess.run, [program("pg_dump"), self.url], stdout=file, check=True)
+            await asyncio.to_thread(subprocess.run, [program("pg_dump"), self.url], stdout=file, check=False)
 
     @asynccontextmanager
     async def _connected(self) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":

@@ -46,7 +46,7 @@ from tests.bench.killing.probe import probe
 from tests.bench.killing.stores import Store, StoreName, open_store
 from tests.bench.process import free_port
 
-DRAIN_SECONDS = 120.0
+DRAIN_SECONDS = 240.0
 LOOK_SECONDS = 0.2  # between two looks at a store that drains
 BUILD = Path("build")
 AT_ONCE = 2  # houses: one waits while the other works

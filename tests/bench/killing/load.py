@@ -24,7 +24,7 @@ from smsbridge.sim.xmpp_server import LOOPBACK, XmppServer
 READER, ABSENT = "alice", "bob"
 OWNERS: dict[str, tuple[str, ...]] = {READER: ("+15551230001",), ABSENT: ("+15551230002",)}
 PEERS = tuple(f"555987{n:04}" for n in range(20))
-INBOUND_GAP, OUTBOUND_GAP = 0.05, 0.5  # seconds between texts; VoIP.ms takes about three calls a second
+INBOUND_GAP, OUTBOUND_GAP = 0.05, 0.8  # seconds between texts; VoIP.ms takes about three calls a second
 BURST = 40  # texts, about what the bridge writes to its server at once
 KNOCK_SECONDS = 0.1  # between two tries to log in
 

@@ -11,6 +11,7 @@ from smsbridge.core.errors import Indeterminate, Reason, Rejected, StoreUnavaila
 from smsbridge.core.message import Kind
 from smsbridge.core.state import PartEvent
 from smsbridge.store import outbox
+from smsbridge.store.questions import SETTLED
 
 from .house import ADMIN, CARRIER, DOMAIN, FRIEND, JOHN, OWN, PEER
 
@@ -287,9 +288,11 @@ class TestLateAcceptance:
         await doubt(house, "one")
         await look(house, 0)
         assert await house.states() == ["unsure"]
+        assert [row["answer"] for row in await house.rows("SELECT answer FROM question")] == [""]
         show(house, "late")
         await look(house, 4)
         assert await house.states() == ["sent"]
+        assert [row["answer"] for row in await house.rows("SELECT answer FROM question")] == [SETTLED]
         assert "has left after all" in (await notices(house))[-1]
 
     async def test_sent_again_by_its_writers_word_it_is_two(self, house):

@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
+
+BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)  # there was no smsbridge before: a clock that says less is wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from smsbridge.config_secrets import secret_forms
+from smsbridge.config_sizes import Size
 from smsbridge.config_spans import Span
 from smsbridge.config_types import (
     AbsolutePath,
@@ -116,6 +117,9 @@ class StoreSettings(Section):
 
     url: StoreUrl = Field(default_factory=default_store_url)
     password: SecretStr | None = None
+    min_free: Size = Field(
+        default=64 * 2**20, description="less of SQLite's disk free, such as 64M, and nothing new is taken"
+    )
 
     @property
     def path(self) -> Path | None:

@@ -67,6 +67,10 @@ class Metrics:
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
         return Counter(f"smsbridge_{name}", words, labels, registry=self.registry)
 
+    def openings(self) -> int:
+        """How often the stream was opened."""
+        return int(next(iter(self.streams_opened.collect())).samples[0].value)
+
     def render(self) -> bytes:
         """The exposition text for Prometheus."""
         return generate_latest(self.registry)

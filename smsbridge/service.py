@@ -7,7 +7,7 @@ in a buffer; then the callbacks; the calls in flight are finished and settled; t
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Final
 
 from smsbridge.bridge import restoring
 from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.checkup import Checkup
 from smsbridge.bridge.commands import Commands
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
@@ -23,12 +24,14 @@ from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.inbound import Inbound
 from smsbridge.bridge.janitor import Janitor
 from smsbridge.bridge.looking import Looking
+from smsbridge.bridge.lookout import Lookout, Views
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.poller import Poller
 from smsbridge.bridge.progress import Progress
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.bridge.reconciler import Reconciler
+from smsbridge.bridge.room import Room, free_beside
 from smsbridge.clock import Clock, system_clock, to_ms
 from smsbridge.config import Config, Loaded
 from smsbridge.config_rules import caps_in_words
@@ -59,8 +62,6 @@ from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.stanzas import render
 
 RECALLED_CONTACTS: Final = 50  # of those who know a number of ours one will tell what its server keeps
-
-_Check = Callable[[], Awaitable[None]]
 
 _log = Log("service")
 
@@ -114,6 +115,7 @@ async def serve(
         }
         bells = _Bells(stream=Bell(), reconciler=Bell(), senders={name: Bell() for name in providers})
         book, privileges = RulesBook(config, providers), Privileges()
+        room = Room(partial(free_beside, config.store.path), config.store.min_free, clock)
         desk = Desk(
             database=tenure.database,
             ids=ids,
@@ -127,13 +129,14 @@ async def serve(
             wake_senders=bells.ring_senders,
             pulse=Pulse(clock),
             speaks_for=privileges.speaks_for,
+            has_room=room.is_there,
         )
         if tenure.is_old_copy:
             _log.error(Event.OLD_COPY_FOUND)
             await desk.database.run(restoring.hold_back, desk, providers)
             tenure.accept_copy()
         again = reread or (lambda: Loaded(config=config, warnings=()))
-        await _run(config, desk, book, again, providers, bells, tenure, privileges, stop, on_start)
+        await _run(config, desk, book, again, providers, bells, tenure, privileges, room, stop, on_start)
 
 
 def _place(config: Config, holder: str, clock: Clock, metrics: Metrics) -> Place:
@@ -162,19 +165,20 @@ class _Bells:
 async def _run(
     config: Config, desk: Desk, book: RulesBook, reread: Callable[[], Loaded],
     providers: Mapping[ProviderName, Provider], bells: _Bells, tenure: Tenure, privileges: Privileges,
-    stop: asyncio.Event, on_start: Callable[[Service], None],
+    room: Room, stop: asyncio.Event, on_start: Callable[[Service], None],
 ) -> None:  # fmt: skip
     pacers = {name: Pacer(provider.capabilities, desk.clock) for name, provider in providers.items()}
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
     contacts = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
     handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
     inbound = Inbound(desk, component.lane)
-    web = _build_web(config, desk, providers, component, tenure, inbound)
+    web = _build_web(config, desk, providers, component, tenure, inbound, room)
     await web.start()
     async with asyncio.TaskGroup() as group:
         checks = {
-            name: partial(_check, provider, pacers[name], partial(_dids_over, name, book))
+            name: Checkup(desk, name, provider, pacers[name], partial(_dids_over, name, book))
             for name, provider in providers.items()
+            if isinstance(provider, Checked)
         }
         reloader = Reloader(book, reread, desk.clock, partial(_follow_up, desk, checks))
         dispatching = group.create_task(dispatchers.run())
@@ -185,7 +189,8 @@ async def _run(
             group.create_task(tenure.keep()),
             group.create_task(reloader.run()),
             group.create_task(_build_watch(desk, component, reloader, tenure).run()),
-            *(group.create_task(check()) for check in checks.values()),
+            group.create_task(_build_lookout(desk, component, room).run()),
+            *(group.create_task(check.run()) for check in checks.values()),
             *(group.create_task(poller.run()) for poller in _build_pollers(desk, providers, pacers, inbound)),
         ]
         _log.info(Event.CAPS_SET, **caps_in_words(book.config))
@@ -316,7 +321,7 @@ def _build_pollers(
 
 def _build_web(
     config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component, tenure: Tenure,
-    inbound: Inbound,
+    inbound: Inbound, room: Room,
 ) -> Web:  # fmt: skip
     progress = Progress(desk)
 
@@ -327,7 +332,9 @@ def _build_web(
             backlog = None
         found = judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), down_since=component.down_since)
         if late := desk.pulse.late():
-            return replace(found, is_ready=False, words=(*found.words, f"no progress: {', '.join(late)}"))
+            found = replace(found, is_ready=False, words=(*found.words, f"no progress: {', '.join(late)}"))
+        if short := room.words():
+            found = replace(found, is_ready=False, words=(*found.words, short))
         return found
 
     http = config.http
@@ -349,7 +356,7 @@ def _build_web(
     )
 
 
-async def _follow_up(desk: Desk, checks: Mapping[ProviderName, _Check], changed: Changed) -> None:
+async def _follow_up(desk: Desk, checks: Mapping[ProviderName, Checkup], changed: Changed) -> None:
     """After a reload: what waited for a password or for an owner may go now, and the carriers are asked again."""
     accounts = {ProviderName(str(place[1])) for place in changed if place[0] == "providers"}
     try:
@@ -361,8 +368,8 @@ async def _follow_up(desk: Desk, checks: Mapping[ProviderName, _Check], changed:
     desk.wake_stream()
     if any(place[0] in {"jids", "lines"} for place in changed):
         accounts |= checks.keys()
-    for name in sorted(accounts):
-        await checks[name]()
+    for name in sorted(accounts & checks.keys()):
+        await checks[name].look()
 
 
 def _build_watch(desk: Desk, component: Component, reloader: Reloader, tenure: Tenure) -> Watch:
@@ -377,22 +384,14 @@ def _build_watch(desk: Desk, component: Component, reloader: Reloader, tenure: T
     )
 
 
+def _build_lookout(desk: Desk, component: Component, room: Room) -> Lookout:
+    views = Views(
+        room=room,
+        backlog=Progress(desk).backlog,
+        stream_down_since=lambda: None if component.is_up else component.down_since,
+    )
+    return Lookout(desk, views)
+
+
 def _dids_over(name: ProviderName, book: RulesBook) -> tuple[Did, ...]:
     return tuple(line.did for line in book.rules().directory if line.provider == name)
-
-
-async def _check(provider: Provider, pacer: Pacer, dids: Callable[[], Collection[Did]]) -> None:
-    """Tell the operator at start what would otherwise be found out with the first text."""
-    if not isinstance(provider, Checked):
-        return
-    async with pacer.slot():
-        try:
-            findings = await provider.check(dids())
-        except Exception as error:  # noqa: BLE001  # a bug in a check must not end what works
-            _log.crash(Event.PROVIDER_CHECK_FAILED, error, provider=provider.name)
-            return
-        for finding in findings:
-            if finding.is_good:
-                _log.info(Event.PROVIDER_CHECKED, provider=provider.name, words=finding.words)
-            else:
-                _log.error(Event.PROVIDER_CHECK_FAILED, provider=provider.name, words=finding.words)

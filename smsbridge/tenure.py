@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from smsbridge.clock import Clock, to_ms
-from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.errors import NoRoom, StoreUnavailable
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.notify import notify, status
@@ -41,6 +41,7 @@ ALONE_SPAN, SHARED_SPAN = timedelta(seconds=60), timedelta(seconds=15)
 ALONE_RENEW_SECONDS, SHARED_RENEW_SECONDS = 20.0, 5.0
 RETRY_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
+FAILING_SECONDS: Final = 60.0  # a store that only says no may need to be opened anew, and somebody has to know
 MIGRATION_SECONDS: Final = 3600.0
 _LET_GO: Final = 10**15  # of a lease that was released: later than any
 _MARK_BYTES: Final = 4096
@@ -117,10 +118,12 @@ class Tenure:
     async def keep(self) -> None:
         """Raises `AlreadyRunning` when somebody else has the lease: then nothing more may be sent from here, at once.
 
-        Likewise `StoreUnavailable` when it could not be renewed in time and somebody else may have it, or when the
-        database is no longer the file at its path: what is accepted would be gone.
+        Likewise `StoreUnavailable` when it could not be renewed in time and somebody else may have it, when the store
+        has refused for a minute, or when the database is not the file at its path: what is accepted would be gone.
+        A full disk is waited for: a new start makes no room, and meanwhile what is refused is refused in words.
         """
         seconds = self._house.renew_seconds
+        failing_since: float | None = None
         while True:
             await asyncio.sleep(seconds)
             self._house.inspect()
@@ -132,11 +135,15 @@ class Tenure:
                 is_ours = False
             except (StoreUnavailable, TimeoutError) as error:
                 _log.error(Event.STORE_FAILED, error=str(error))
+                failing_since = None if isinstance(error, NoRoom) else failing_since or time.monotonic()
+                if failing_since is not None and time.monotonic() - failing_since >= FAILING_SECONDS:
+                    raise StoreUnavailable(f"nothing was committed for {FAILING_SECONDS:.0f} s: {error}") from error
                 if self._left() == 0:
                     _log.error(Event.LEASE_LOST)
                     raise StoreUnavailable(f"the lease of {self.lease.name} could not be renewed in time") from error
                 seconds = RETRY_SECONDS
                 continue
+            failing_since = None
             if not is_ours:
                 _log.error(Event.LEASE_LOST)
                 raise AlreadyRunning(f"another smsbridge speaks for {self.lease.name} now")

@@ -13,7 +13,7 @@ from typing import Final
 
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock
-from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.errors import NoRoom, StoreUnavailable
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify, status, watchdog_seconds
@@ -131,6 +131,9 @@ class Watch:
         except TimeoutError:
             self._failing_since = self._failing_since or self._clock.now()
             return
+        except NoRoom:  # nor would it make room; meanwhile what is refused is refused in words
+            self._failing_since = self._failing_since or self._clock.now()
+            self._pulse.beat(COMMITS, FAILING_SECONDS)
         except StoreUnavailable:
             self._failing_since = self._failing_since or self._clock.now()
         else:

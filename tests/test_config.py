@@ -596,7 +596,12 @@ def test_no_scalar_brings_the_reader_down(told, value):
             changed("  secret_file", "  secretfile: x\n  secret_file"),
             'config.yaml:3: xmpp.secretfile: unknown key: did you mean "secret_file"?',
         ),
-        (GOOD + "store: {zzz: 1}\n", "config.yaml:12: store.zzz: unknown key: known are url, password, password_file"),
+        (
+            GOOD + "store: {zzz: 1}\n",
+            "config.yaml:12: store.zzz: unknown key: known are url, password, password_file, min_free",
+        ),
+        (GOOD + "store: {min_free: much}\n", "config.yaml:12: store.min_free: a size is expected, such as 64M or 2G"),
+        (GOOD + "store: {min_free: true}\n", "config.yaml:12: store.min_free: a size is expected, such as 64M or 2G"),
     ],
 )
 def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):

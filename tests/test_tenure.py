@@ -11,7 +11,7 @@ import pytest
 
 from smsbridge import tenure
 from smsbridge.clock import system_clock
-from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.errors import NoRoom, StoreUnavailable
 from smsbridge.sim.postgres import Postgres
 from smsbridge.store import leases, migrations
 from smsbridge.store.database import Fenced, sql
@@ -276,6 +276,41 @@ async def test_a_database_file_that_was_replaced_ends_it(tmp_path, brisk):
         (tmp_path / "bridge.db").rename(tmp_path / "moved.db")
         with pytest.raises(StoreUnavailable, match="moved away or replaced"):
             await keeping
+
+
+class TestAStoreThatRefuses:
+    """It is only seen by its renewals."""
+
+    @pytest.fixture
+    def impatient(self, monkeypatch):
+        monkeypatch.setattr(tenure, "FAILING_SECONDS", 0.3)
+        monkeypatch.setattr(tenure, "RETRY_SECONDS", 0.05)
+        monkeypatch.setattr(tenure, "ALONE_RENEW_SECONDS", 0.05)
+
+    @pytest.fixture
+    async def held(self, tmp_path, impatient):
+        async with settle_in(place(f"sqlite:///{tmp_path}/bridge.db"), asyncio.Event()) as held:
+            yield held
+
+    async def test_for_too_long_ends_it_so_that_it_is_opened_anew(self, held, tmp_path):
+        with contextlib.closing(sqlite3.connect(tmp_path / "bridge.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with asyncio.timeout(20):
+                with pytest.raises(StoreUnavailable, match=r"nothing was committed for 0 s: .*SQLITE_BUSY"):
+                    await held.keep()
+
+    async def test_for_want_of_room_is_waited_for(self, held, monkeypatch):
+        tries = []
+
+        async def renew():
+            tries.append(0)
+            raise NoRoom("full")
+
+        monkeypatch.setattr(held, "renew", renew)
+        keeping = asyncio.create_task(held.keep())
+        await until(lambda: len(tries) > 12)
+        assert not keeping.done()
+        keeping.cancel()
 
 
 class TestAnOldCopy:

@@ -40,6 +40,7 @@ class Desk:
     `domain` is the component's; `holder` is `node/life`, the name under which this process claims; `words` the
     sentence for a reason; `wake_stream` and `wake_senders` are called after a commit that gave them work;
     `speaks_for` says whether an owner's server lets us write in their name (None: nobody knows yet);
+    `has_room`: whether there is room to take anything new;
     `pulse` is where a loop that lives as long as the process promises to turn again.
     """
 
@@ -54,6 +55,7 @@ class Desk:
     wake_stream: Callable[[], None]
     wake_senders: Callable[[], None]
     speaks_for: Callable[[str], bool | None] = lambda _: False
+    has_room: Callable[[], bool] = lambda: True
     pulse: Pulse = field(default_factory=lambda: Pulse(system_clock()))
 
     def unknowns(self, provider: ProviderName) -> Unknowns:

@@ -21,7 +21,7 @@ from smsbridge.bridge.elsewhere import Fate
 from smsbridge.bridge.gathering import Gathering
 from smsbridge.bridge.handover import Boarded, Lane, Reservation, board
 from smsbridge.core.address import CACHED, Address, Did, Peer, PeerKind, kind_of, mask, to_localpart
-from smsbridge.core.errors import Reason
+from smsbridge.core.errors import NoRoom, Reason
 from smsbridge.core.line import AddressStyle, Line
 from smsbridge.core.message import (
     DeliveryId,
@@ -81,7 +81,12 @@ class Inbound:
         await self.take_listed(ours)
 
     async def take_listed(self, events: Sequence[Event]) -> Sequence[Outcome]:
-        """Commit what a carrier's list shows, and say what became of each; raises `StoreUnavailable`."""
+        """Commit what a carrier's list shows, and say what became of each; raises `StoreUnavailable`.
+
+        Where there is no room only reports are taken: they finish what was begun.
+        """
+        if not self._desk.has_room() and not all(isinstance(event, DeliveryReport) for event in events):
+            raise NoRoom("too little of the disk is free")
         return await self._gathering(tuple(events))
 
     def heard(self, provider: ProviderName) -> datetime | None:

@@ -12,7 +12,7 @@ from enum import Enum
 from smsbridge.bridge import telling
 from smsbridge.bridge.admission import admit
 from smsbridge.bridge.desk import Desk
-from smsbridge.core.errors import Refused, StoreUnavailable
+from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.message import MessageId, OutboundMessage, ProviderName
 from smsbridge.core.state import Fold, fold
 from smsbridge.failpoints import failpoint
@@ -86,6 +86,8 @@ class Outbound:
             yield from outbox.move_sender(first, message.sender)
             yield from outbox.remember(desk.now(), kept, first)
             return None
+        if not desk.has_room():
+            raise Refused(Reason.NO_ROOM)
         admitted = yield from admit(desk, message, self._capabilities())
         if isinstance(admitted, Refused):
             return admitted

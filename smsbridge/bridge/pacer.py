@@ -59,9 +59,9 @@ class Pacer:
             self._spare_until = self._clock.monotonic() + self._interval
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self, rank: Rank = Rank.SEND) -> AsyncIterator[None]:
         """A slot and a token around one call."""
-        await self.enter()
+        await self.enter(rank)
         try:
             yield
         finally:

@@ -9,6 +9,7 @@
     ├── Unauthentic      a callback without the right secret
     ├── Malformed        a callback that cannot be understood
     └── StoreUnavailable a commit that did not happen, or may not have
+        └── NoRoom       because the disk is full, or nearly
 
 A `Reason` says *why* in one word; `xmpp/errors.py` has one row for each with type, condition and a sentence.
 """
@@ -47,6 +48,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     UNSURE = "unsure"
+    NO_ROOM = "no_room"
     NOT_STORED = "not_stored"
     BUG = "bug"
 
@@ -128,3 +130,7 @@ class Malformed(SmsbridgeError):
 
 class StoreUnavailable(SmsbridgeError):
     """The store could not commit; whether it did is unknown until it is read again."""
+
+
+class NoRoom(StoreUnavailable):
+    """There is no room for it, or too little is left to begin something new. A new start would not make any."""

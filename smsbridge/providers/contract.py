@@ -14,6 +14,7 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict, Field
 
 from smsbridge.core.address import Did
+from smsbridge.core.alerts import Alert
 from smsbridge.core.doubt import OnUnknown, Unknowns
 from smsbridge.core.line import CatchUp
 from smsbridge.core.message import Event, InboundMessage, Kind, Media, Part, ProviderMessageId, ProviderName
@@ -118,10 +119,11 @@ class Webhooked(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing a check found out, in the operator's words."""
+    """One thing a check found out, in the operator's words; `alert`: its kind, None if nothing could be learned."""
 
     is_good: bool
     words: str
+    alert: Alert | None = Alert.ACCOUNT
 
 
 @runtime_checkable

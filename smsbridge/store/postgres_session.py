@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.errors import NoRoom, StoreUnavailable
 from smsbridge.failpoints import failpoint
 from smsbridge.store.database import Conflict, Fenced, Row, Statement
 from smsbridge.store.leases import Lease
@@ -70,8 +70,8 @@ _REFUSED = {
     "28": "the PostgreSQL server does not let this user in, or not with this password",
     "3D": "the PostgreSQL server has no database of this name",
     "42501": "the PostgreSQL user may not do what it has to: make it the owner of the database",
-    "53100": "the disk of the PostgreSQL server is full",
 }
+_FULL = "53100"
 
 
 class Again(Exception):
@@ -229,6 +229,8 @@ def _meaning(error: Exception, connection: Connection | None) -> Exception:
         return Conflict(words)
     if state.startswith(_DATA) or isinstance(error, asyncpg.InterfaceError):
         return ValueError(f"a value does not fit its statement: {words}")
+    if state == _FULL:
+        return NoRoom("the disk of the PostgreSQL server is full")
     known = next((meaning for prefix, meaning in _REFUSED.items() if state.startswith(prefix)), None)
     return StoreUnavailable(known or words)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.errors import NoRoom, StoreUnavailable
 from smsbridge.failpoints import failpoint
 from smsbridge.store import soundness
 from smsbridge.store.database import Conflict, P, Statement, T, Transaction
@@ -269,7 +269,8 @@ def _meaning(error: sqlite3.Error) -> Exception:
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
     # errors of the module itself, not of SQLite, have no code
-    wrapped = StoreUnavailable(f"{type(error).__name__}: {getattr(error, 'sqlite_errorname', 'no code')}")
+    kind = NoRoom if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" else StoreUnavailable
+    wrapped = kind(f"{type(error).__name__}: {getattr(error, 'sqlite_errorname', 'no code')}")
     wrapped.__cause__ = error
     return wrapped
 

@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import HttpVersion10, hdrs, web
 
 from smsbridge.clock import Clock
-from smsbridge.core.errors import Malformed, StoreUnavailable, Unauthentic
+from smsbridge.core.errors import Malformed, NoRoom, StoreUnavailable, Unauthentic
 from smsbridge.core.message import Event, ProviderName
 from smsbridge.core.text import decode
 from smsbridge.log import Event as Logged
@@ -213,6 +213,8 @@ class Webhooks:
             case TooMany():
                 seconds = error.seconds
                 self._journal.refuse(key, status=status, why="too_many", **told)
+            case NoRoom():  # many lines would fill it further
+                self._journal.refuse(key, status=status, why="no_room", **told)
             case StoreUnavailable():
                 _log.error(Logged.CALLBACK_FAILED, why="store_unavailable", status=status, **told)
             case _:

@@ -167,6 +167,11 @@ ERRORS: Final[Mapping[Reason, StanzaError]] = MappingProxyType(
             "This text may not have been sent. The carrier gave no clear answer, so it was not sent again; "
             "ask the other side before you repeat it.",
         ),
+        _R.NO_ROOM: _row(
+            "wait",
+            "resource-constraint",
+            "This text was not sent: this gateway has no room left to keep it. Try again later.",
+        ),
         _R.NOT_STORED: _row(
             "wait",
             "internal-server-error",

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.errors import NoRoom, StoreUnavailable
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Event as Logged
 from smsbridge.providers.contract import Answer, Capabilities
@@ -51,6 +51,16 @@ async def test_a_store_that_cannot_commit_is_answered_503_and_come_again(start: 
     assert reply.headers["retry-after"].isdecimal()
     assert [(entry["event"], entry["why"]) for entry in logs] == [(Logged.CALLBACK_FAILED, "store_unavailable")]
     assert "kingfisher" not in str(logs)
+
+
+async def test_a_bridge_without_room_says_503_to_each_and_a_few_lines_to_the_journal(start: Start):
+    station = await start()
+    station.take.error = NoRoom("too little of the disk is free")
+    with capture_logs() as logs:
+        replies = [await station.ask(request()) for _ in range(20)]
+    assert {(reply.status, reply.headers["retry-after"]) for reply in replies} == {(503, "30")}
+    assert 0 < len(logs) < 5
+    assert {entry["why"] for entry in logs} == {"no_room"}
 
 
 async def test_a_bug_is_answered_500_without_a_word_and_its_text_is_not_logged(start: Start):

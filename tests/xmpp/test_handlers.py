@@ -220,6 +220,7 @@ async def test_slixmpp_itself_does_nothing_with_messages_and_presence(fed: Fed) 
         (Refused(Reason.NOT_OWNER), "forbidden", "not_owner"),
         (Refused(Reason.MOVED_ADDRESS, instead="+15559870002"), "gone", "moved_address"),
         (StoreUnavailable("disk full"), "internal-server-error", "not_stored"),
+        (Refused(Reason.NO_ROOM), "resource-constraint", "no_room"),
         (KeyError("a body perhaps"), "internal-server-error", "bug"),
     ],
 )

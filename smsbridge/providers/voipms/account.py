@@ -12,12 +12,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from smsbridge.core.address import Did, mask
+from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import Outcome
 from smsbridge.providers.contract import Finding
 from smsbridge.providers.voipms.api import Api
 from smsbridge.providers.voipms.statuses import STATUSES, code_of
 
-LOW_BALANCE: Final = Decimal(1)  # US dollars
 PORTAL: Final = "VoIP.ms' portal under Main Menu, SOAP and REST/JSON API"
 _OFF: Final = frozenset({"0", "false"})
 _ADVICE: Final = {
@@ -30,7 +30,7 @@ _ADVICE: Final = {
 }
 
 
-async def examine(api: Api, dids: Collection[Did]) -> tuple[Finding, ...]:
+async def examine(api: Api, dids: Collection[Did], low_balance: Decimal) -> tuple[Finding, ...]:
     """What is right and what is wrong, in the operator's words; stops where nothing more can be learned."""
     try:
         address = await api.ask("getIP")
@@ -41,10 +41,11 @@ async def examine(api: Api, dids: Collection[Did]) -> tuple[Finding, ...]:
         balance = await api.ask("getBalance")
         if balance.get("status") == "ip_not_enabled":
             return (*findings, _bad(f"enter {shown} as an allowed address in {PORTAL}"))
-        findings.append(_of_balance(balance))
+        findings.append(_of_balance(balance, low_balance))
         findings.extend(_of_dids(await api.ask("getDIDsInfo"), dids))
     except Outcome as outcome:
-        return (_bad(f"VoIP.ms gave no answer that can be used ({outcome.code}): {_why(outcome.code)}"),)
+        words = f"VoIP.ms gave no answer that can be used ({outcome.code}): {_why(outcome.code)}"
+        return (Finding(is_good=False, words=words, alert=None),)
     return tuple(findings)
 
 
@@ -79,18 +80,17 @@ def _address(raw: object) -> str:
         return "an address it does not tell"
 
 
-def _of_balance(answer: dict[str, object]) -> Finding:
+def _of_balance(answer: dict[str, object], low: Decimal) -> Finding:
     if answer.get("status") != "success":
         return _refused(answer)
     balance = answer.get("balance")
     try:
         amount = Decimal(str(balance.get("current_balance") if isinstance(balance, dict) else balance))
-        is_low = amount < LOW_BALANCE
+        is_low = amount < low
     except InvalidOperation:  # no number at all, or NaN
-        return _bad("VoIP.ms did not tell the balance")
-    if is_low:
-        return _bad(f"the balance is low: {amount:.2f} USD; without funds nothing is sent")
-    return _good(f"the balance is {amount:.2f} USD")
+        return Finding(is_good=False, words="VoIP.ms did not tell the balance", alert=None)
+    words = f"the balance is low: {amount:.2f} USD" if is_low else f"the balance is {amount:.2f} USD"
+    return Finding(is_good=not is_low, words=words, alert=Alert.BALANCE)
 
 
 def _of_dids(answer: dict[str, object], ours: Collection[Did]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ text in its URL, an urlencoded POST lands in the SOAP handler. The answer is HTT
 """
 
 import re
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -46,6 +47,7 @@ class Settings(AccountSettings):
     daily_limit: int | None = Field(default=100, ge=1)
     over_limit: Literal["queue", "refuse"] = "queue"
     catch_up: CatchUpChoice = CatchUp()
+    low_balance: Decimal = Field(default=Decimal(1), ge=0, allow_inf_nan=False)
 
     @property
     def day_zone(self) -> ZoneInfo:

@@ -73,12 +73,14 @@ class VoipMs:
         self._caller = caller
         self._api = Api(settings, caller)
         self._keys = _keys(settings)
+        self._low_balance = settings.low_balance
 
     def reset(self, settings: Settings) -> None:
         """From the next call and the next callback on."""
         self._caller = self._caller.within(_deadlines(settings))
         self._api = Api(settings, self._caller)
         self._keys = _keys(settings)
+        self._low_balance = settings.low_balance
 
     async def send(self, part: Part) -> ProviderMessageId:
         """Raises `Rejected`, `Deferred` or `Indeterminate`."""
@@ -117,7 +119,7 @@ class VoipMs:
 
     async def check(self, dids: Collection[Did]) -> Sequence[Finding]:
         """The login, the allow-list, the balance and the numbers, ours among them."""
-        return await account.examine(self._api, dids)
+        return await account.examine(self._api, dids, self._low_balance)
 
 
 def build(name: ProviderName, settings: Settings, session: aiohttp.ClientSession) -> Provider:

@@ -1,0 +1,102 @@
+"""Look at what nobody else looks at as a whole, and let the admins know: the disk, the stream, what waits, the clock.
+
+One round in a quarter of a minute; each finds all that is so, and one transaction makes the alerts agree with it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from smsbridge.bridge import alerts
+from smsbridge.bridge.desk import Desk
+from smsbridge.bridge.room import Room
+from smsbridge.clock import BUILT
+from smsbridge.core.alerts import Alert, lasting
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.log import Event, Log
+from smsbridge.store.backlog import Backlog
+from smsbridge.store.database import Transaction
+
+ROUND: Final = 15.0  # seconds
+TURN: Final = ROUND + 60
+TOO_LONG: Final = timedelta(minutes=5)
+WINDOW: Final = 900.0  # seconds in which a stream that is steady opens
+MOST_OPENINGS: Final = 5  # times at most
+STREAM: Final = "stream"
+
+Found = dict[Alert, dict[str, str]]
+
+_log = Log("lookout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Where to look. `backlog` raises `StoreUnavailable`."""
+
+    room: Room
+    backlog: Callable[[], Awaitable[Backlog]]
+    stream_down_since: Callable[[], datetime | None]
+
+
+class Lookout:
+    """The one that watches for the admins."""
+
+    def __init__(self, desk: Desk, views: Views) -> None:
+        self._desk = desk
+        self._views = views
+        self._openings: deque[tuple[float, int]] = deque()
+        self._is_unsteady = False
+
+    async def run(self) -> None:
+        while True:
+            self._desk.pulse.beat("lookout", TURN)
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                _log.error(Event.STORE_FAILED, error=str(error))
+            await asyncio.sleep(ROUND)
+
+    async def look(self) -> None:
+        """One round. Raises `StoreUnavailable`."""
+        found = self._find(await self._views.backlog())
+        if await self._desk.database.run(self._tell, found):
+            self._desk.wake_stream()
+
+    def _tell(self, found: Found) -> Transaction[bool]:
+        has_spoken = yield from alerts.attend(self._desk)
+        for kind, conditions in found.items():
+            has_spoken |= yield from alerts.keep(self._desk, kind, conditions)
+        return has_spoken
+
+    def _find(self, backlog: Backlog) -> Found:
+        found: Found = {Alert.DISK: {}, Alert.STREAM: {}, Alert.UNSTEADY: {}, Alert.WAITING: {}, Alert.CLOCK: {}}
+        now, down_since = self._desk.now(), self._views.stream_down_since()
+        if words := self._views.room.words():
+            found[Alert.DISK]["store"] = f"{words[0].upper()}{words[1:]}."
+        is_down = down_since is not None and now - down_since > TOO_LONG
+        if is_down and down_since is not None:
+            found[Alert.STREAM][STREAM] = f"There is no stream to the XMPP server since {down_since:%H:%M} UTC."
+        if times := self._unsteady():
+            found[Alert.UNSTEADY][STREAM] = f"The stream to the XMPP server was opened {times} times in 15 minutes."
+        for table, since, what in (
+            ("outbox", backlog.oldest_part, "A text has waited for the carrier"),
+            ("delivery", None if is_down else backlog.oldest_delivery, "A message has waited for the XMPP server"),
+        ):
+            if since is not None and now - since > TOO_LONG:
+                found[Alert.WAITING][table] = f"{what} for {lasting(now - since)}."
+        if now < BUILT:
+            found[Alert.CLOCK]["clock"] = f"The clock of this machine says {now:%Y-%m-%d}, which is long past."
+        return found
+
+    def _unsteady(self) -> int:
+        """How often the stream was opened lately, if that is too often; 0 again when it has settled."""
+        now, openings = self._desk.clock.monotonic(), self._desk.metrics.openings()
+        self._openings.append((now, openings))
+        while now - self._openings[0][0] > WINDOW:
+            self._openings.popleft()
+        times = openings - self._openings[0][1]
+        self._is_unsteady = times > MOST_OPENINGS or (self._is_unsteady and times > 1)
+        return times if self._is_unsteady else 0

@@ -345,9 +345,10 @@ async def test_an_answer_that_nobody_knows_is_no_proof_and_the_writer_is_told_so
     await house.write("hello")
     await house.send()
     await house.wait(timedelta(0))
-    [error] = await house.heard()
+    error, question = await house.heard()
     assert (error.kind, error.id, error.condition) == ("error", "hello", "remote-server-timeout")
     assert "may not have been sent" in error.words
+    assert (question.kind, question.words.partition(" ")[0]) == ("chat", "[1]")
 
 
 def error_about(text: str, told: Told, words: str = "") -> Heard:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 N ?= 20
 
-.PHONY: help demo test lint kill bench flood format lock clean
+.PHONY: help demo test lint kill powerloss bench flood format lock clean
 
 help: ## tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -27,6 +27,9 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 
 kill: $(READY) ## N deaths of bridge, XMPP server and database, with a bad carrier; prints ledgers, writes build/ledger.json
 	$(BIN)/python -m tests.bench.kill --kills $(N)
+
+powerloss: $(READY) ## N (1000) states in which a disk may come back after a power loss, sampled from a trace of SQLite's files
+	$(BIN)/python -m tests.bench.powerloss --states $(if $(filter file,$(origin N)),1000,$(N))
 
 bench: $(READY) ## throughput, latency, CPU and memory beside the bare limits of this machine; writes build/bench.json
 	$(BIN)/python -m tests.bench.run

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from smsbridge.bridge import rationing, telling, wishes
+from smsbridge.bridge import alerts, rationing, wishes
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.planning import Piece, plan
 from smsbridge.clock import to_ms
 from smsbridge.core import caps, gate, loop
 from smsbridge.core.address import Address, Did, Peer, parse_localpart, to_localpart
+from smsbridge.core.alerts import Alert
 from smsbridge.core.caps import Demand, Load
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Line
@@ -120,9 +121,9 @@ def _break_loop(
     yield from conversations.close(did, peer, until)
     body = (
         f"Texts from {did} to {peer} are stopped for 10 minutes: {message.owner} seems to have a machine there that"
-        " answers another one. What is written meanwhile is refused in words; look for an automatic answer."
+        " answers another one. What is written meanwhile is refused in words."
     )
-    yield from telling.tell_admins(desk, body, "loop", did, peer, str(text.at))
+    yield from alerts.sound(desk, Alert.LOOP, f"{did} {peer}", body)
     return _stopped(desk, until)
 
 
@@ -153,8 +154,7 @@ def _alert(desk: Desk, demand: Demand, percent: int) -> Transaction[None]:
     whose = f" of {demand.who}" if demand.who else ""
     spent = "used up" if percent >= 100 else f"used to {percent} %"
     when = caps.opening(demand.ends, now)
-    body = (
-        f"The cap of {caps.in_words(demand, limits)}{whose} is {spent}; it opens again {when}."
-        f" If this is as it should be, raise caps.{demand.whose}.{demand.key} and reload."
-    )
-    yield from telling.tell_admins(desk, body, "cap", demand.scope, str(to_ms(demand.begins)), str(percent))
+    body = f"The cap of {caps.in_words(demand, limits)}{whose} is {spent}; it opens again {when}."
+    to_do = f"If this is as it should be, raise caps.{demand.whose}.{demand.key} and reload."
+    subject = f"{demand.scope} {to_ms(demand.begins)} {percent}"
+    yield from alerts.sound(desk, Alert.CAP, subject, body, to_do=to_do)

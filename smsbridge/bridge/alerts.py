@@ -65,9 +65,14 @@ def clear(desk: Desk, kind: Alert, subject: str, words: str = "") -> Transaction
     return True
 
 
+def subjects(kind: Alert) -> Transaction[set[str]]:
+    """What lasts of a kind."""
+    return {row.subject for row in (yield from alerts.all_of([kind])) if row.over_at is None}
+
+
 def keep(desk: Desk, kind: Alert, found: Mapping[str, str]) -> Transaction[bool]:
     """Of this kind there are these (subject to words) and no others. Whether anything has changed."""
-    lasting_now = {row.subject for row in (yield from alerts.all_of([kind])) if row.over_at is None}
+    lasting_now = yield from subjects(kind)
     for subject in found.keys() - lasting_now:
         yield from sound(desk, kind, subject, found[subject])
     for subject in lasting_now - found.keys():

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import alerts, telling
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
+from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind
 from smsbridge.core.state import DeliveryState
@@ -119,7 +120,6 @@ class HandOver:
     def __init__(self, desk: Desk, bell: Bell) -> None:
         self._desk = desk
         self._bell = bell
-        self._alarmed: set[tuple[str, str]] = set()  # (recipient, condition): one alarm a cause
 
     async def claim(
         self, limit: int, render: Render, only: Sequence[DeliveryId] = (), before: DeliveryId | None = None
@@ -227,7 +227,9 @@ class HandOver:
             body = (
                 f"A text came for {recipient} that cannot be shown as a message ({why}). It is kept as {delivery_id}."
             )
-            yield from telling.tell_admins(desk, body, "quarantine", delivery_id, also=recipient)
+            yield from alerts.sound(desk, Alert.QUARANTINE, recipient, body)
+            if recipient not in desk.rules().admins:
+                yield from telling.say(desk, (recipient,), body, "quarantine", delivery_id)
         return kind
 
     async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
@@ -236,7 +238,6 @@ class HandOver:
         if kind is None:
             return False
         if kind in _FROM_PHONES:
-            self._alarmed.add((from_bare_jid, condition))
             self._desk.wake_stream()
         _log.warning(Event.DELIVERY_BOUNCED, kind=kind, condition=condition)
         self._desk.metrics.deliveries.labels(kind, DeliveryState.BOUNCED).inc()
@@ -245,9 +246,9 @@ class HandOver:
     def _bounce(self, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
         desk = self._desk
         kind = yield from deliveries.bounce(desk.ids, desk.now(), stanza_id, bare, condition)
-        if kind in _FROM_PHONES and (bare, condition) not in self._alarmed:
+        if kind in _FROM_PHONES:
             body = f"A text for {bare} came back from the XMPP server ({condition}). It is kept, and not tried again."
-            yield from telling.tell_admins(desk, body, "bounce", stanza_id)
+            yield from alerts.sound(desk, Alert.BOUNCE, f"{bare} {condition}", body)
         return kind
 
     def wake(self) -> None:

@@ -17,6 +17,7 @@ from smsbridge.clock import BUILT
 from smsbridge.core.alerts import Alert, lasting
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.log import Event, Log
+from smsbridge.store import holds
 from smsbridge.store.backlog import Backlog
 from smsbridge.store.database import Transaction
 
@@ -67,6 +68,12 @@ class Lookout:
 
     def _tell(self, found: Found) -> Transaction[bool]:
         has_spoken = yield from alerts.attend(self._desk)
+        on_hold = {
+            f"{row.provider}/{row.did}" for row in (yield from holds.current()) if row.hold not in holds.OPERATORS
+        }
+        ended = (yield from alerts.subjects(Alert.HELD)) - on_hold
+        for subject in ended:  # not by a text that got through: it gave way to somebody's word
+            has_spoken |= yield from alerts.clear(self._desk, Alert.HELD, subject)
         for kind, conditions in found.items():
             has_spoken |= yield from alerts.keep(self._desk, kind, conditions)
         return has_spoken

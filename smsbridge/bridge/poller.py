@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Final, TypeGuard
 
-from smsbridge.bridge import catching_up, telling
+from smsbridge.bridge import alerts, catching_up
 from smsbridge.bridge.catching_up import Reach
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.elsewhere import Fate
 from smsbridge.bridge.inbound import Inbound, Outcome
 from smsbridge.bridge.pacer import Pacer, Rank
+from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import Outcome as Refusal
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import CatchUp
@@ -30,6 +31,7 @@ from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Polled
 from smsbridge.store import listed
+from smsbridge.store.database import Transaction
 from smsbridge.store.inbox import Taken, Verdict
 
 USUAL: Final = timedelta(minutes=5)
@@ -50,15 +52,15 @@ _log = Log("poller")
 
 @dataclass(slots=True, kw_only=True)
 class _State:
-    """What one life remembers. `missing_since`: callbacks do not arrive; `found_at`: the last find."""
+    """What one life remembers. `found_at`: the last find, or the first look. What is fine needs no alert any more."""
 
     looked_at: datetime | None = None
     interval: timedelta = field(default_factory=lambda: USUAL)
     failures: int = 0
     failing_since: datetime | None = None
-    is_failure_told: bool = False
-    missing_since: datetime | None = None
+    is_list_fine: bool = False
     found_at: datetime | None = None
+    is_door_fine: bool = False
 
 
 class Poller:
@@ -109,7 +111,9 @@ class Poller:
         else:
             if is_whole:
                 self._desk.metrics.polls.labels(self._name, "whole").inc()
-                state.failures, state.failing_since, state.is_failure_told = 0, None, False
+                state.failures, state.failing_since = 0, None
+                if not state.is_list_fine:
+                    state.is_list_fine = await self._tell(alerts.clear, Alert.LISTS, _READ.format(name=self._name))
                 return state.interval
             _log.warning(Event.POLL_FAILED, provider=self._name, code="incomplete")
         self._desk.metrics.polls.labels(self._name, "failed").inc()
@@ -199,34 +203,32 @@ class Poller:
             self._desk.metrics.inbound_caught_up.labels(name).inc(len(fresh))
             _log.warning(Event.MESSAGES_CAUGHT_UP, provider=name, count=len(fresh), while_up=missed)
         if missed:
-            state.interval, state.found_at = USUAL, started
-            if state.missing_since is None:
-                state.missing_since = started
-                await self._tell(_MISSING.format(count=missed, name=name), "missing", started)
+            state.interval, state.found_at, state.is_door_fine = USUAL, started, False
+            await self._tell(alerts.sound, Alert.WEBHOOKS, _MISSING.format(count=missed, name=name))
         elif heard is not None and heard > last:
             slower = max(PROVEN, 2 * state.interval) if state.interval >= PROVEN else PROVEN
             state.interval = min(slower, RAREST)
-            if state.missing_since is not None and started - (state.found_at or started) >= STEADY:
-                since, state.missing_since = state.missing_since, None
-                await self._tell(_ARRIVING.format(name=name), "arriving", since)
+            state.found_at = state.found_at or last
+            if not state.is_door_fine and started - state.found_at >= STEADY:
+                state.is_door_fine = await self._tell(alerts.clear, Alert.WEBHOOKS, _ARRIVING.format(name=name))
         else:
             state.interval = USUAL
 
     async def _tell_failing(self) -> None:
         state, now = self._state, self._desk.now()
-        if state.is_failure_told or state.failing_since is None or now - state.failing_since < PATIENCE:
-            return
+        state.is_list_fine = False
+        if state.failing_since is not None and now - state.failing_since >= PATIENCE:
+            await self._tell(alerts.sound, Alert.LISTS, _FAILING.format(name=self._name))
+
+    async def _tell(self, change: Callable[..., Transaction[bool]], kind: Alert, words: str) -> bool:
+        """Whether it is committed."""
         try:
-            await self._tell(_FAILING.format(name=self._name), "failing", state.failing_since)
-            state.is_failure_told = True
+            await self._desk.database.run(change, self._desk, kind, self._name, words)
         except StoreUnavailable as error:
             _log.error(Event.STORE_FAILED, error=str(error))
-
-    async def _tell(self, words: str, what: str, since: datetime) -> None:
-        await self._desk.database.run(
-            telling.tell_admins, self._desk, words, "poller", what, self._name, since.isoformat()
-        )
+            return False
         self._desk.wake_stream()
+        return True
 
     def _beat(self, seconds: float) -> None:
         self._desk.pulse.beat(f"poller {self._name}", seconds + TURN)
@@ -234,12 +236,12 @@ class Poller:
 
 _MISSING: Final = (
     "Webhooks are not arriving: the list of {name} shows texts that it had not told of by itself ({count} so far)."
-    " They are delivered, minutes late. Look at the URL in its portal, at the reverse proxy and at the key."
+    " They are delivered, minutes late."
 )
 _ARRIVING: Final = "Webhooks of {name} are arriving again."
+_READ: Final = "The list of texts of {name} can be read again."
 _FAILING: Final = (
     "The list of texts of {name} could not be read for an hour: a text whose webhook is lost would not be found."
-    " The journal says why (poll_failed)."
 )
 
 

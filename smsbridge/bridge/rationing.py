@@ -6,10 +6,11 @@ last one: it may count otherwise.
 
 from collections.abc import Mapping, Sequence
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import alerts
 from smsbridge.bridge.desk import Desk
 from smsbridge.clock import to_ms
 from smsbridge.core import caps
+from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import Deferred, Hold, Reason, Refused
 from smsbridge.core.message import Part, ProviderName
 from smsbridge.core.ration import Helping, Ration
@@ -51,9 +52,9 @@ def claim(desk: Desk, part: Part) -> Transaction[Deferred | None]:
     if percent := ration.alert(used):
         body = (
             f"The account {part.provider} has sent {used} of {ration.limit} messages today; they begin anew"
-            f" {caps.opening(ends, desk.now())}. Ask the carrier for more if you need them, and set daily_limit."
+            f" {caps.opening(ends, desk.now())}."
         )
-        yield from telling.tell_admins(desk, body, "ration", part.provider, str(to_ms(begins)), str(percent))
+        yield from alerts.sound(desk, Alert.RATION, f"{part.provider} {to_ms(begins)} {percent}", body)
     return None
 
 

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from smsbridge.bridge import doubting, rationing, telling
+from smsbridge.bridge import alerts, doubting, rationing, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import mask
+from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId
 from smsbridge.core.pacing import SEND_BACKOFF
@@ -27,6 +28,7 @@ from smsbridge.store.database import Transaction
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 
 MIN_PROBE = timedelta(seconds=15)
+NOTHING = "Nothing has to be done: they leave when it is over."
 _LINE_HOLDS = {Hold.LINE}
 _EVENTS = {
     PartState.SENT: Event.PART_SENT,
@@ -122,7 +124,8 @@ def _settle(
                 lifted = yield from holds.lift(desk.ids, desk.now(), part.provider, part.did)
             if lifted:
                 body = f"The account {part.provider} sends again; what waited goes out ({', '.join(lifted)} is over)."
-                yield from telling.tell_admins(desk, body, "lifted", part.id, str(part.attempt))
+                for did in (part.did, WHOLE_ACCOUNT):
+                    yield from alerts.clear(desk, Alert.HELD, f"{part.provider}/{did}", body)
             twice = 0
             if state is None:
                 twice = yield from doubting.answer_late(desk, part, outcome)
@@ -188,5 +191,6 @@ def _hold(desk: Desk, part: Part, outcome: Deferred, roll: float, is_probe: bool
         words = outcome.words or desk.words(outcome.reason)
         about = f"line {did}" if did else f"account {part.provider}"
         body = f"The {about} is on hold, its texts wait ({outcome.code}): {words}"
-        yield from telling.tell_admins(desk, body, "hold", part.id, str(part.attempt))
+        to_do = NOTHING if hold is Hold.QUOTA else ""
+        yield from alerts.sound(desk, Alert.HELD, f"{part.provider}/{did}", body, to_do=to_do, is_news=True)
     return Settled(state=state, is_new_hold=is_new)

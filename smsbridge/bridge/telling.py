@@ -105,10 +105,9 @@ def tell_twice(desk: Desk, part: Part, attempt: int) -> Transaction[None]:
     yield from tell_admins(desk, body, "twice", part.id, str(attempt))
 
 
-def tell_admins(desk: Desk, body: str, *names: str, also: str = "") -> Transaction[None]:
-    """A line of chat from the bridge itself to every admin (`also`: and to this JID); `names` make its id."""
-    admins = dict.fromkeys((*desk.rules().admins, also) if also else desk.rules().admins)
-    yield from say(desk, tuple(admins), body, *names, "admin")
+def tell_admins(desk: Desk, body: str, *names: str) -> Transaction[None]:
+    """A line of chat from the bridge itself to every admin; `names` make its id."""
+    yield from say(desk, desk.rules().admins, body, *names, "admin")
 
 
 def say(desk: Desk, to: Sequence[str], body: str, *names: str) -> Transaction[None]:

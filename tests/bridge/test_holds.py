@@ -6,6 +6,7 @@ import pytest
 
 from smsbridge.bridge.dispatcher import LEASE
 from smsbridge.bridge.settling import MIN_PROBE
+from smsbridge.core.alerts import ADVICE, Alert
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected
 
 from .house import ADMIN, CARRIER, FRIEND, OWN, PEER, SHARED, THIRD
@@ -210,14 +211,17 @@ class TestAlerts:
                 await house.later(seconds=await probe_in(house))
         ((kind, to, sender, body),) = await house.told()
         assert (kind, to, sender) == ("notice", ADMIN, "")
-        assert body == "The account scripted is on hold, its texts wait (invalid_credentials): The login is refused."
+        assert body == (
+            "The account scripted is on hold, its texts wait (invalid_credentials): The login is refused."
+            f" {ADVICE[Alert.HELD].to_do}"
+        )
 
     async def test_they_are_told_which_line(self, house):
         house.provider.script(PEER, NO_LINE)
         await house.accept("one")
         await house.dispatch()
         ((*_, body),) = await house.told()
-        assert body == f"The line {OWN} is on hold, its texts wait (invalid_did): because of line_fault."
+        assert body.startswith(f"The line {OWN} is on hold, its texts wait (invalid_did): because of line_fault. Look")
 
     async def test_they_are_told_when_another_fault_takes_its_place(self, house):
         house.provider.script(PEER, LOGIN, FUNDS, FUNDS)

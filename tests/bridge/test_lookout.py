@@ -9,9 +9,10 @@ from smsbridge.bridge.lookout import Lookout, Views
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.room import Room
 from smsbridge.core.alerts import ADVICE, Alert
+from smsbridge.core.errors import Deferred, Hold, Reason
 from smsbridge.providers.contract import Finding
 
-from .house import ADMIN, CARRIER, OWN, inbound
+from .house import ADMIN, CARRIER, OWN, PEER, inbound
 
 
 class Scene:
@@ -104,6 +105,17 @@ async def test_a_clock_from_before_there_was_a_bridge_is_told_and_texts_are_take
     await house.take(inbound())
     ticks.now = datetime(2026, 10, 5, tzinfo=UTC)
     assert any(over.startswith("Over after") for over in await scene.look())
+
+
+async def test_a_hold_that_gave_way_to_somebodys_word_is_over(scene, house):
+    house.provider.script(PEER, Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT))
+    await house.accept("hello")
+    await house.dispatch()
+    assert len(await lines(house)) == 1
+    assert await scene.look() == []
+    await house.rows("DELETE FROM hold")
+    (over,) = await scene.look(minutes=2)
+    assert over.startswith("Over after 2 minutes: The account scripted is on hold")
 
 
 class TestAccounts:

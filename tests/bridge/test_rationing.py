@@ -71,8 +71,9 @@ async def test_the_admins_hear_of_four_fifths_of_the_end_and_of_the_next_day(hou
         (
             "The account scripted is on hold, its texts wait (daily_limit): The 5 messages a day that scripted takes"
             " are used up; they begin anew in 10 hours (at 04:00 UTC)."
+            " Nothing has to be done: they leave when it is over."
         ),
-        "The account scripted sends again; what waited goes out (quota is over).",
+        "The account scripted sends again; what waited goes out (quota is over). It lasted 10 hours.",
     ]
 
 

@@ -142,11 +142,11 @@ async def _play(
         await killer.exhaust(task.points(rng))
         await killer.run(task.kills, outlasts=task.outlasts)
         load.end()
-        house.faults.clear()
         await loading
         began = time.monotonic()
         await _drain(house, killer, journal)
         report.drain_seconds = round(time.monotonic() - began, 1)
+        house.faults.clear()
         await load.catch_up()
         await _drain(house, killer, journal)  # what she typed again
         for task_ in background:

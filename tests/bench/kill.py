@@ -52,7 +52,7 @@ BUILD = Path("build")
 AT_ONCE = 2  # houses: one waits while the other works
 ENOUGH = 3  # times as many kills as failpoints, before all of these are tried
 LIGHT = 0.3  # of the usual load, where a house has a hundred short lives
-FULL_LOAD = 30  # kills in one house that the usual load goes with
+FULL_LOAD = 20  # kills in one house that the usual load goes with
 
 MODULE = Path(__file__).parents[2] / "contrib" / "prosody" / "mod_smsbridge.lua"
 SERVERS: Mapping[HouseName, Callable[[], XmppServer]] = {

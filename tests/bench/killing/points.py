@@ -18,6 +18,7 @@ COMMITS: Final = 60  # a start makes dozens, and some are to be hit under load
 _ELSEWHERE: Final = {"sqlite": "postgres.", "postgres": "sqlite."}
 _FIRST_START: Final = "migration."
 _STOP: Final = "service."
+_LAST_IN_LINE: Final = "poller."  # sends and look-ups go before it
 _OF_DRIVERS: Final = ("sqlite.", "postgres.")
 _AFTER_SERVER: Final = "handover.doubted"  # reached when there is a new server to doubt
 
@@ -51,6 +52,7 @@ Life = tuple[Charge, ...]  # what waits for the bridge from one start to the nex
 def every(store: StoreName, rng: random.Random) -> list[Life]:
     """All places of a bridge with this store, with all that can happen there."""
     names = [name for name in FAILPOINTS if not name.startswith((_ELSEWHERE[store], _FIRST_START))]
+    names.sort(key=lambda name: not name.startswith(_LAST_IN_LINE))  # while nobody is in line yet
     charges = [
         Charge(name=name, action=action, passes=rng.randint(1, COMMITS) if name.startswith(_OF_DRIVERS) else 1)
         for name in names

@@ -2,7 +2,8 @@
 
 As their own message where their server lets us speak for them, else as a line of chat if that is wanted. Each text is
 judged once: what is not shown now is not shown later either, when somebody has changed his mind. Only while a part of
-ours may be it, or nobody knows yet what the server allows, it is left for the next look.
+ours may be it, or nobody knows yet what the server allows, it is left for the next look. What is older than our own
+trail may be a text of ours that is forgotten, and is not shown.
 """
 
 import functools
@@ -41,7 +42,7 @@ def take(desk: Desk, text: SentElsewhere, line: Line | None) -> Transaction[Fate
             return Fate.OPEN
         case Origin.FOUND:
             return (yield from _find(desk, text, judged.part))
-    owners = line.owners if line is not None else ()
+    owners = line.owners if line is not None and not _is_forgotten(desk, text) else ()
     shown = [owner for owner in owners if _may_see(desk, owner)]
     if any(_may_see(desk, owner) is None for owner in owners):
         return Fate.OPEN
@@ -57,6 +58,11 @@ def take(desk: Desk, text: SentElsewhere, line: Line | None) -> Transaction[Fate
     ]
     yield from deliveries.add_all(desk.ids, desk.now(), drafts)
     return Fate.SHOWN
+
+
+def _is_forgotten(desk: Desk, text: SentElsewhere) -> bool:
+    """Whether a part that was sent then need not be known any more."""
+    return text.sent_at is not None and text.sent_at < desk.now() - desk.rules().spans.rows + elsewhere.SKEW
 
 
 def _may_see(desk: Desk, owner: str) -> bool | None:

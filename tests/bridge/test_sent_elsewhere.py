@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from smsbridge.core.message import DeliveryKind
 from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.pictures import JPEG
 from smsbridge.store import outbox
+from smsbridge.store.retention import Spans
 
 from .account import account_of
 from .house import ANN, CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, outbound, rules
@@ -242,3 +244,14 @@ async def prove_absent(house):
     await house.store.run(
         outbox.move, house.desk.ids, house.desk.now(), "test", row["id"], outbox.PartEvent.PROVE_ABSENT
     )
+
+
+async def test_what_is_older_than_our_own_trail_may_be_ours_and_is_not_shown(account, house, ticks):
+    house.desk = replace(house.desk, rules=lambda: rules(spans=Spans(rows=timedelta(days=7))))
+    house.inbound._desk = house.desk
+    account.poller = account.build_poller()
+    account.carrier.text_out(PEER, OWN, "sent by us, and forgotten")
+    ticks.advance(timedelta(days=8))
+    account.carrier.text_out(PEER, OWN, "from the portal")
+    await account.look()
+    assert await carbons(house) == [(JOHN, PEER, "from the portal")]

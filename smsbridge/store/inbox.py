@@ -306,8 +306,15 @@ def _insert_rows(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transactio
 def _add_media(
     ids: Ids, now: datetime, inbox_id: InboxId, media: tuple[Media, ...]
 ) -> Transaction[tuple[tuple[MediaId, Media], ...]]:
-    """Those that were not known; none if the row is forgotten already, whose key outlives it."""
-    if not (media and (yield sql("SELECT id FROM inbox WHERE id = $1", inbox_id))):
+    """Those that were not known; none if the row is forgotten already, whose key outlives it.
+
+    Nor if an attachment's address is, and was never hashed: it may be any of these.
+    """
+    wanted = (
+        "SELECT i.id FROM inbox i WHERE i.id = $1 AND NOT EXISTS"
+        " (SELECT 1 FROM media m WHERE m.inbox_id = i.id AND m.url = m.id AND m.url_hash = '')"
+    )
+    if not (media and (yield sql(wanted, inbox_id))):
         return ()
     added = []
     for n, item in enumerate(media, start=1):

@@ -199,7 +199,8 @@ class SqliteDatabase:
                 self._connection.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # or one of its finer codes
+                if not is_busy or time.monotonic() >= deadline:
                     raise
             time.sleep(BUSY_STEP)
 

@@ -93,7 +93,8 @@ def received(ids, at):
         yield from insert("delivery", {
             "id": f"00d-{state}", "domain": DOMAIN, "kind": "text", "to_jid": "john@example.com",
             "sender": "15559870002", "stanza_id": f"s-{state}", "inbox_id": "00i-0", "body": "look",
-            "about": "", "reason": "", "label": "", "media_url": "", "state": state, "xml": None if state is DeliveryState.WAITING else "<message/>",
+            "about": "", "reason": "", "label": "", "media_url": "", "state": state,
+            "xml": None if state is DeliveryState.WAITING else "<message/>",
             "attempt": 1, "created_at": at, "handed_at": at if is_handed else None,
         })  # fmt: skip
 

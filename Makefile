@@ -14,9 +14,16 @@ help: ## tell what can be made
 demo: $(READY) ## play a conversation through a pretended carrier and a real Prosody (ONCE=1: and exit)
 	$(BIN)/smsbridge demo $(if $(ONCE),--once)
 
+# The plays and the tests with live servers mostly wait: they run beside all others, and tell what they found at the end.
+PYTEST := $(BIN)/python -X dev -m pytest --cov --cov-report=
+WAITING := tests/scenarios tests/live tests/bench
+
 test: $(READY) lint ## everything: style, types, imports, tests with live servers, coverage
-	rm -f .coverage .coverage.*
-	$(BIN)/python -X dev -m pytest --cov --cov-report=
+	rm -rf build/coverage .coverage && mkdir -p build/coverage
+	@COVERAGE_FILE=build/coverage/waiting $(PYTEST) $(WAITING) >build/waiting.log 2>&1 & waiting=$$!; \
+	COVERAGE_FILE=build/coverage/others $(PYTEST) $(WAITING:%=--ignore=%); others=$$?; \
+	wait $$waiting; waiting=$$?; cat build/waiting.log; exit $$((others + waiting))
+	$(BIN)/coverage combine --quiet build/coverage
 	$(BIN)/coverage report --fail-under=95 --include='smsbridge/core/*,smsbridge/store/*,smsbridge/bridge/*'
 
 lint: $(READY) ## ruff, mypy --strict, import-linter
@@ -57,4 +64,4 @@ $(READY): requirements.lock tests/requirements.lock pyproject.toml contrib/dev/s
 	touch $@
 
 clean: ## remove what was made
-	rm -rf $(VENV) build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -118,14 +118,16 @@ async def test_a_loop_that_has_ended_owes_nothing(scene):
 
 async def test_a_store_whose_thread_hangs_stops_the_feeding_within_a_minute(scene, database, monkeypatch):
     monkeypatch.setattr(watch, "ASK_SECONDS", 0.05)
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
 
     def hang():
         yield sql("SELECT 1")
+        begun.set()
         go.wait(30)
 
     hanging = asyncio.create_task(database.run(hang))
     try:
+        assert await asyncio.to_thread(begun.wait, 10)
         scene.advance(50)
         assert await scene.turn() == [FED, "STATUS=the store fails since 12:03 UTC; up"]
         assert scene.metrics.store_failing._value.get() == 1

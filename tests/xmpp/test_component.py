@@ -463,7 +463,7 @@ class TestAServerThatDies:
 
         server.on_stanza = answer
         component = start()
-        await until(lambda: component.is_up)
+        await until(lambda: handover.doubted)  # whoever was there before the server told its age may be gone
         server.write("<presence from='user@example.com/phone' to='+15559870002@sms.example.com'/>")
         await until(lambda: component._proving._clients)
         handover.put(*names(2))

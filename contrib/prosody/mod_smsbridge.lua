@@ -31,6 +31,7 @@ local new_uuid = require "util.uuid".generate;
 
 local HOLD = "urn:smsbridge:hold:1";
 local DISCO = "http://jabber.org/protocol/disco#info";
+local PRIVILEGE = "urn:xmpp:privilege:2";
 local REMEMBERED_SECONDS = 7 * 86400;
 local DOUBT_SECONDS = 120; -- before a death: by then the bridge has proved what it handed, or asks again
 local UNKNOWN_SECONDS = 86400; -- for what was written and not acknowledged; less than the bridge knows a repeat for
@@ -65,6 +66,11 @@ local function is_text(stanza)
 	local kind = stanza.attr.type;
 	return stanza.name == "message" and kind ~= "error" and kind ~= "groupchat" and kind ~= "headline"
 		and (stanza:get_child("body") or stanza:get_child("x", "jabber:x:oob")) and true or false;
+end
+
+-- What a user is to see once: a text, or one in the user's own name (XEP-0356).
+local function is_shown(stanza)
+	return is_text(stanza) or stanza.name == "message" and stanza:get_child("privilege", PRIVILEGE) and true or false;
 end
 
 -- Append-only files ---------------------------------------------------------------------------------------------------
@@ -199,7 +205,7 @@ end
 -- Around all handlers of another host's event.
 local function drop_repeats(handlers, event_name, event)
 	local stanza = event.stanza;
-	if not (is_ours(event.origin) and is_text(stanza) and stanza.attr.id) then
+	if not (is_ours(event.origin) and is_shown(stanza) and stanza.attr.id) then
 		return handlers(event_name, event);
 	end
 	local key = sha1(stanza.attr.from.."\0"..stanza.attr.to.."\0"..stanza.attr.id, true);

@@ -132,6 +132,20 @@ async def test_what_the_module_can_is_told_to_the_component_alone(server):
         asked.cancel()
 
 
+async def test_what_is_written_in_a_users_name_goes_once_too(server):
+    async with connected(server) as stream, online(server) as alice:
+        for stanza_id in ("a", "a", "b", "a"):
+            stream.write(
+                f'<message id="{stanza_id}" from="{JID}" to="example.com"><privilege xmlns="urn:xmpp:privilege:2">'
+                '<forwarded xmlns="urn:xmpp:forward:0"><message xmlns="jabber:client" type="chat"'
+                f' id="{stanza_id}" from="{alice.bare_jid}" to="{NUMBER}"><body>hello</body></message></forwarded>'
+                "</privilege></message>"
+            )
+        await stream.fence()
+        assert Counter(message.stanza_id for message in await alice.archive()) == Counter(a=1, b=1)
+        assert len(stream.texts) == 2
+
+
 async def test_a_text_that_comes_again_goes_no_further(server):
     async with connected(server) as stream, online(server) as alice:
         for stanza_id in ("a", "b", "a", "a", "c"):

@@ -116,6 +116,7 @@ async def test_a_copy_of_what_was_sent_elsewhere_comes_back_after_a_kill_and_is_
             await alice.next(receipt_for(answer))
             assert [row.message for row in stage.carrier.handset(peer[2:])] == ["an answer"]
             shown = [one for one in await alice.archive(contact) if one.stanza_id == copy]
+            assert len(shown) == 1 or stage.server.name != "prosody"
             assert {one.body for one in shown} == (
                 {"from the portal"} if stage.server.name == "prosody" else {f"{FROM_THE_PORTAL}from the portal"}
             )

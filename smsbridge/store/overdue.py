@@ -48,14 +48,14 @@ def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]
 
 
 def of_others(served: Collection[ProviderName], limit: int) -> Transaction[tuple[Part, ...]]:
-    """Waiting parts of accounts that are none of these: nobody is going to claim them."""
+    """Waiting parts of accounts that are none of these: nobody is going to claim them. As to a restore, see above."""
     names = {row["provider"] for row in (yield sql("SELECT DISTINCT provider FROM outbox WHERE state = 'held'"))}
     names |= {line.provider for line in (yield from heads.queued_lines())}
     found: list[Row] = []
     for name in sorted(names.difference(served)):
         for state in ("held", "queued"):
             found += yield sql(
-                f"SELECT * FROM outbox WHERE state = '{state}' AND provider = $1 LIMIT $2",  # noqa: S608
+                f"SELECT * FROM outbox WHERE state = '{state}' AND hold <> 'restore' AND provider = $1 LIMIT $2",  # noqa: S608
                 *(name, limit),
             )
     return _parts(sorted(found, key=lambda row: str(row["id"]))[:limit])

@@ -9,7 +9,8 @@ from smsbridge.bridge import elsewhere, restoring
 from smsbridge.bridge.janitor import PART_LIFE
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
-from smsbridge.core.message import Kind, ProviderMessageId, SentElsewhere
+from smsbridge.core.line import Directory
+from smsbridge.core.message import Kind, ProviderMessageId, ProviderName, SentElsewhere
 
 from .house import ADMIN, CARRIER, FRIEND, JOHN, OWN, PEER, THIRD, inbound
 
@@ -83,6 +84,14 @@ class TestHoldingBack:
         await waiting.janitor.expire()
         assert [told for told in await waiting.told() if JOHN in told[1]] == []
         assert await waiting.states() == ["held", "held", "held"]
+
+    async def test_nor_if_its_account_is_not_configured_any_more(self, waiting):
+        await hold_back(waiting)
+        renamed = tuple(replace(line, provider=ProviderName("renamed")) for line in waiting.rules.directory)
+        waiting.rules = replace(waiting.rules, directory=Directory(renamed))
+        await waiting.janitor.expire()
+        assert await waiting.states() == ["held", "held", "held"]
+        assert [told for told in await waiting.told() if JOHN in told[1]] == []
 
     async def test_a_send_of_unknown_fate_is_found_out_as_ever(self, house, reopen):
         house.provider.script(PEER, Indeterminate("timeout"))

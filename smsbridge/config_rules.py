@@ -12,7 +12,7 @@ from smsbridge.core.address import Did
 from smsbridge.core.caps import MILLION, Caps, Limits, Prices, Whose
 from smsbridge.core.doubt import OnUnknown, Unknowns
 from smsbridge.core.gate import Policy
-from smsbridge.core.line import CatchUp, Directory, Line, Receipts
+from smsbridge.core.line import CatchUp, Directory, Line, Receipts, Republish
 from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
 from smsbridge.providers.contract import AccountSettings, Capabilities, CatchingUp, Rationed
@@ -80,6 +80,17 @@ def catch_ups(config: Config) -> dict[ProviderName, CatchUp]:
     """Whether and from when on each account's list is read."""
     settings = {account.name: account.settings for account in config.providers.values()}
     return {name: its.catch_up for name, its in settings.items() if isinstance(its, CatchingUp)}
+
+
+def media_places(
+    config: Config, capabilities: Mapping[ProviderName, Capabilities]
+) -> dict[ProviderName, frozenset[str]]:
+    """From where the attachments of each account are fetched, if they are."""
+    if config.media.inbound is Republish.LINK:
+        return {}
+    return {
+        name: able.media_places.union(config.media.near) for name, able in capabilities.items() if able.media_places
+    }
 
 
 def caps_in_words(config: Config) -> dict[str, str]:

@@ -29,6 +29,7 @@ from smsbridge.config_types import (
     DidKey,
     Domain,
     ListenEndpoint,
+    Origin,
     Owner,
     Price,
     Proxy,
@@ -41,7 +42,7 @@ from smsbridge.config_types import (
 from smsbridge.config_yaml import Place
 from smsbridge.core.address import Did
 from smsbridge.core.gate import NORTH_AMERICA
-from smsbridge.core.line import AddressStyle, Mirror, Receipts
+from smsbridge.core.line import AddressStyle, Mirror, Receipts, Republish
 from smsbridge.core.message import ProviderName
 from smsbridge.log import Format
 from smsbridge.store.opening import SQLITE
@@ -126,6 +127,12 @@ class StoreSettings(Section):
         """The database file, if it is one."""
         return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
 
+    @property
+    def media_directory(self) -> Path:
+        """Where attachments wait that are fetched: beside the database."""
+        beside = self.path or Path(default_store_url().removeprefix(SQLITE))
+        return beside.with_name(f"{beside.name}.media")
+
     @model_validator(mode="after")
     def _has_use_for_a_password(self) -> "StoreSettings":
         if self.password is not None and self.path is not None:
@@ -208,6 +215,17 @@ class Retention(Section):
         return self
 
 
+class MediaSettings(Section):
+    """What becomes of pictures and other files."""
+
+    inbound: Republish = Field(
+        default=Republish.UPLOAD, description="put what comes in on the XMPP server's upload service, or link to it"
+    )
+    near: tuple[Origin, ...] = Field(
+        default=(), description="places (https://host:port) that may be called though their address is private"
+    )
+
+
 class LogSettings(Section):
     """How the journal is written; the default suits a terminal and a service alike."""
 
@@ -243,6 +261,7 @@ class Config(Section):
     prices: Prices | None = Field(default=None, description="what one text costs")
     sent_elsewhere: Mirror = Field(default=Mirror.CARBON, description="how a text shows that was sent in the portal")
     retention: Retention = Field(default_factory=Retention, description="how long what has ended is kept")
+    media: MediaSettings = Field(default=MediaSettings(), description="what becomes of pictures and other files")
     destinations: tuple[Region, ...] = Field(
         default=(NORTH_AMERICA,),
         description="the countries that may be texted, as ISO 3166 has them; US stands for CA too",
@@ -267,5 +286,6 @@ SECTIONS: dict[Place, type[BaseModel]] = {  # "*" is any key
     ("caps", "whole"): CapSettings,
     ("prices",): Prices,
     ("retention",): Retention,
+    ("media",): MediaSettings,
     ("log",): LogSettings,
 }

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 from smsbridge.config_yaml import quoted
 from smsbridge.core.address import E164, Did, parse_did
 from smsbridge.core.gate import NORTH_AMERICA
+from smsbridge.media.fetch import origin_of
 from smsbridge.store.opening import SQLITE
 from smsbridge.xmpp.jids import bare, owner_jid
 
@@ -103,6 +104,16 @@ def _proxy(text: object) -> IPv4Network | IPv6Network:
     return network
 
 
+def _origin(text: str) -> str:
+    try:
+        origin = origin_of(text)
+    except ValueError:
+        origin = ""
+    if not origin or text.rstrip("/") not in {origin, f"{origin}:443", f"{origin}:80"}:
+        raise ValueError("scheme, host and port are expected, such as https://upload.example.com:5281")
+    return origin
+
+
 def _public_url(text: str) -> str:
     if not _PUBLIC_URL.fullmatch(text):
         raise ValueError("a URL is expected, such as https://sms.example.com")
@@ -151,6 +162,7 @@ AbsolutePath = Annotated[Path, PlainValidator(_absolute_path), WithJsonSchema({"
 DidKey = Annotated[Did, AfterValidator(_did), Field(json_schema_extra={"pattern": f"^{E164.pattern}$"})]
 Owner = Annotated[str, AfterValidator(owner_jid), Field(json_schema_extra={"pattern": "^[^@/]+@[^@/]+$"})]
 Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"pattern": "^[A-Z]{2}$"})]
+Origin = Annotated[str, AfterValidator(_origin)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Price = Annotated[Decimal, Field(ge=0, json_schema_extra={"pattern": r"^(\$\{\w+\}|[0-9]*\.?[0-9]+)$"})]

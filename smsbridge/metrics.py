@@ -22,6 +22,7 @@ class Metrics:
         self.sent_elsewhere = self._counter(
             "sent_elsewhere", "Listed texts that no answer of a carrier told of", "provider", "fate"
         )
+        self.media_settled = self._counter("media_settled", "Attachments that came in, by their end", "provider", "how")
         self.polls = self._counter("polls", "Looks into a carrier's list", "provider", "outcome")
         self.callbacks = self._counter("callbacks", "Callbacks by HTTP status", "provider", "status")
         self.connections_ended = self._counter("connections_ended", "Carriers' connections that we ended", "why")

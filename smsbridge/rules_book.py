@@ -15,7 +15,7 @@ from smsbridge import log
 from smsbridge.bridge.desk import Rules
 from smsbridge.clock import Clock
 from smsbridge.config import Config, ConfigError, Loaded, Problem
-from smsbridge.config_rules import advice, catch_ups, directory, policy, rations, unknowns
+from smsbridge.config_rules import advice, catch_ups, directory, media_places, policy, rations, unknowns
 from smsbridge.config_schema import SECTIONS, known_keys
 from smsbridge.config_yaml import Place
 from smsbridge.core.message import ProviderName
@@ -28,8 +28,8 @@ TAKES_A_RESTART: Final = "systemctl restart smsbridge takes it over; until then 
 SEE_CHECK: Final = "smsbridge check tells what is wrong; what was in force stays in force"
 
 # What is built into sockets and files when the process starts, but for the keys that nothing is built from.
-_BUILT_IN: Final = ("xmpp", "http", "store")
-_FREE: Final = frozenset({("http", "public_url")})
+_BUILT_IN: Final = ("xmpp", "http", "store", "media")
+_FREE: Final = frozenset({("http", "public_url"), ("media", "inbound")})
 _KNOWN: Final = frozenset({"kind", *(key for model in SECTIONS.values() for key in known_keys(model))})
 
 Changed = tuple[Place, ...]
@@ -108,8 +108,10 @@ class RulesBook:
             raise
 
     def _rules_of(self, config: Config) -> Rules:
+        capabilities = {name: provider.capabilities for name, provider in self._providers.items()}
         return Rules(
-            directory=directory(config, {name: provider.capabilities for name, provider in self._providers.items()}),
+            directory=directory(config, capabilities),
+            media_places=media_places(config, capabilities),
             policy=policy(config),
             address_style=config.address_style,
             admins=config.admins,

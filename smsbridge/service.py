@@ -41,6 +41,7 @@ from smsbridge.core.line import AddressStyle
 from smsbridge.core.message import ProviderName
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
+from smsbridge.media_room import move_attachments
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
 from smsbridge.providers.contract import ENTRY_POINTS, Checked, Polled, Provider, ProviderKind, Sends, Traceable
@@ -113,7 +114,7 @@ async def serve(
             account.name: kinds[account.kind].build(account.name, account.settings, session)
             for account in config.providers.values()
         }
-        bells = _Bells(stream=Bell(), reconciler=Bell(), senders={name: Bell() for name in providers})
+        bells = _Bells(stream=Bell(), reconciler=Bell(), media=Bell(), senders={name: Bell() for name in providers})
         book, privileges = RulesBook(config, providers), Privileges()
         room = Room(partial(free_beside, config.store.path), config.store.min_free, clock)
         desk = Desk(
@@ -127,6 +128,7 @@ async def serve(
             words=lambda reason: ERRORS[reason].words,
             wake_stream=bells.stream.ring,
             wake_senders=bells.ring_senders,
+            wake_media=bells.media.ring,
             pulse=Pulse(clock),
             speaks_for=privileges.speaks_for,
             has_room=room.is_there,
@@ -155,6 +157,7 @@ def _place(config: Config, holder: str, clock: Clock, metrics: Metrics) -> Place
 class _Bells:
     stream: Bell
     reconciler: Bell
+    media: Bell
     senders: Mapping[ProviderName, Bell]
 
     def ring_senders(self) -> None:
@@ -186,6 +189,7 @@ async def _run(
         others = [
             group.create_task(Reconciler(desk, bells.reconciler, _build_looking(desk, providers, pacers)).run()),
             group.create_task(Janitor(desk).run()),
+            group.create_task(move_attachments(config, desk, bells.media, component)),
             group.create_task(tenure.keep()),
             group.create_task(reloader.run()),
             group.create_task(_build_watch(desk, component, reloader, tenure).run()),
@@ -195,16 +199,10 @@ async def _run(
         ]
         _log.info(Event.CAPS_SET, **caps_in_words(book.config))
         _log.info(Event.SERVICE_STARTED, public_port=web.public_port, internal_port=web.internal_port)
-        on_start(
-            Service(
-                book=book,
-                metrics=desk.metrics,
-                web=web,
-                component=component,
-                dispatchers=dispatchers,
-                reload=reloader.ask,
-            )
+        service = Service(
+            book=book, metrics=desk.metrics, web=web, component=component, dispatchers=dispatchers, reload=reloader.ask
         )
+        on_start(service)
         notify("READY=1")
         await stop.wait()
         _log.info(Event.SERVICE_STOPPING)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from smsbridge.xmpp import commands, disco, privileges, stanzas
+from smsbridge.xmpp import commands, disco, privileges, sharing, stanzas, upload
 
 ROOT = Path(__file__).parents[1]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -29,6 +29,9 @@ XEPS = {
     stanzas.STANZA_IDS: "0359",
     stanzas.FALLBACK: "0428",
     stanzas.REACTIONS: "0444",
+    upload.UPLOAD: "0363",
+    sharing.METADATA: "0446",
+    sharing.SHARING: "0447",
     stanzas.REPLY: "0461",
 }
 

@@ -20,7 +20,10 @@ from smsbridge.store.retention import Spans
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the configuration decides; a reload replaces it whole."""
+    """What the configuration decides; a reload replaces it whole.
+
+    `media_places`: from where attachments are fetched; what an account that is not there brings is linked to.
+    """
 
     directory: Directory
     policy: Policy = field(default_factory=Policy)
@@ -31,6 +34,7 @@ class Rules:
     spans: Spans = field(default_factory=Spans)
     mirror: Mirror = Mirror.CARBON
     catch_up: Mapping[ProviderName, CatchUp] = field(default_factory=dict)
+    media_places: Mapping[ProviderName, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ class Desk:
     """The store, the time and the rules.
 
     `domain` is the component's; `holder` is `node/life`, the name under which this process claims; `words` the
-    sentence for a reason; `wake_stream` and `wake_senders` are called after a commit that gave them work;
+    sentence for a reason; `wake_stream`, `wake_senders` and `wake_media` are called after a commit that gave them work;
     `speaks_for` says whether an owner's server lets us write in their name (None: nobody knows yet);
     `has_room`: whether there is room to take anything new;
     `pulse` is where a loop that lives as long as the process promises to turn again.
@@ -54,6 +58,7 @@ class Desk:
     words: Callable[[Reason], str]
     wake_stream: Callable[[], None]
     wake_senders: Callable[[], None]
+    wake_media: Callable[[], None] = lambda: None
     speaks_for: Callable[[str], bool | None] = lambda _: False
     has_room: Callable[[], bool] = lambda: True
     pulse: Pulse = field(default_factory=lambda: Pulse(system_clock()))

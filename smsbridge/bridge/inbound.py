@@ -4,7 +4,7 @@ Everything that one callback says is one transaction: the message, its key, the 
 delivery for each owner of the line, which the stream may write as soon as that is committed. A text that no line of
 ours owns is kept and told to the admins.
 
-Attachments are handed on by the carrier's own URL, each as a delivery of its own.
+Attachments are brought later (`attachments`), or handed on by the carrier's own URL, each as a delivery of its own.
 """
 
 import itertools
@@ -105,6 +105,8 @@ class Inbound:
         self._lane.use(reservation, committed.boarded)
         if not committed.is_all_ready:
             self._desk.wake_stream()
+            if any(isinstance(outcome, Taken) and outcome.media for outcome in committed.outcomes):
+                self._desk.wake_media()
         self._tell_operator(zip(itertools.chain.from_iterable(callbacks), committed.outcomes, strict=True))
         outcomes = iter(committed.outcomes)
         return [list(itertools.islice(outcomes, len(events))) for events in callbacks]
@@ -170,8 +172,12 @@ class Inbound:
             if line is not None and one.verdict is not Verdict.REPEATED and wish_of(message):
                 yield from wishes.heed(desk, line, message, one.key)
                 is_all_ready = False
-        for media_id, item in itertools.chain.from_iterable(one.media for one in taken):
-            yield from media.publish(desk.ids, now, media_id, item.url)
+        for message, line, one in zip(messages, lines, taken, strict=True):
+            if one.media and line is not None and self._is_fetched(message):
+                is_all_ready = False
+                continue
+            for media_id, item in one.media:
+                yield from media.publish(desk.ids, now, media_id, item.url)
         return taken, boarded, is_all_ready
 
     def _drafts(self, owner: str, is_bound: bool, message: InboundMessage, taken: Taken) -> list[Draft]:
@@ -200,8 +206,13 @@ class Inbound:
         made = []
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
             made.append(draft(DeliveryKind.TEXT, "0", body=message.text or EMPTY_TEXT))
-        made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in taken.media)
+        if not self._is_fetched(message):
+            made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in taken.media)
         return made
+
+    def _is_fetched(self, message: InboundMessage) -> bool:
+        """Whether its attachments are brought later, from where they are."""
+        return message.provider in self._desk.rules().media_places
 
     def _tell_admins(self, message: InboundMessage, taken: Taken) -> Transaction[None]:
         """Of a text that nobody's line took; of a repeat only if it brings media that were not known."""

@@ -22,6 +22,13 @@ class AddressStyle(StrEnum):
     WITH_DID = "with_did"
 
 
+class Republish(StrEnum):
+    """From where owners have the attachments that come in: the XMPP server's upload service, or the carrier."""
+
+    UPLOAD = "upload"
+    LINK = "link"
+
+
 class Mirror(StrEnum):
     """How a text that was sent elsewhere is shown to its owners.
 

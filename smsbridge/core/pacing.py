@@ -58,4 +58,5 @@ _RESOLUTION: Final = 1e-6  # finer waits are rounding, and would make a caller s
 SEND_BACKOFF: Final = Backoff(first=5.0, factor=2.0, cap=900.0, jitter=0.2)
 RECONNECT_BACKOFF: Final = Backoff(first=0.2, factor=2.0, cap=30.0, jitter=0.5)
 CONFIG_FAULT_BACKOFF: Final = Backoff(first=5.0, factor=2.0, cap=60.0, jitter=0.2)
+MEDIA_BACKOFF: Final = Backoff(first=5.0, factor=4.0, cap=1800.0, jitter=0.2)
 POLL_BACKOFF: Final = Backoff(first=60.0, factor=2.0, cap=1800.0, jitter=0.2)

@@ -49,6 +49,7 @@ class Fault(StrEnum):
     EMPTY = "empty"
     PACKED = "packed"
     KIND = "kind"
+    FULL = "full"
 
     @property
     def is_final(self) -> bool:
@@ -74,6 +75,7 @@ WORDS: Final[Mapping[Fault, str]] = {
     Fault.EMPTY: "there is nothing in it",
     Fault.PACKED: "it came in a form that is not unpacked here",
     Fault.KIND: "it is of a kind that is not passed on",
+    Fault.FULL: "this gateway had no room for it",
 }
 
 

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 UNKNOWN: Final = ""
+LAYOUT: Final = "application/smil"  # of a message: which of its files is shown where
 LOOKED_AT: Final = 4096
 
 _BEGINNINGS: Final = (
@@ -83,6 +84,8 @@ def _text(data: bytes) -> str:
         beginning = data[:LOOKED_AT].decode("utf-8-sig", "strict" if len(data) <= LOOKED_AT else "ignore").lstrip()
     except ValueError:
         return UNKNOWN
+    if beginning.startswith("<smil"):
+        return LAYOUT
     if not beginning or beginning.startswith("<") or _CONTROL.search(beginning):
         return UNKNOWN
     return "text/vcard" if beginning[:11].upper() == "BEGIN:VCARD" else "text/plain"

@@ -28,7 +28,9 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 class Capabilities:
     """Limits as data. `sms`: every limit one SMS part must keep; `mms_text`: likewise, empty if no MMS.
 
-    `media_bytes` per attachment, `callback_bytes` the largest callback body worth reading, rates per account.
+    `media_bytes` per attachment; `media_places`: the origins (https://host) that it serves attachments from, so that
+    they are fetched from nowhere else, and not at all if there are none; `callback_bytes` the largest callback body
+    worth reading, rates per account.
     """
 
     sms: tuple[Limit, ...]
@@ -36,6 +38,7 @@ class Capabilities:
     media_count: int = 0
     media_bytes: int = 0
     media_types: frozenset[str] = frozenset()
+    media_places: frozenset[str] = frozenset()
     delivery_reports: bool = False
     idempotent: bool = False
     shortcodes: bool = False

@@ -5,6 +5,7 @@ The bridge is configured by a real YAML file and runs in this process, so that a
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ class StageConfig:
 def bridge_yaml(
     *, component_jid: str, component_port: int, secret: str, api_url: str, public_port: int, database: Path,
     owners: dict[str, tuple[str, ...]], extra: str = "", limits: str = UNLIMITED,
-    daily_limit: str = "null", account: str = "",
+    daily_limit: str = "null", account: str = "", near: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """A configuration as an operator would write it, with everything on loopback."""
     return f"""\
@@ -85,7 +86,9 @@ providers:
     query_key: {QUERY_KEY}
     api_url: {api_url}
     daily_limit: {daily_limit}
-{account}{limits}jids:
+{account}{limits}media:
+  near: [{", ".join(f'"{origin}"' for origin in near)}]
+jids:
 {_jids_yaml(owners)}
 {extra}"""
 
@@ -223,6 +226,7 @@ class Stage:
             limits=config.limits_yaml,
             daily_limit=config.daily_limit,
             account=config.account_yaml,
+            near=(self.carrier.account.url, f"http://{LOOPBACK}:{self.server.http_port}"),
         )
         (self.directory / "config.yaml").write_text(text)
 

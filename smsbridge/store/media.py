@@ -1,25 +1,123 @@
-"""Attachments: `wanted ─▶ fetched ─▶ published | given_up`. Only the last step makes a delivery."""
+"""Attachments: `wanted ─▶ fetched ─▶ published | given_up`. Only the last step makes a delivery.
 
+`due_at` is when one is looked at next, `attempt` counts what failed, `file` says that its bytes are kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from smsbridge.clock import to_ms
-from smsbridge.core.message import MediaId
+from smsbridge.clock import from_ms, to_ms
+from smsbridge.core.address import Did, Peer
+from smsbridge.core.message import InboxId, MediaId, ProviderName
 from smsbridge.core.state import MediaState
 from smsbridge.store import history
-from smsbridge.store.database import Transaction, sql
+from smsbridge.store.database import Row, Transaction, sql
 from smsbridge.store.ids import Ids
 
 
-def publish(ids: Ids, now: datetime, media_id: MediaId, url: str) -> Transaction[bool]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An attachment on its way, and the text that it came with."""
+
+    id: MediaId
+    inbox_id: InboxId
+    url: str
+    state: MediaState
+    attempt: int
+    provider: ProviderName
+    did: Did
+    peer: Peer
+    sent_at: datetime | None
+    taken_at: datetime
+
+
+def due(now: datetime, limit: int) -> Transaction[tuple[Wanted, ...]]:
+    """Those whose time has come, the oldest first."""
+    rows = yield sql(
+        "SELECT m.id, m.inbox_id, m.url, m.state, m.attempt, i.provider, i.did, i.peer, i.sent_at, i.taken_at"
+        " FROM media m JOIN inbox i ON i.id = m.inbox_id WHERE m.state IN ('wanted', 'fetched') AND m.due_at <= $1"
+        " ORDER BY m.due_at, m.id LIMIT $2",
+        *(to_ms(now), limit),
+    )
+    return tuple(map(_wanted, rows))
+
+
+def next_due() -> Transaction[datetime | None]:
+    """When the next one is looked at."""
+    (row,) = yield sql("SELECT min(due_at) AS at FROM media WHERE state IN ('wanted', 'fetched')")
+    return None if row["at"] is None else from_ms(row["at"])
+
+
+def kept() -> Transaction[frozenset[MediaId]]:
+    """Those whose bytes are kept."""
+    rows = yield sql("SELECT id FROM media WHERE state = 'fetched'")
+    return frozenset(MediaId(row["id"]) for row in rows)
+
+
+def fetched(ids: Ids, now: datetime, media_id: MediaId, mime: str, size: int) -> Transaction[bool]:
+    """Its bytes are kept under its id."""
+    rows = yield sql(
+        "UPDATE media SET state = 'fetched', file = id, mime = $2, size = $3, attempt = 0, changed_at = $4"
+        " WHERE id = $1 AND state = 'wanted' RETURNING attempt",
+        *(media_id, mime, size, to_ms(now)),
+    )
+    yield from _note(ids, now, rows, media_id, MediaState.FETCHED, "attachments")
+    return bool(rows)
+
+
+def publish(ids: Ids, now: datetime, media_id: MediaId, url: str, who: str = "inbound") -> Transaction[bool]:
     """The attachment can be had at `url` from now on. False if that was settled before."""
     rows = yield sql(
-        "UPDATE media SET state = 'published', published_url = $2, changed_at = $3"
+        "UPDATE media SET state = 'published', published_url = $2, file = '', changed_at = $3"
         " WHERE id = $1 AND state IN ('wanted', 'fetched') RETURNING attempt",
         *(media_id, url, to_ms(now)),
     )
-    for row in rows:
-        step = history.Step(
-            subject="media", subject_id=media_id, who="inbound", state=MediaState.PUBLISHED, attempt=row["attempt"]
-        )
-        yield from history.note(ids, now, step)
+    yield from _note(ids, now, rows, media_id, MediaState.PUBLISHED, who)
     return bool(rows)
+
+
+def give_up(ids: Ids, now: datetime, media_id: MediaId, reason: str) -> Transaction[bool]:
+    """It will not be had. False if that was settled before."""
+    rows = yield sql(
+        "UPDATE media SET state = 'given_up', reason = $2, file = '', changed_at = $3"
+        " WHERE id = $1 AND state IN ('wanted', 'fetched') RETURNING attempt",
+        *(media_id, reason, to_ms(now)),
+    )
+    yield from _note(ids, now, rows, media_id, MediaState.GIVEN_UP, "attachments", reason)
+    return bool(rows)
+
+
+def put_off(now: datetime, media_id: MediaId, reason: str, due_at: datetime) -> Transaction[None]:
+    """It is tried again at `due_at`."""
+    yield sql(
+        "UPDATE media SET attempt = attempt + 1, reason = $2, due_at = $3, changed_at = $4"
+        " WHERE id = $1 AND state IN ('wanted', 'fetched')",
+        *(media_id, reason, to_ms(due_at), to_ms(now)),
+    )
+
+
+def _note(
+    ids: Ids, now: datetime, rows: Sequence[Row], media_id: MediaId, state: MediaState, who: str, code: str = ""
+) -> Transaction[None]:
+    steps = [
+        history.Step(subject="media", subject_id=media_id, who=who, state=state, attempt=row["attempt"], code=code)
+        for row in rows
+    ]
+    if steps:
+        yield from history.note(ids, now, *steps)
+
+
+def _wanted(row: Row) -> Wanted:
+    return Wanted(
+        id=MediaId(row["id"]),
+        inbox_id=InboxId(row["inbox_id"]),
+        url=row["url"],
+        state=MediaState(row["state"]),
+        attempt=row["attempt"],
+        provider=ProviderName(row["provider"]),
+        did=Did(row["did"]),
+        peer=Peer(row["peer"]),
+        sent_at=from_ms(row["sent_at"]) if row["sent_at"] is not None else None,
+        taken_at=from_ms(row["taken_at"]),
+    )

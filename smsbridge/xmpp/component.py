@@ -140,15 +140,15 @@ class Component:
         self._pulse = pulse or Pulse(clock)
         self._roll = roll
         self._fence = _fence_of(settings)
-        self._asking = Asking(jid=settings.jid, prefix=_secret_prefix("ask"), write=self._write)
+        self.asking = Asking(jid=settings.jid, prefix=_secret_prefix("ask"), write=self._write)
         self._privileges = privileges or Privileges()
-        self.safekeeping = Safekeeping(jid=settings.jid, asking=self._asking)
-        self._promises = promises(self._asking, self._write) if promises is not None else None
+        self.safekeeping = Safekeeping(jid=settings.jid, asking=self.asking)
+        self._promises = promises(self.asking, self._write) if promises is not None else None
         self._proving = Proving(
             prover=handover,
-            ping=lambda sender, client: ping_client(self._asking, sender, client, domain=settings.jid),
-            uptime=lambda: uptime(self._asking, settings.ping),
-            starts_slowly=lambda: starts_slowly(self._asking, settings.ping),
+            ping=lambda sender, client: ping_client(self.asking, sender, client, domain=settings.jid),
+            uptime=lambda: uptime(self.asking, settings.ping),
+            starts_slowly=lambda: starts_slowly(self.asking, settings.ping),
             clock=clock,
             roll=roll,
         )
@@ -283,7 +283,7 @@ class Component:
             for worker in workers:
                 worker.cancel()
         self.safekeeping.lost()
-        self._asking.lost()
+        self.asking.lost()
         self._privileges.lost()
         self._down_since = self._clock.now()
         self._opened.clear()
@@ -370,7 +370,7 @@ class Component:
             return None
         if self._privileges.take(stanza.xml):
             return None
-        if self._asking.take(stanza.xml) or (self._promises is not None and self._promises.take(stanza.xml)):
+        if self.asking.take(stanza.xml) or (self._promises is not None and self._promises.take(stanza.xml)):
             return None
         if (sight := sight_of(stanza.xml)) is not None:
             self._proving.see(sight.client, is_there=sight.is_there)

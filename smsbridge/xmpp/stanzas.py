@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.message import Delivery, DeliveryKind, Media, OutboundMessage
 from smsbridge.core.text import xml_clean
-from smsbridge.xmpp import jids, wire
+from smsbridge.xmpp import jids, sharing, wire
 from smsbridge.xmpp.errors import Envelope, add_error
 from smsbridge.xmpp.privileges import PRIVILEGE
 from smsbridge.xmpp.wire import Unrenderable
@@ -236,9 +236,7 @@ def _add_content(element: ET.Element, delivery: Delivery, now: datetime | None) 
     if delivery.kind is DeliveryKind.MEDIA or delivery.media_url:
         if not delivery.media_url:
             raise Unrenderable("media without URL")
-        # Dino and Conversations show a picture only if the body is the very URL
-        wire.add(element, "body", text=delivery.media_url)
-        wire.add(wire.add(element, "x", OOB), "url", text=delivery.media_url)
+        sharing.add_file(element, delivery.media_url, delivery.body)
     else:
         wire.add(element, "body", text=delivery.body)
     if delivery.stamp and _is_old(delivery, now):

@@ -388,7 +388,9 @@ class TestOddTexts:
         alice = await login("alice")
         push = await carrier.text_in(peer, DID, "", [PNG])
         await end_of(push)
-        assert await curtain(stage, alice, peer, DID) == [push.row.media[0].url]
+        shown = await alice.next(from_(stage.contact(peer)))
+        assert shown.body == shown.oob_url
+        assert await curtain(stage, alice, peer, DID) == [shown.oob_url]
 
     @pytest.mark.parametrize("length", [2_000, 20_000, 60_000])
     async def test_a_long_text_is_shown_to_its_end(self, stage, carrier, login, peer, length):

@@ -9,6 +9,7 @@ import pytest
 
 from smsbridge.sim.account import DidSettings
 from smsbridge.sim.ledger import Attachment, Kind
+from smsbridge.sim.pictures import tiny_png
 from smsbridge.sim.push import callback_url, webhook_body
 from smsbridge.sim.stage import DID, LOOPBACK, QUERY_KEY, StageConfig
 
@@ -17,7 +18,8 @@ from .cues import bodies_from, curtain, from_, locked, sample
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CLASSIC, SHARED, NOBODYS = "+15551230002", "+15551230003", "+15551230009"
-PICTURE = Attachment(content_type="image/png", content=b"\x89PNG pretended")
+PICTURE = Attachment(content_type="image/png", content=tiny_png())
+METADATA = "urn:xmpp:file:metadata:0"
 TEMPLATE = "&from={FROM}&to={TO}&message={MESSAGE}&id={ID}&date={TIMESTAMP}&media={MEDIA}"
 
 
@@ -243,9 +245,26 @@ async def test_a_picture_comes_as_a_link_that_clients_show(stage, login, http, p
     push = await stage.carrier.text_in(peer, DID, "look!", kind=Kind.MMS, media=[PICTURE])
     assert (await alice.next(from_(stage.contact(peer)))).body == "look!"
     shown = await alice.next(from_(stage.contact(peer)))
-    assert shown.oob_url == shown.body == push.row.media[0].url
+    assert shown.oob_url == shown.body
+    assert shown.oob_url.startswith(f"http://{LOOPBACK}:{stage.server.http_port}/")
+    assert shown.oob_url != push.row.media[0].url
     async with http.get(shown.oob_url) as answer:
+        assert answer.content_type == PICTURE.content_type
         assert await answer.read() == PICTURE.content
+    told = {child.tag: child.text for child in shown.element.iter() if child.tag.startswith(f"{{{METADATA}}}")}
+    assert told[f"{{{METADATA}}}media-type"] == PICTURE.content_type
+    assert told[f"{{{METADATA}}}size"] == str(len(PICTURE.content))
+
+
+async def test_a_file_that_is_of_no_kind_is_told_of_in_words_with_the_carriers_link(stage, login, peer):
+    alice = await login("alice")
+    program = Attachment(content_type="image/png", content=b"\x7fELF\x02\x01\x01" + bytes(64))
+    push = await stage.carrier.text_in(peer, DID, "look!", kind=Kind.MMS, media=[program])
+    assert (await alice.next(from_(stage.contact(peer)))).body == "look!"
+    told = await alice.next(from_(stage.contact(peer)))
+    assert "of a kind that is not passed on" in told.body
+    assert push.row.media[0].url in told.body
+    assert told.oob_url is None
 
 
 async def test_a_text_that_comes_while_the_server_is_dead_is_shown_when_it_lives_again(stage, login, peer):

@@ -107,6 +107,18 @@ def test_a_picture_is_its_url_twice_and_nothing_else() -> None:
     message = rendered(delivery(DeliveryKind.MEDIA, media_url=url, body="must not show"))
     assert message.findtext("body") == url
     assert message.findtext("{jabber:x:oob}x/{jabber:x:oob}url") == url
+    assert message.find("{urn:xmpp:sfs:0}file-sharing") is None
+
+
+def test_what_is_known_of_a_picture_stands_beside_its_url() -> None:
+    url = "https://media.example.com/1/image.jpg?x=1"
+    message = rendered(delivery(DeliveryKind.MEDIA, media_url=url, body=f"image/jpeg 12345 {'A' * 43}="))
+    assert message.findtext("body") == url
+    (shared,) = message.findall("{urn:xmpp:sfs:0}file-sharing")
+    file = shared.find("{urn:xmpp:file:metadata:0}file")
+    assert [child.text for child in file] == ["image/jpeg", "image.jpg", "12345", "A" * 43 + "="]
+    (source,) = shared.findall("{urn:xmpp:sfs:0}sources/{http://jabber.org/protocol/url-data}url-data")
+    assert source.get("target") == url
 
 
 def test_a_receipt_names_the_text_and_goes_from_the_jid_that_was_addressed() -> None:

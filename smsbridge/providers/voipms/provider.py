@@ -54,6 +54,7 @@ CAPABILITIES: Final = Capabilities(
             "video/3gpp",
         }
     ),
+    media_places=frozenset({"https://voip.ms", "https://www.voip.ms"}),
     delivery_reports=False,
     idempotent=False,
     shortcodes=False,

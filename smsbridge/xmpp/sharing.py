@@ -1,0 +1,35 @@
+"""Files in messages: as clients show them, and as they send them.
+
+One message is one file. Dino, Conversations and Gajim show it only if the body is the very URL of XEP-0066; what is
+known of the file beforehand stands beside it (XEP-0447, XEP-0446).
+"""
+
+import re
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from smsbridge.xmpp import wire
+
+OOB: Final = "jabber:x:oob"
+SHARING: Final = "urn:xmpp:sfs:0"
+METADATA: Final = "urn:xmpp:file:metadata:0"
+URL_DATA: Final = "http://jabber.org/protocol/url-data"
+HASHES: Final = "urn:xmpp:hashes:2"
+
+_ABOUT: Final = re.compile(r"([\w.+-]+/[\w.+-]+) ([0-9]+) ([A-Za-z0-9+/]{43}=)")
+
+
+def add_file(element: ET.Element, url: str, about: str) -> None:
+    """The file at a URL; `about` is its type, size and SHA-256 in base64, or "" where nothing is known."""
+    wire.add(element, "body", text=url)
+    wire.add(wire.add(element, "x", OOB), "url", text=url)
+    if (known := _ABOUT.fullmatch(about)) is None:
+        return
+    kind, size, digest = known.groups()
+    shared = wire.add(element, "file-sharing", SHARING, disposition="inline")
+    file = wire.add(shared, "file", METADATA)
+    wire.add(file, "media-type", text=kind)
+    wire.add(file, "name", text=url.partition("?")[0].rpartition("/")[2])
+    wire.add(file, "size", text=size)
+    wire.add(file, "hash", HASHES, text=digest, algo="sha-256")
+    wire.add(wire.add(shared, "sources"), "url-data", URL_DATA, target=url)

@@ -1,0 +1,122 @@
+"""A file is left on the server's upload service, or it is said why not."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from smsbridge.clock import system_clock
+from smsbridge.media.fetch import Fault, File, NotMoved, open_courier, origin_of
+from smsbridge.sim.pictures import tiny_jpeg
+from smsbridge.xmpp.asking import Asking
+from smsbridge.xmpp.upload import UPLOAD, UploadService
+
+FILE = File("image/jpeg", tiny_jpeg())
+GET = "https://share.example.com/1/image.jpg"
+INFO = "http://jabber.org/protocol/disco#info"
+ITEMS = "http://jabber.org/protocol/disco#items"
+
+
+class Server:
+    """Answers what it is asked, at once."""
+
+    def __init__(self, slot, *, offers=True):
+        self.asking = Asking(jid="sms.example.com", prefix="ask-5ecret-", write=self.answer)
+        self.slot, self.offers, self.asked = slot, offers, []
+
+    def answer(self, xml):
+        question = ET.XML(xml)
+        to, what = question.get("to"), question[0].tag[1:].partition("}")[0]
+        self.asked.append((to, what))
+        inner, kind = self.say(to, what)
+        told = f'id="{question.get("id")}" type="{kind}" from="{to}" to="sms.example.com"'
+        self.asking.take(ET.XML(f'<iq xmlns="jabber:component:accept" {told}>{inner}</iq>'))
+
+    def say(self, to, what):
+        if what == ITEMS:
+            items = "".join(f'<item jid="{jid}"/>' for jid in ("sms.example.com", "share.example.com"))
+            return f'<query xmlns="{ITEMS}">{items}</query>', "result"
+        if what == INFO:
+            feature = f'<feature var="{UPLOAD}"/>' if to == "share.example.com" and self.offers else ""
+            return f'<query xmlns="{INFO}">{feature}</query>', "result"
+        return self.slot, "error" if "<error" in self.slot else "result"
+
+
+def slot(put, get=GET, headers=""):
+    return f'<slot xmlns="{UPLOAD}"><put url="{put}">{headers}</put><get url="{get}"/></slot>'
+
+
+def error(condition, beside=""):
+    return f'<error type="cancel"><{condition} xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/>{beside}</error>'
+
+
+async def leave(server, near=(), *, is_up=True):
+    async with open_courier(near) as courier:
+        service = UploadService(
+            asking=server.asking,
+            is_up=lambda: is_up,
+            jid="sms.example.com",
+            server="example.com",
+            courier=courier,
+            clock=system_clock(),
+        )
+        return await service.leave(FILE, "image.jpg")
+
+
+async def test_a_file_is_put_where_the_slot_says_and_has_the_slots_link():
+    seen = []
+
+    async def take(request):
+        seen.append((await request.read(), request.headers["Content-Type"], request.headers["Authorization"]))
+        return web.Response(status=201)
+
+    app = web.Application()
+    app.router.add_put("/1", take)
+    async with TestServer(app) as http:
+        url = str(http.make_url("/1"))
+        headers = '<header name="Authorization">Basic Zm9v</header>'
+        assert await leave(Server(slot(url, headers=headers)), [origin_of(url)]) == GET
+    assert seen == [(FILE.data, "image/jpeg", "Basic Zm9v")]
+
+
+async def test_we_ask_nobody_who_is_ourselves():
+    server = Server(error("forbidden"))
+    await leave(server)
+    assert [to for to, what in server.asked if what == INFO] == ["example.com", "share.example.com"]
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        Server("", offers=False),
+        Server(error("forbidden")),
+        Server(error("not-allowed")),
+        Server(slot("https://127.0.0.1/1")),
+        Server(slot("http://share.example.com/1")),
+    ],
+)
+async def test_a_service_that_is_not_for_us_is_none(server):
+    assert await leave(server) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (error("not-acceptable", f'<file-too-large xmlns="{UPLOAD}"/>'), Fault.LARGE),
+        (error("resource-constraint"), Fault.REFUSED),
+        ("", Fault.REFUSED),
+        (slot("file:///etc/passwd"), Fault.REFUSED),
+        (slot("https://share.example.com/1", get="javascript:x"), Fault.REFUSED),
+    ],
+)
+async def test_a_slot_that_is_not_given_is_told_as_what_it_is(answer, fault):
+    with pytest.raises(NotMoved) as caught:
+        await leave(Server(answer))
+    assert caught.value.fault is fault
+
+
+async def test_while_the_stream_is_down_it_is_tried_later():
+    with pytest.raises(NotMoved) as caught:
+        await leave(Server(""), is_up=False)
+    assert not caught.value.fault.is_final

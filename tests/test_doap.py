@@ -19,7 +19,7 @@ XEPS = {
     "jabber:iq:version": "0092",
     "urn:xmpp:ping": "0199",
     "urn:xmpp:time": "0202",
-    stanzas.OOB: "0066",
+    sharing.OOB: "0066",
     stanzas.NICK: "0172",
     stanzas.RECEIPTS: "0184",
     stanzas.DELAY: "0203",

@@ -51,7 +51,7 @@ def next_due() -> Transaction[datetime | None]:
 
 def kept() -> Transaction[frozenset[MediaId]]:
     """Those whose bytes are kept."""
-    rows = yield sql("SELECT id FROM media WHERE state = 'fetched'")
+    rows = yield sql("SELECT id FROM media WHERE state IN ('wanted', 'fetched') AND file <> ''")
     return frozenset(MediaId(row["id"]) for row in rows)
 
 

@@ -5,6 +5,7 @@ known of the file beforehand stands beside it (XEP-0447, XEP-0446).
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -14,9 +15,27 @@ OOB: Final = "jabber:x:oob"
 SHARING: Final = "urn:xmpp:sfs:0"
 METADATA: Final = "urn:xmpp:file:metadata:0"
 URL_DATA: Final = "http://jabber.org/protocol/url-data"
+ENCRYPTED: Final = "urn:xmpp:esfs:0"
 HASHES: Final = "urn:xmpp:hashes:2"
 
 _ABOUT: Final = re.compile(r"([\w.+-]+/[\w.+-]+) ([0-9]+) ([A-Za-z0-9+/]{43}=)")
+
+
+def files_in(element: ET.Element) -> tuple[str, ...]:
+    """The URLs of what somebody attached, each once; a link in the words of a message is none."""
+    urls = [url.text or "" for url in element.iterfind(f"{{{OOB}}}x/{{{OOB}}}url")]
+    for shared in element.iterfind(f"{{{SHARING}}}file-sharing"):
+        source = shared.find(f"{{{SHARING}}}sources/{{{URL_DATA}}}url-data")
+        urls += [] if source is None else [source.get("target", "")]
+    return tuple(dict.fromkeys(url.strip() for url in urls if url.strip()))
+
+
+def is_encrypted(element: ET.Element, urls: Iterable[str]) -> bool:
+    """Whether a file is attached that only its key makes one (XEP-0454, XEP-0448)."""
+    secret = any(url[:7].lower() == "aesgcm:" and len(url.split()) == 1 for url in urls)
+    return (
+        secret or element.find(f"{{{SHARING}}}file-sharing/{{{SHARING}}}sources/{{{ENCRYPTED}}}encrypted") is not None
+    )
 
 
 def add_file(element: ET.Element, url: str, about: str) -> None:

@@ -25,6 +25,7 @@ __all__ = ["Bounce", "Ignored", "Reading", "Typed", "Unrenderable", "envelope_of
 DELAY_WORTH_TELLING: Final = timedelta(seconds=30)
 FROM_THE_PORTAL: Final = "you, from the portal: "
 CANNOT_CHANGE: Final = "A text that was sent cannot be changed. Send what you want to add as a new text."
+ENCRYPTED_FILE: Final = "This file was not sent: it is encrypted. Turn encryption off for this contact, and try again."
 CANNOT_RETRACT: Final = "A text that was sent cannot be taken back."
 
 CLIENT: Final = "jabber:client"
@@ -33,7 +34,6 @@ DELAY: Final = "urn:xmpp:delay"
 FORWARD: Final = "urn:xmpp:forward:0"
 HINTS: Final = "urn:xmpp:hints"
 NICK: Final = "http://jabber.org/protocol/nick"
-OOB: Final = "jabber:x:oob"
 STANZA_IDS: Final = "urn:xmpp:sid:0"
 RECEIPTS: Final = "urn:xmpp:receipts"
 FALLBACK: Final = "urn:xmpp:fallback:0"
@@ -312,9 +312,11 @@ def _refusal(element: ET.Element) -> Refused | None:
     return None
 
 
-def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessage | Typed | Ignored:
+def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessage | Typed | Refused | Ignored:
     text = _OTR_TAG.sub("", _without_fallback(element, _body(element)))
-    urls = tuple(dict.fromkeys(_urls(element)))
+    urls = sharing.files_in(element)
+    if sharing.is_encrypted(element, (*urls, text.strip())):
+        return Refused(Reason.ENCRYPTED, ENCRYPTED_FILE)
     if text.strip() in {"", *urls}:
         text = ""
     if not text and not urls:
@@ -336,13 +338,6 @@ def _body(element: ET.Element) -> str:
     """The body in the stanza's own language (the one without xml:lang), else the first of them."""
     bodies = sorted(_children(element, STREAMS, "body"), key=lambda body: wire.LANG in body.attrib)
     return xml_clean("".join(bodies[0].itertext())) if bodies else ""
-
-
-def _urls(element: ET.Element) -> Iterator[str]:
-    for x in _children(element, {OOB}, "x"):
-        for url in _children(x, {OOB}, "url"):
-            if url.text and url.text.strip():
-                yield url.text.strip()
 
 
 def _without_fallback(element: ET.Element, body: str) -> str:

@@ -16,7 +16,7 @@ from smsbridge.core.gate import Policy
 from smsbridge.core.line import CatchUp, Mirror
 from smsbridge.core.message import Kind, Source
 from smsbridge.core.ration import Ration
-from smsbridge.store import deliveries, holds, listed
+from smsbridge.store import deliveries, holds, listed, media
 
 from .house import CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
 
@@ -27,7 +27,7 @@ NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
 # A row for each fault, lease, domain or account, not for each text.
 SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
-SHORT = {"outbox_in_flight", "outbox_held", "delivery_handing", "doubt_open", "doubt_due"}
+SHORT = {"media_due", "outbox_in_flight", "outbox_held", "delivery_handing", "doubt_open", "doubt_due"}
 # Counted by an index up to a limit.
 COUNTED = {"outbox", "delivery"}
 
@@ -120,6 +120,9 @@ async def live_through(house, ticks):
     await house.hand_all()
     ticks.advance(timedelta(days=400))
     await house.janitor.forget()
+    await house.desk.database.run(media.due, ticks.now, 10)
+    await house.desk.database.run(media.next_due)
+    await house.desk.database.run(media.kept)
     await house.store.run(deliveries.newest_id)
 
 

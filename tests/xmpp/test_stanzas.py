@@ -277,6 +277,10 @@ def outbound(text: str = "", *urls: str, **given) -> OutboundMessage:
 URL = "https://upload.example.com/x/cat.jpg"
 BODY = "<body>hi</body>"
 OOB = f"<x xmlns='jabber:x:oob'><url>{URL}</url></x>"
+SHARED = (
+    "<file-sharing xmlns='urn:xmpp:sfs:0' disposition='inline'><file xmlns='urn:xmpp:file:metadata:0'/>"
+    f"<sources><url-data xmlns='http://jabber.org/protocol/url-data' target='{URL}'/></sources></file-sharing>"
+)
 FORWARDED = "<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'><body>no</body></message></forwarded>"
 CONVERSATIONS = (
     "<body>hi</body><active xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/>"
@@ -314,6 +318,11 @@ TEXTS = {
     "Conversations, a file": (f"{OOB}<body> {URL}\n</body>", outbound("", URL)),
     "OOB without a body": (OOB, outbound("", URL)),
     "OOB with words": (f"<body>look</body>{OOB}", outbound("look", URL)),
+    "a file that is shared": (f"<body>{URL}</body>{SHARED}", outbound("", URL)),
+    "a file that is shared and OOB": (f"<body>{URL}</body>{OOB}{SHARED}", outbound("", URL)),
+    "a file that is shared, with words": (f"<body>look</body>{SHARED}", outbound("look", URL)),
+    "a link in words": (f"<body>see {URL}</body>", outbound(f"see {URL}")),
+    "a secret that is spoken of": ("<body>aesgcm: what is that?</body>", outbound("aesgcm: what is that?")),
     "the same OOB twice": (f"<body>{URL}</body>{OOB}{OOB}", outbound("", URL)),
     "an empty OOB": ("<body>hi</body><x xmlns='jabber:x:oob'><url/></x>", outbound("hi")),
     "a line break stays": ("<body> a\n b </body>", outbound(" a\n b ")),
@@ -481,3 +490,24 @@ def test_an_error_without_a_condition_is_a_bounce_all_the_same(error: str) -> No
 
 def test_an_error_about_nothing_is_ignored() -> None:
     assert isinstance(read(BODY, "type='error'"), Ignored)
+
+
+SECRETLY_SHARED = SHARED.replace("<sources>", "<sources><encrypted xmlns='urn:xmpp:esfs:0'/>")
+SECRET = f"aesgcm://upload.example.com/x/cat.jpg#{'0' * 88}"
+
+
+@pytest.mark.parametrize(
+    "children",
+    [
+        f"<body>{SECRET}</body>",
+        f"<body> {SECRET}\n</body>",
+        f"<body>{SECRET}</body><x xmlns='jabber:x:oob'><url>{SECRET}</url></x>",
+        f"<body>look</body><x xmlns='jabber:x:oob'><url>{SECRET.upper()}</url></x>",
+        f"<body>{URL}</body>{SECRETLY_SHARED}",
+    ],
+)
+def test_a_file_that_is_encrypted_is_refused_in_words(children: str) -> None:
+    refused = read(children)
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.ENCRYPTED
+    assert "file" in refused.words

@@ -56,7 +56,7 @@ def _resend(desk: Desk, question: Question) -> Transaction[str]:
 
 def _arrived(desk: Desk, question: Question) -> Transaction[str]:
     part_id = PartId(question.subject)
-    _, *rest = yield from _with_the_rest(question)
+    first, *rest = yield from _with_the_rest(question)
     moved = yield from outbox.move(desk.ids, desk.now(), WHO, part_id, PartEvent.FIND, code=Answer.ARRIVED)
     if moved is None:
         return TOO_LATE
@@ -65,6 +65,7 @@ def _arrived(desk: Desk, question: Question) -> Transaction[str]:
         yield from admit_again(desk, part)
     if (yield from _send_all(desk, rest)):
         return "It counts as sent; the rest of it follows."
+    yield from outbox.set_told(first.message_id, "")  # that it was found is no news to him
     yield from telling.tell(desk, part_id)
     return "It counts as sent."
 

@@ -197,8 +197,6 @@ def _arrive(
         event = PartEvent.FIND if state in {PartState.UNKNOWN, PartState.UNSURE} else PartEvent.ACCEPT
         yield from outbox.move(desk.ids, desk.now(), WHO, part.id, event, provider_id=provider_id, code="listed")
         yield from telling.tell(desk, part.id)
-        if state is PartState.UNSURE:
-            yield from telling.tell_found(desk, part)
         return
     step = history.Step(
         subject="part", subject_id=part.id, who=WHO, state=outbox.LATE, attempt=attempt, provider_id=provider_id

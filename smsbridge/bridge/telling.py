@@ -84,13 +84,6 @@ def tell_looking(desk: Desk, part: Part) -> Transaction[None]:
         yield from _notice(desk, message, LOOKED_FOR, WAITING)
 
 
-def tell_found(desk: Desk, part: Part) -> Transaction[None]:
-    """A part that was unsure is found: a client that has shown the error may not look at a tick any more."""
-    message = yield from outbox.message_of(part.id)
-    if message.told == RECEIPT and message.wants_receipt and message.stanza_id:
-        yield from _notice(desk, message, FOUND, "found")
-
-
 def tell_left(desk: Desk, part: Part) -> Transaction[None]:
     """A part that had failed, or was called off, has left all the same."""
     message = yield from outbox.message_of(part.id)
@@ -135,9 +128,9 @@ def _cancel_later(desk: Desk, parts: tuple[PartStatus, ...]) -> Transaction[None
 def _tell_receipt(desk: Desk, message: StoredMessage) -> Transaction[None]:
     if not (yield from outbox.set_told(message.id, RECEIPT)):
         return
+    if message.told == UNSURE:  # a client that has shown the error may not look at a tick any more
+        yield from _notice(desk, message, FOUND, "found")
     if not (message.wants_receipt and message.stanza_id):
-        if message.told == UNSURE:
-            yield from _notice(desk, message, FOUND, "found")
         return
     draft = Draft(
         domain=desk.domain,

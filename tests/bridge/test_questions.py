@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge import answers, questions
+from smsbridge.bridge.telling import FOUND
 from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.gate import Policy
@@ -100,6 +101,7 @@ class TestAsking:
             assert len(await asked(house)) == 1
             house.provider.open(PEER)
         assert await asked(house) == ()
+        assert (await house.told("notice"))[-1][3] == FOUND
         assert await answer(house, 1, RESEND) == f"[1] is settled meanwhile. {NOTHING}"
         await house.dispatch()
         assert len(house.provider.calls) == 1

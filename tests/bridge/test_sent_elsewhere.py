@@ -114,9 +114,10 @@ async def test_while_nobody_knows_of_a_text_nothing_of_its_conversation_is_shown
     assert await carbons(house) == [(JOHN, FRIEND, "to somebody else")]
 
 
-async def test_a_text_that_was_unsure_is_found_and_its_writer_is_told(account, house):
+@pytest.mark.parametrize("receipt", [True, False])
+async def test_a_text_that_was_unsure_is_found_and_its_writer_is_told(account, house, receipt):
     account.carrier.config.faults.arm(Fault(when=Moment.AFTER_ACCEPT, method="sendSMS", drop=True))
-    await house.accept("is it there?", receipt=False)
+    await house.accept("is it there?", receipt=receipt)
     await house.dispatch()
     await give_up(house)
     await account.look()
@@ -125,6 +126,7 @@ async def test_a_text_that_was_unsure_is_found_and_its_writer_is_told(account, h
     assert row["provider_id"] == str(account.carrier.ledger.sent[0].id)
     assert await carbons(house) == []
     assert "has left after all" in (await house.told("notice"))[-1][3]
+    assert len(await house.told("receipt")) == receipt
 
 
 async def test_another_text_beside_one_that_is_unsure_is_shown_when_that_can_not_be_it_any_more(account, house):

@@ -203,10 +203,10 @@ class TestDoubt:
             assert (await house.states())[0] == "unsure"
             house.provider.open(PEER)
 
-    async def test_unsure_then_found_is_ticked(self, house):
+    async def test_unsure_then_found_is_ticked_and_said(self, house):
         await self.late_answer(house, "a")
         assert await house.states() == ["sent"]
-        assert [kind for kind, *_ in await house.told()] == ["error", "notice", "receipt"]
+        assert [kind for kind, *_ in await house.told()] == ["error", "notice", "notice", "receipt"]
 
     async def test_unsure_then_found_is_said_to_those_without_ticks(self, house):
         await self.late_answer(house, "a", receipt=False)

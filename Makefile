@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 N ?= 20
 
-.PHONY: help demo test lint kill powerloss bench flood format lock clean
+.PHONY: help demo test lint kill powerloss fuzz bench flood format lock clean
 
 help: ## tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -37,6 +37,11 @@ kill: $(READY) ## N deaths of bridge, XMPP server and database, with a bad carri
 
 powerloss: $(READY) ## N (1000) states in which a disk may come back after a power loss, sampled from a trace of SQLite's files
 	$(BIN)/python -m tests.bench.powerloss --states $(if $(filter file,$(origin N)),1000,$(N))
+
+# atheris is for this alone: it has a lock of its own.
+fuzz: $(READY) tests/fuzz.lock ## SECONDS (600) of fuzzing, shared by every parser of outside bytes; finds are kept in build/fuzz/
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/fuzz.lock
+	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),600)
 
 bench: $(READY) ## throughput, latency, CPU and memory beside the bare limits of this machine; writes build/bench.json
 	$(BIN)/python -m tests.bench.run

@@ -20,6 +20,7 @@ TOP_LEVEL = {
 REGISTRIES = (("pypi", "org"), ("files", "pythonhosted", "org"), ("deb", "debian", "org"), ("registry", "npmjs", "org"))
 MACHINE_PATHS = (("", "work", ""), ("", "root", ""), ("", "tmp", "brief"))
 PUT_OFF = ("TO" + "DO", "FIX" + "ME")
+BYTES = "tests/fuzz/corpus/"  # no text
 SECRETS = {"secret", "key", "password", "token", "digest"}
 MAX_MODULE, MAX_FUNCTION = 400, 60
 
@@ -27,7 +28,7 @@ MAX_MODULE, MAX_FUNCTION = 400, 60
 def tracked() -> list[Path]:
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=30).stdout.decode()
-    return [Path(name) for name in names.split("\0") if name and (ROOT / name).is_file()]
+    return [Path(name) for name in names.split("\0") if name and (ROOT / name).is_file() and BYTES not in name]
 
 
 FILES = tracked()
@@ -95,31 +96,35 @@ def test_functions_are_short():
     assert long == []
 
 
-def compared_secrets(tree: ast.Module) -> list[int]:
+def compared_secrets(tree: ast.Module, words: set[str]) -> list[int]:
     """The lines where something that is called a secret is compared, but not in constant time."""
     return [
         node.lineno
         for node in ast.walk(tree)
         if isinstance(node, ast.Compare)
         and any(isinstance(way, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for way in node.ops)
-        and any(is_secret(side) for side in (node.left, *node.comparators))
+        and any(is_secret(side, words) for side in (node.left, *node.comparators))
     ]
 
 
-def is_secret(side: ast.expr) -> bool:
+def is_secret(side: ast.expr, words: set[str]) -> bool:
     """Whether the last word of a name, of an attribute, or of what is indexed or called, is that of a secret."""
     match side:
         case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name.lower().rpartition("_")[2].removesuffix("s") in SECRETS
+            return name.lower().rpartition("_")[2].removesuffix("s") in words
         case ast.Subscript(value=value) | ast.Call(func=value):
-            return is_secret(value)
+            return is_secret(value, words)
         case _:
             return False
 
 
 def test_secrets_are_never_compared_with_equals():
+    """Where callbacks come in, a key is a secret; elsewhere it is that of a row."""
     found = [f"{path}:{line}" for path, tree in trees("smsbridge/web/", "smsbridge/providers/")
-             for line in compared_secrets(tree)]  # fmt: skip
+             for line in compared_secrets(tree, SECRETS)]  # fmt: skip
+    found += [
+        f"{path}:{line}" for path, tree in trees("smsbridge/") for line in compared_secrets(tree, SECRETS - {"key"})
+    ]
     assert found == []
 
 
@@ -127,7 +132,7 @@ def test_secrets_are_never_compared_with_equals():
     "source", ["key == shown", "shown != self.password", "shown in query_keys", "a == digest()", "tokens[0] == a"]
 )
 def test_a_compared_secret_would_be_found(source: str):
-    assert compared_secrets(ast.parse(source)) == [1]
+    assert compared_secrets(ast.parse(source), SECRETS) == [1]
 
 
 def test_an_example_that_no_test_uses_says_so_in_its_first_line():

@@ -97,10 +97,13 @@ def _header(reading: Iterator[str]) -> Header:
     found = _parsed(next(reading, ""))
     if not isinstance(found, dict) or found.get("smsbridge") != "dump":
         raise NotADump("this is no backup of smsbridge")
-    versions = {migration.version for migration in migrations.migrations()}
+    versions = [migration.version for migration in migrations.migrations()]
     if found.get("format") != FORMAT or found.get("schema") not in versions:
         raise NotADump("this backup is from a newer smsbridge: upgrade first")
-    return Header(schema=found["schema"], name=str(found["name"]), made_at=from_ms(found["made_at"]))
+    try:
+        return Header(schema=found["schema"], name=str(found["name"]), made_at=from_ms(found["made_at"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise NotADump("this backup is damaged") from None
 
 
 def _batches(reading: Iterator[str]) -> Iterator[tuple[str, list[str], list[tuple[Value, ...]]]]:
@@ -109,7 +112,7 @@ def _batches(reading: Iterator[str]) -> Iterator[tuple[str, list[str], list[tupl
     rows: list[tuple[Value, ...]] = []
     for line in reading:
         found = _parsed(line)
-        if isinstance(found, list) and table and len(found) == len(columns):
+        if isinstance(found, list) and table and len(found) == len(columns) and set(map(type, found)) <= _VALUES:
             rows.append(tuple(found))
             count += 1
             if len(rows) == BATCH:
@@ -127,6 +130,9 @@ def _batches(reading: Iterator[str]) -> Iterator[tuple[str, list[str], list[tupl
             case _:
                 raise NotADump("this backup is damaged")
     raise NotADump("this backup is cut off: its end is missing")
+
+
+_VALUES: Final[frozenset[type]] = frozenset({str, int, type(None)})
 
 
 def _are_names(names: Sequence[Any]) -> bool:

@@ -18,6 +18,7 @@ from smsbridge.bridge import restoring
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.checkup import Checkup
 from smsbridge.bridge.commands import Commands
+from smsbridge.bridge.completing import Completing
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.handover import HandOver
@@ -174,7 +175,8 @@ async def _run(
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
     contacts = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
     handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
-    inbound = Inbound(desk, component.lane)
+    completing = Completing(providers, pacers)
+    inbound = Inbound(desk, component.lane, completing.expect)
     web = _build_web(config, desk, providers, component, tenure, inbound, room)
     await web.start()
     async with asyncio.TaskGroup() as group:
@@ -190,6 +192,7 @@ async def _run(
             group.create_task(Reconciler(desk, bells.reconciler, _build_looking(desk, providers, pacers)).run()),
             group.create_task(Janitor(desk).run()),
             group.create_task(move_attachments(config, desk, bells.media, component)),
+            group.create_task(completing.run(inbound.take_listed)),
             group.create_task(tenure.keep()),
             group.create_task(reloader.run()),
             group.create_task(_build_watch(desk, component, reloader, tenure).run()),

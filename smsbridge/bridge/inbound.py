@@ -9,7 +9,7 @@ Attachments are brought later (`attachments`), or handed on by the carrier's own
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -29,6 +29,7 @@ from smsbridge.core.message import (
     DeliveryReport,
     Event,
     InboundMessage,
+    Kind,
     Media,
     MediaId,
     ProviderName,
@@ -67,8 +68,10 @@ class _Committed(NamedTuple):
 class Inbound:
     """The one door for webhooks, callbacks and polls."""
 
-    def __init__(self, desk: Desk, lane: Lane) -> None:
+    def __init__(self, desk: Desk, lane: Lane, expect: Callable[[InboundMessage], None] = lambda _: None) -> None:
+        """`expect` hears of each new MMS that was told without files."""
         self._desk = desk
+        self._expect = expect
         self._lane = lane
         self._gathering = Gathering(self._commit, BATCH)
         self._heard: dict[ProviderName, datetime] = {}
@@ -262,6 +265,8 @@ class Inbound:
                 _log.info(Logged.MESSAGE_REPEATED, **_named(event, outcome))
             else:
                 fresh.append((event, outcome))
+                if event.kind is Kind.MMS and not event.media:
+                    self._expect(event)
         if len(fresh) > 1:
             _log.info(Logged.MESSAGES_TAKEN, count=len(fresh), inbox=[outcome.id for _, outcome in fresh])
         elif fresh:

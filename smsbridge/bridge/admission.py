@@ -12,7 +12,7 @@ from datetime import datetime
 
 from smsbridge.bridge import alerts, rationing, wishes
 from smsbridge.bridge.desk import Desk
-from smsbridge.bridge.planning import Piece, plan
+from smsbridge.bridge.planning import Piece, goes_as_link, plan
 from smsbridge.clock import to_ms
 from smsbridge.core import caps, gate, loop
 from smsbridge.core.address import Address, Did, Peer, parse_localpart, to_localpart
@@ -31,13 +31,18 @@ from smsbridge.store.database import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """It may be taken. `recent` is what the loop breaker carries along; `is_told`: the admins hear of a cap."""
+    """It may be taken.
+
+    `recent` is what the loop breaker carries along; `is_told`: the admins hear of a cap; `is_linked`: its files go as
+    links.
+    """
 
     line: Line
     peer: Peer
     pieces: Sequence[Piece]
     recent: str
     is_told: bool
+    is_linked: bool
 
 
 def admit(
@@ -57,12 +62,14 @@ def admit(
     recent = yield from _break_loop(desk, message, line.did, peer, standing)
     if isinstance(recent, Refused):
         return recent
-    pieces = plan(message.text, message.media, line, capabilities[line.provider])
+    able = capabilities[line.provider]
+    pieces = plan(message.text, message.media, line, able)
+    is_linked = bool(message.media) and goes_as_link(line, able)
     is_told = yield from _count(desk, message.owner, line, load_of(pieces, rules.policy.limits, standing))
     if "%" not in localpart and bound != line.did:
         settle = bindings.bind if bound is None else bindings.rebind
         yield from settle(desk.now(), message.owner, peer, line.did)
-    return Admitted(line=line, peer=peer, pieces=pieces, recent=recent, is_told=is_told)
+    return Admitted(line=line, peer=peer, pieces=pieces, recent=recent, is_told=is_told, is_linked=is_linked)
 
 
 def admit_again(desk: Desk, part: Part) -> Transaction[None]:

@@ -111,7 +111,9 @@ class Outbound:
         yield from outbox.remember(desk.now(), kept, stored.id)
         if (words := (yield from holds.locked(line.did))) is not None:
             yield from telling.tell_waiting(desk, stored, words)
-        is_told = admitted.is_told or words is not None
+        if admitted.is_linked:
+            yield from telling.tell_linked(desk, stored)
+        is_told = admitted.is_told or admitted.is_linked or words is not None
         failpoint("outbound.recorded")
         return _Accepted(id=stored.id, parts=len(admitted.pieces), provider=line.provider, is_told=is_told)
 

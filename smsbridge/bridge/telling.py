@@ -32,6 +32,7 @@ QUEUED = "it waits for those before it."
 FOUND = "The text that may not have been sent has left after all."
 CALLED_OFF = "A text that you were told was not sent has left after all: the carrier took it late."
 TWO_OF_THEM = "A text of yours went out twice: the carrier took it late, after it had been sent again."
+LINKED = "Your file goes as a link in the text: no pictures can be sent from this number."
 LOOKED_FOR = (
     "It is not known yet whether your text left: the carrier gave no answer, and is being asked."
     " You are told as soon as it is known."
@@ -73,6 +74,11 @@ def tell_waiting(desk: Desk, message: StoredMessage, why: str) -> Transaction[No
         why = why or QUEUED
         body = f"Your text has not left yet: {why} It is sent as soon as it can be, or you are told within a day."
         yield from _notice(desk, message, body, WAITING)
+
+
+def tell_linked(desk: Desk, message: StoredMessage) -> Transaction[None]:
+    """What was attached to this text goes in another form than its writer sees."""
+    yield from _notice(desk, message, LINKED, "linked")
 
 
 def tell_looking(desk: Desk, part: Part) -> Transaction[None]:

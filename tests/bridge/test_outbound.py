@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from smsbridge.bridge.planning import MAX_PARTS, plan
+from smsbridge.bridge.telling import LINKED
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media
@@ -83,17 +84,24 @@ class TestRefused:
         assert refused.value.reason is Reason.BAD_ADDRESS
         assert await house.is_empty()
 
-    async def test_a_picture_over_a_line_without_mms_leaves_no_row(self, house):
+    async def test_a_picture_over_a_line_without_mms_goes_as_its_link_and_its_writer_knows(self, house):
         house.rules = with_line(OWN, can_mms=False)
-        with pytest.raises(Refused) as refused:
-            await house.outbound.accept(outbound("look", media=pictures(1)))
-        assert refused.value.reason is Reason.MEDIA_REFUSED
+        await house.outbound.accept(outbound("look", media=pictures(1)))
+        (row,) = await parts(house)
+        assert (row["kind"], row["text"], row["media"]) == ("sms", f"look\n{pictures(1)[0]}", "[]")
+        assert [(kind, to, words) for kind, to, _, words in await house.told("notice")] == [("notice", JOHN, LINKED)]
+
+    async def test_a_file_whose_address_is_no_link_leaves_no_row(self, house):
+        for url in ("file:///etc/passwd", "javascript:x", "cid:1"):
+            with pytest.raises(Refused) as refused:
+                await house.outbound.accept(outbound("look", media=(url,)))
+            assert refused.value.reason is Reason.MEDIA_REFUSED
         assert await house.is_empty()
 
     async def test_a_refused_text_may_be_sent_again_when_it_is_allowed(self, house):
-        house.rules = with_line(OWN, can_mms=False)
+        house.rules = with_line(OWN, owners=(ANN,))
         with pytest.raises(Refused):
-            await house.outbound.accept(outbound("look", media=pictures(1)))
+            await house.outbound.accept(outbound("look", to=f"{PEER}%{OWN}", media=pictures(1)))
         house.rules = rules()
         await house.outbound.accept(outbound("look", media=pictures(1)))
         assert len(await parts(house)) == 1
@@ -233,10 +241,14 @@ class TestPlan:
         assert refused.value.reason is Reason.TOO_LONG
         assert f"{MAX_PARTS + 1} messages" in refused.value.words
 
-    def test_a_carrier_of_texts_alone_takes_no_media(self):
-        with pytest.raises(Refused) as refused:
-            self.shape("look", 1, capabilities=TEXTER)
-        assert refused.value.reason is Reason.MEDIA_REFUSED
+    def test_a_carrier_of_texts_alone_gets_links(self):
+        link = pictures(1)[0]
+        assert plan("look", media(1), LINE, TEXTER) == [(Kind.SMS, f"look\n{link}", ())]
+        assert plan("", media(1), LINE, TEXTER) == [(Kind.SMS, link, ())]
+
+    def test_a_link_is_not_cut_though_the_words_are(self):
+        pieces = plan("x" * 170, media(2), LINE, TEXTER)
+        assert [piece for _, piece, _ in pieces] == ["x" * 160, "x" * 10, *pictures(2)]
 
 
 async def test_a_message_of_several_parts_is_stored_in_order(house):

@@ -13,12 +13,16 @@ from .cues import error_for, from_, judged, locked, receipt_for, round_trips_unt
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SECOND = "+15551230002"
+SECOND, PLAIN = "+15551230002", "+15551230003"
 
 
 @pytest.fixture(scope="module")
 def stage_config():
-    return StageConfig(owners={"alice": (DID, SECOND)}, account_yaml="    settle_seconds: 0.4\n")
+    return StageConfig(
+        owners={"alice": (DID, SECOND, PLAIN)},
+        account_yaml="    settle_seconds: 0.4\n",
+        extra_yaml=f'lines: {{"{PLAIN}": {{mms: false}}}}\n',
+    )
 
 
 def left_for(stage, peer):
@@ -146,6 +150,24 @@ async def test_a_picture_goes_out_by_its_link(stage, login, peer):
     await alice.next(receipt_for(written))
     [row] = sent_to(stage, peer)
     assert (row.kind, [item.url for item in row.media], row.message.strip()) == (Kind.MMS, [url], "")
+
+
+async def test_a_picture_from_a_number_without_mms_goes_as_a_link_and_its_writer_hears_it(stage, login, peer):
+    alice, url = await login("alice"), "https://share.example.com/abc/wine.jpg"
+    contact = stage.contact(f"{peer}%{PLAIN}")
+    written = await alice.send_text(contact, url, extra=[attachment(url)])
+    assert "as a link" in (await alice.next(from_(contact))).body
+    await alice.next(receipt_for(written))
+    [row] = sent_to(stage, peer)
+    assert (row.kind, row.message, row.media) == (Kind.SMS, url, ())
+
+
+async def test_a_picture_that_is_encrypted_is_refused_in_words_and_nothing_leaves(stage, login, peer):
+    alice, url = await login("alice"), f"aesgcm://share.example.com/abc/wine.jpg#{'0' * 88}"
+    written = await alice.send_text(stage.contact(peer), url, extra=[attachment(url)])
+    told = await alice.next(error_for(written))
+    assert "encrypted" in told.error.text
+    assert sent_to(stage, peer) == []
 
 
 async def test_nothing_is_taken_while_it_cannot_be_stored_and_the_writer_hears_it(stage, login, peer):

@@ -176,7 +176,9 @@ class Inbound:
                 yield from wishes.heed(desk, line, message, one.key)
                 is_all_ready = False
         for message, line, one in zip(messages, lines, taken, strict=True):
-            if one.media and line is not None and self._is_fetched(message):
+            if not one.media:
+                continue
+            if line is not None and self._is_fetched(message):
                 is_all_ready = False
                 continue
             for media_id, item in one.media:
@@ -209,7 +211,7 @@ class Inbound:
         made = []
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
             made.append(draft(DeliveryKind.TEXT, "0", body=message.text or EMPTY_TEXT))
-        if not self._is_fetched(message):
+        if taken.media and not self._is_fetched(message):
             made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in taken.media)
         return made
 

@@ -1,5 +1,6 @@
 """What comes with a text arrives after it, whatever happens on the way, or its owners read why not."""
 
+import contextlib
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -190,6 +191,23 @@ async def test_what_was_fetched_is_kept_until_the_shelf_takes_it_though_the_carr
     assert shelf.left == [("image/jpeg", tiny_jpeg(), "image.jpg")]
     assert await shown(house) == [("media", JOHN, LINK)]
     assert list((tmp_path / "media").iterdir()) == []
+
+
+@pytest.mark.parametrize("commit", ["fetched", "_publish"])
+@pytest.mark.parametrize("statement", [1, 2, 3])
+async def test_a_kill_on_the_way_costs_no_picture_and_shows_none_twice(reopen, files, tmp_path, commit, statement):
+    house, shelf, drawer = await reopen(), Shelf(), Drawer(tmp_path / "media")
+    async with moving(house, files, shelf, drawer) as attachments:
+        await house.take(inbound("look", kind=Kind.MMS, media=files.media()))
+        house.store.break_at(statement, of=commit)
+        with contextlib.suppress(StoreUnavailable):  # `fetched` has two statements
+            await attachments.look()
+    await house.kill()
+    house = await reopen()
+    async with moving(house, files, shelf, Drawer(tmp_path / "media")) as attachments:
+        await attachments.look()
+    assert await shown(house) == [("text", JOHN, "look"), ("media", JOHN, LINK)]
+    assert await media_of(house) == [("published", "")]
 
 
 async def test_where_there_is_no_shelf_the_carriers_link_is_passed_on(house, files, drawer):

@@ -21,7 +21,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from smsbridge.media.addresses import NotPublic, PublicResolver, is_number
-from smsbridge.media.kinds import UNKNOWN, kind_of
+from smsbridge.media.kinds import LOOKED_AT, UNKNOWN, kind_of
 
 LARGEST: Final = 10 * 1024 * 1024
 CONNECT: Final = 10.0
@@ -209,7 +209,7 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> File:
             raise NotMoved(Fault.LARGE)
     if not data:
         raise NotMoved(Fault.EMPTY)
-    kind = kind_of(bytes(data))
+    kind = kind_of(bytes(data[: 2 * LOOKED_AT]))
     if kind == UNKNOWN:
         raise NotMoved(Fault.KIND)
     return File(kind, bytes(data))

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import sys
+import tracemalloc
 from contextlib import asynccontextmanager
 
 import pytest
@@ -177,7 +178,12 @@ async def test_a_stream_without_end_is_left_when_it_is_too_large():
         return answer
 
     async with serving(endless) as (courier, origin):
-        assert await fault_of(courier.get(f"{origin}/0", {origin}, most=1024 * 1024)) is Fault.LARGE
+        tracemalloc.start()
+        try:
+            assert await fault_of(courier.get(f"{origin}/0", {origin}, most=1024 * 1024)) is Fault.LARGE
+            assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+        finally:
+            tracemalloc.stop()
     assert sent < 20 * 1024 * 1024
 
 

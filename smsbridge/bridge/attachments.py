@@ -23,7 +23,6 @@ from smsbridge.core.line import AddressStyle
 from smsbridge.core.message import DeliveryKind
 from smsbridge.core.pacing import MEDIA_BACKOFF
 from smsbridge.core.state import MediaState
-from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.media.drawer import Drawer
 from smsbridge.media.fetch import Courier, Fault, File, NotMoved
@@ -117,11 +116,8 @@ class Attachments:
                 await run(media.give_up, self._desk.ids, self._desk.now(), one.id, LAYOUT_CODE)
                 return
             await self._drawer.keep(one.id, file)
-            failpoint("attachments.kept")
             await run(media.fetched, self._desk.ids, self._desk.now(), one.id, file.kind, len(file.data))
-        failpoint("attachments.fetched")
         url = await self._shelf.leave(file, f"{file.kind.partition('/')[0]}.{ending_of(file.kind)}")
-        failpoint("attachments.left")
         if await run(self._publish, one, url or one.url, _about(file)):
             self._settled(one, "published" if url else "linked")
         await self._drawer.drop(one.id)

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 N ?= 20
 
-.PHONY: help demo test lint kill powerloss fuzz bench flood format lock clean
+.PHONY: help demo test lint kill powerloss fuzz model bench flood format lock clean
 
 help: ## tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -42,6 +42,9 @@ powerloss: $(READY) ## N (1000) states in which a disk may come back after a pow
 fuzz: $(READY) tests/fuzz.lock ## SECONDS (600) of fuzzing, shared by every parser of outside bytes; finds are kept in build/fuzz/
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/fuzz.lock
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),600)
+
+model: $(READY) ## STEPS (100000) of the life of texts at random, whatever happens in whatever order, held to the promises
+	MODEL_STEPS=$(or $(STEPS),100000) $(BIN)/python -m pytest tests/bridge/test_model.py --show-capture=no
 
 bench: $(READY) ## throughput, latency, CPU and memory beside the bare limits of this machine; writes build/bench.json
 	$(BIN)/python -m tests.bench.run

@@ -102,7 +102,7 @@ def _header(reading: Iterator[str]) -> Header:
         raise NotADump("this backup is from a newer smsbridge: upgrade first")
     try:
         return Header(schema=found["schema"], name=str(found["name"]), made_at=from_ms(found["made_at"]))
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):  # OSError: a year that no clock has
         raise NotADump("this backup is damaged") from None
 
 

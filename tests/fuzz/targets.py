@@ -83,7 +83,7 @@ def webhook_body(data: bytes) -> None:
 
 
 def callback_query(data: bytes) -> None:
-    query = tuple(parse_qsl(data.decode("latin-1"), keep_blank_values=True, max_num_fields=200))
+    query = tuple(parse_qsl(data.decode("latin-1"), keep_blank_values=True))
     _parsed(Callback(method="GET", path="/voipms", query=query), len(data))
     try:
         webhook.authenticate(

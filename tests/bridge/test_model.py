@@ -229,7 +229,8 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_shown_twice_but_what_was_in_doubt(self):
-        ids = [stanza_id for to, sender, stanza_id, body in self.seen if stanza_id not in self.doubted]
+        """A receipt may be: who sends a stanza again is answered again."""
+        ids = [each for _, _, each, body in self.seen if body.startswith("in ") and each not in self.doubted]
         assert len(ids) == len(set(ids))
 
     def teardown(self):

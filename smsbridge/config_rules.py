@@ -57,6 +57,7 @@ def policy(config: Config) -> Policy:
     """What the send gate needs to know."""
     return Policy(
         regions=frozenset(config.destinations),
+        usual=frozenset(config.usual_destinations),
         limits=Limits(caps=_caps(config.caps), prices=_prices(config.prices)),
         has_breaker=config.loop_breaker,
     )

@@ -266,6 +266,10 @@ class Config(Section):
         default=(NORTH_AMERICA,),
         description="the countries that may be texted, as ISO 3166 has them; US stands for CA too",
     )
+    usual_destinations: tuple[Region, ...] = Field(
+        default=(NORTH_AMERICA,),
+        description="the first text to any other country, or to a short code, waits until its writer confirms it",
+    )
     log: LogSettings = Field(default_factory=LogSettings, description="how the journal is written")
 
     def provider_of(self, did: Did) -> ProviderName:

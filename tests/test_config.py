@@ -170,6 +170,11 @@ def test_the_journal_says_which_caps_are_in_force_and_that_money_is_not_counted_
     assert (words["whole"], words["money"]) == ("spend_a_month 50", "counted by prices")
 
 
+def test_only_the_usual_country_is_not_asked_about_unless_others_are_named(write):
+    assert policy(load(write(GOOD), KINDS).config).usual == {"US"}
+    assert policy(load(write(GOOD + "usual_destinations: [US, GB]\n"), KINDS).config).usual == {"US", "GB"}
+
+
 def test_the_loop_breaker_is_on_unless_it_is_switched_off(write):
     assert policy(load(write(GOOD), KINDS).config).has_breaker
     assert not policy(load(write(GOOD + "loop_breaker: false\n"), KINDS).config).has_breaker

@@ -147,7 +147,7 @@ async def desk(tmp_path, monkeypatch):
         ("mms: true", "mms: false", "lines"),
         ("admins: [john@", "admins: [ann@", "admins"),
         ("address_style: plain", "address_style: with_did", "address_style"),
-        ("destinations: [US]", "destinations: [US, GB]", "destinations"),
+        ("\ndestinations: [US]", "\ndestinations: [US, GB]", "destinations"),
         ("minute: 30", "minute: 31", "caps"),
         ("daily_limit: 100", "daily_limit: 200", "providers.voipms.daily_limit"),
         ("loop_breaker: true", "loop_breaker: false", "loop_breaker"),
@@ -229,7 +229,7 @@ async def test_what_takes_a_restart_is_refused_whole_and_named(desk, old, new, k
     if "voipms2" in new:
         desk.change("    provider: voipms\n", "    provider: voipms2\n")
         line = text[: text.index("providers:")].count("\n") + 1
-    desk.change("destinations: [US]", "destinations: [GB]")
+    desk.change("\ndestinations: [US]", "\ndestinations: [GB]")
     journal, status = await desk.reload()
     assert desk.state() == before
     assert desk.changes == 0
@@ -406,7 +406,7 @@ def another_rule(lines, dice):
         [
             ("admins: [john@", "admins: [ann@"),
             ("style: plain", "style: with_did"),
-            ("destinations: [US]", "destinations: [US, GB, DE]"),
+            ("\ndestinations: [US]", "\ndestinations: [US, GB, DE]"),
             ("minute: 30", f"minute: {dice.randrange(1, 99)}"),
             ("mms: true", "mms: false"),
             ("  john@example.com: [", "  bob@example.com: ["),

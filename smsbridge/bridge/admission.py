@@ -2,8 +2,8 @@
 
     whose line, and where to ─▶ wanted there? ─▶ two machines? ─▶ into what is it cut ─▶ under the caps?
 
-Asked inside the transaction that accepts the text. A refusal takes nothing, but for the one that opens the loop
-breaker: that is committed, and so it is returned, not raised.
+Asked inside the transaction that accepts the text. A refusal takes nothing, but for those that have something to commit
+(the breaker that opens, a question), and so are returned, not raised.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Admitted:
     """It may be taken.
 
     `recent` is what the loop breaker carries along; `is_told`: the admins hear of a cap; `is_linked`: its files go as
-    links.
+    links; `to_confirm`: the kind of destination that its writer has to confirm first, "" if it may leave.
     """
 
     line: Line
@@ -43,6 +43,7 @@ class Admitted:
     recent: str
     is_told: bool
     is_linked: bool
+    to_confirm: str = ""
 
 
 def admit(
@@ -58,7 +59,7 @@ def admit(
     line, peer = admission.line, admission.peer
     standing = yield from conversations.standing(line.did, peer)
     if standing.stop_word and line.honours_stop:
-        raise wishes.refusal(peer, standing.stop_word)
+        return (yield from wishes.refuse(desk, message.owner, line.did, peer, standing.stop_word))
     recent = yield from _break_loop(desk, message, line.did, peer, standing)
     if isinstance(recent, Refused):
         return recent
@@ -66,10 +67,15 @@ def admit(
     pieces = plan(message.text, message.media, line, able)
     is_linked = bool(message.media) and goes_as_link(line, able)
     is_told = yield from _count(desk, message.owner, line, load_of(pieces, rules.policy.limits, standing))
+    to_confirm = gate.to_confirm(peer, rules.policy)
+    if to_confirm and (yield from conversations.is_confirmed(message.owner, to_confirm)):
+        to_confirm = ""
     if "%" not in localpart and bound != line.did:
         settle = bindings.bind if bound is None else bindings.rebind
         yield from settle(desk.now(), message.owner, peer, line.did)
-    return Admitted(line=line, peer=peer, pieces=pieces, recent=recent, is_told=is_told, is_linked=is_linked)
+    return Admitted(
+        line=line, peer=peer, pieces=pieces, recent=recent, is_told=is_told, is_linked=is_linked, to_confirm=to_confirm
+    )
 
 
 def admit_again(desk: Desk, part: Part) -> Transaction[None]:

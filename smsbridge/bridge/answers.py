@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import confirming, telling, wishes
 from smsbridge.bridge.admission import admit_again
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, Refused
@@ -87,6 +87,10 @@ EFFECTS: Final[Mapping[tuple[QuestionKind, Answer], Effect]] = MappingProxyType(
         (QuestionKind.UNSURE, Answer.RESEND): _resend,
         (QuestionKind.UNSURE, Answer.ARRIVED): _arrived,
         (QuestionKind.UNSURE, Answer.DISCARD): _discard,
+        (QuestionKind.CONFIRM, Answer.CONFIRM): confirming.confirm,
+        (QuestionKind.CONFIRM, Answer.DISCARD): confirming.discard,
+        (QuestionKind.STOP, Answer.CONFIRM): wishes.overrule,
+        (QuestionKind.STOP, Answer.DISCARD): wishes.respect,
     }
 )
 

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import confirming, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Reason, StoreUnavailable
@@ -85,10 +85,12 @@ class Janitor:
         gone = []
         for part in (yield from overdue.expired(self._desk.now() - PART_LIFE, AT_ONCE)):
             reason, code, words = yield from self._obstacle(part)
-            if reason is not Reason.EXPIRED:
+            if reason not in {Reason.EXPIRED, Reason.UNCONFIRMED}:
                 words = f"This text could not be sent within a day. {words}"
             if (yield from self._expire(part, reason, code, words)):
                 gone.append(part)
+                if reason is Reason.UNCONFIRMED:
+                    yield from confirming.end(self._desk, part.id, code)
         served = {line.provider for line in self._desk.rules().directory}
         for part in (yield from overdue.of_others(served, AT_ONCE)):
             if (yield from self._expire(part, Reason.LINE_FAULT, "no_account", NO_ACCOUNT)):
@@ -105,13 +107,13 @@ class Janitor:
         return moved is not None
 
     def _obstacle(self, part: Part) -> Transaction[tuple[Reason, str, str]]:
-        """What keeps a part from leaving: the hold it is behind, else what its last try met, else only time."""
+        """What keeps a part from leaving: its writer, the hold it is behind, what its last try met, else only time."""
+        status = next(status for status in (yield from outbox.parts_of(part.message_id)) if status.id == part.id)
         for hold in (yield from holds.current()):
-            if hold.covers(part.provider, part.did):
+            if hold.covers(part.provider, part.did) and status.reason != Reason.UNCONFIRMED:
                 return self._worded(Reason(hold.reason), hold.code, hold.words)
-        for status in (yield from outbox.parts_of(part.message_id)):
-            if status.id == part.id and status.reason:
-                return self._worded(Reason(status.reason), status.code, status.words)
+        if status.reason:
+            return self._worded(Reason(status.reason), status.code, status.words)
         return Reason.EXPIRED, "expired", ""
 
     def _worded(self, reason: Reason, code: str, words: str) -> tuple[Reason, str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import confirming, telling
 from smsbridge.bridge.admission import admit
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
@@ -102,12 +102,15 @@ class Outbound:
             did=line.did,
             receipts=line.receipts,
             wants_receipt=message.wants_receipt,
-            told="",
+            told=telling.ASKED if admitted.to_confirm else "",
             accepted_at=desk.now(),
         )
+        if admitted.to_confirm:
+            yield from confirming.ask(desk, stored.owner, admitted.peer, admitted.to_confirm)
         yield from outbox.accept(
-            desk.ids, desk.now(), stored, key, admitted.pieces, line.provider, admitted.peer, recent=admitted.recent
-        )
+            desk.ids, desk.now(), stored, key, admitted.pieces, line.provider, admitted.peer,
+            recent=admitted.recent, to_confirm=admitted.to_confirm,
+        )  # fmt: skip
         yield from outbox.remember(desk.now(), kept, stored.id)
         if (words := (yield from holds.locked(line.did))) is not None:
             yield from telling.tell_waiting(desk, stored, words)
@@ -115,6 +118,7 @@ class Outbound:
             yield from telling.tell_linked(desk, stored)
         is_told = admitted.is_told or admitted.is_linked or words is not None
         failpoint("outbound.recorded")
+        is_told = is_told or bool(admitted.to_confirm)
         return _Accepted(id=stored.id, parts=len(admitted.pieces), provider=line.provider, is_told=is_told)
 
     def _has_failed(self, message_id: MessageId) -> Transaction[bool]:

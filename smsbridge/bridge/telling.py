@@ -27,6 +27,7 @@ PROMPT = timedelta(seconds=15)
 PATIENCE = timedelta(minutes=5)  # not sent, and without a word
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
+ASKED = "asked"  # whether it is meant
 LEFT = "left"  # nothing was said: all of it is with the carrier, whose report ticks it
 QUEUED = "it waits for those before it."
 FOUND = "The text that may not have been sent has left after all."

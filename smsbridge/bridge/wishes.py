@@ -1,19 +1,22 @@
 """The other side wants no more texts, or wants them again: kept, honoured, and told to those whose number it is.
 
 A wish is heeded in the transaction that takes its text, which is delivered as any other. After STOP, what waits for
-that number is cancelled, and what is written to it is refused until START comes.
+that number is cancelled, and what is written to it is refused until START comes, or until an owner says, by the
+question that tells him of it, that it was only talk.
 """
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import questions, telling
 from smsbridge.bridge.desk import Desk
-from smsbridge.core.address import Peer
+from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Line
 from smsbridge.core.message import InboundMessage
+from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import PartEvent
 from smsbridge.core.wishes import Wish, wish_of, word_of
 from smsbridge.store import conversations, history, outbox
 from smsbridge.store.database import Transaction
+from smsbridge.store.questions import Question
 
 
 def heed(desk: Desk, line: Line, message: InboundMessage, key: str) -> Transaction[None]:
@@ -21,27 +24,45 @@ def heed(desk: Desk, line: Line, message: InboundMessage, key: str) -> Transacti
     wish = wish_of(message) if line.honours_stop else None
     match wish:
         case Wish.STOP:
-            yield from _stop(desk, line, message.peer, word_of(message), key)
+            yield from _stop(desk, line, message.peer, word_of(message))
         case Wish.START:
-            if (yield from conversations.resume(line.did, message.peer)):
-                yield from _note(desk, line, message.peer, wish)
+            if (yield from _resume(desk, line.did, message.peer, Wish.START)):
                 body = f"{message.peer} wants texts from {line.did} again."
-                yield from telling.say(desk, line.owners, body, key, wish)
+                yield from telling.say(desk, line.owners, body, key, Wish.START)
+
+
+def overrule(desk: Desk, question: Question) -> Transaction[str]:
+    """An owner says that it was only talk."""
+    _, did, peer = question.subject.split(" ")
+    yield from _resume(desk, Did(did), Peer(peer), "overruled")
+    return f"You can write to {peer} again."
+
+
+def respect(_: Desk, question: Question) -> Transaction[str]:
+    """An owner says that it was meant."""
+    yield from ()
+    return f"Nothing more is sent to {question.subject.split(' ')[2]} until START comes from there."
+
+
+def refuse(desk: Desk, owner: str, did: Did, peer: Peer, word: str) -> Transaction[Refused]:
+    """Who writes all the same is asked, unless that question is open already. To be committed."""
+    yield from _ask(desk, owner, did, peer, word)
+    return refusal(peer, word)
 
 
 def refusal(peer: Peer, word: str) -> Refused:
     """What is said to who writes all the same."""
     return Refused(
         Reason.OPTED_OUT,
-        f"This text was not sent: {peer} has written {word}, which asks for no more texts from this number."
-        " You can write again when START comes from there.",
+        f"This text was not sent: {peer} has written {word}, which asks for no more texts from this number. You can"
+        " write again when START comes from there, or when you have told the bridge that it was only talk.",
     )
 
 
-def _stop(desk: Desk, line: Line, peer: Peer, word: str, key: str) -> Transaction[None]:
+def _stop(desk: Desk, line: Line, peer: Peer, word: str) -> Transaction[None]:
     if not (yield from conversations.stop(desk.now(), line.did, peer, word)):
         return
-    yield from _note(desk, line, peer, Wish.STOP)
+    yield from _note(desk, line.did, peer, Wish.STOP)
     waiting = yield from outbox.waiting_for(line.did, peer)
     for part_id in waiting:
         moved = yield from outbox.move(
@@ -50,13 +71,32 @@ def _stop(desk: Desk, line: Line, peer: Peer, word: str, key: str) -> Transactio
         )  # fmt: skip
         if moved is not None:
             yield from telling.tell(desk, part_id)
-    body = (
-        f"{peer} has written {word}, which asks for no more texts from {line.did}. What you write to it is refused"
-        " from now on, until START comes from there."
+    for owner in line.owners:
+        yield from _ask(desk, owner, line.did, peer, word)
+
+
+def _ask(desk: Desk, owner: str, did: Did, peer: Peer, word: str) -> Transaction[None]:
+    words = (
+        f"{peer} has written {word}, which asks for no more texts from {did}. What you write to it is refused until"
+        " START comes from there. Was it only talk, and may you go on?"
     )
-    yield from telling.say(desk, line.owners, body, key, Wish.STOP)
+    yield from questions.ask(desk, owner, QuestionKind.STOP, _subject(owner, did, peer), words)
 
 
-def _note(desk: Desk, line: Line, peer: Peer, wish: Wish) -> Transaction[None]:
-    step = history.Step(subject="wish", subject_id=f"{line.did}/{peer}", who="wishes", state=wish)
+def _resume(desk: Desk, did: Did, peer: Peer, state: str) -> Transaction[bool]:
+    if not (yield from conversations.resume(did, peer)):
+        return False
+    yield from _note(desk, did, peer, state)
+    line = desk.rules().directory.line_of(did)
+    for owner in line.owners if line else ():
+        yield from questions.withdraw(desk, QuestionKind.STOP, _subject(owner, did, peer))
+    return True
+
+
+def _subject(owner: str, did: Did, peer: Peer) -> str:
+    return f"{owner} {did} {peer}"
+
+
+def _note(desk: Desk, did: Did, peer: Peer, state: str) -> Transaction[None]:
+    step = history.Step(subject="wish", subject_id=f"{did}/{peer}", who="wishes", state=state)
     yield from history.note(desk.ids, desk.now(), step)

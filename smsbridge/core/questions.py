@@ -7,10 +7,11 @@ from typing import Final
 
 
 class QuestionKind(StrEnum):
-    """`unsure` is about a part that may have been sent, `confirm` about a text that waits for its writer's word."""
+    """`unsure`: a part that may have been sent; `confirm`: a text that waits for its writer's word"""
 
     UNSURE = "unsure"
     CONFIRM = "confirm"
+    STOP = "stop"
 
 
 class Answer(StrEnum):
@@ -27,6 +28,7 @@ CHOICES: Final[Mapping[QuestionKind, tuple[Answer, ...]]] = MappingProxyType(
     {
         QuestionKind.UNSURE: (Answer.RESEND, Answer.ARRIVED, Answer.DISCARD),
         QuestionKind.CONFIRM: (Answer.CONFIRM, Answer.DISCARD),
+        QuestionKind.STOP: (Answer.CONFIRM, Answer.DISCARD),
     }
 )
 

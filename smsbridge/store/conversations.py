@@ -3,7 +3,6 @@
 A conversation is a row from our first text on; a wish may be older.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -91,11 +90,10 @@ def is_confirmed(owner: str, destination: str) -> Transaction[bool]:
     return bool(rows)
 
 
-def confirm(now: datetime, owner: str, destinations: Collection[str]) -> Transaction[None]:
-    """They are texted knowingly from now on."""
-    for destination in destinations:
-        yield sql(
-            "INSERT INTO confirmed (owner, destination, since) VALUES ($1, $2, $3)"
-            " ON CONFLICT (owner, destination) DO NOTHING",
-            *(owner, destination, to_ms(now)),
-        )
+def confirm(now: datetime, owner: str, destination: str) -> Transaction[None]:
+    """It is texted knowingly from now on."""
+    yield sql(
+        "INSERT INTO confirmed (owner, destination, since) VALUES ($1, $2, $3)"
+        " ON CONFLICT (owner, destination) DO NOTHING",
+        *(owner, destination, to_ms(now)),
+    )

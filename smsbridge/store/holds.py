@@ -66,7 +66,7 @@ def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transacti
     for row in rows:
         parts = yield sql(
             "UPDATE outbox SET state = 'queued', hold = '', due_at = $3, changed_at = $3 WHERE provider = $1"
-            " AND state = 'held' AND hold NOT IN ('lockdown', 'restore', 'pause') AND ($2 = '' OR did = $2)"
+            " AND state = 'held' AND hold NOT IN ('lockdown', 'restore', 'pause', 'confirm') AND ($2 = '' OR did = $2)"
             " RETURNING id, attempt, did, peer",
             *(provider, row["did"], to_ms(now)),
         )

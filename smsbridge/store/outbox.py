@@ -93,13 +93,14 @@ def accept(
     ids: Ids, now: datetime, message: StoredMessage, key: str, parts: Sequence[tuple[Kind, str, tuple[Media, ...]]],
     provider: ProviderName, peer: Peer, *,
     recent: str = "",
-    hold: Hold | None = None,
+    to_confirm: str = "",
 ) -> Transaction[None]:  # fmt: skip
-    """Take responsibility for a text: the message, its key and its parts, due now unless they are on hold.
+    """Take responsibility for a text: the message, its key and its parts, due now.
 
-    `recent` is what the loop breaker carries along.
+    `recent` is what the loop breaker carries along; `to_confirm`: the parts wait for their writer's word on this.
     """
-    at, state = to_ms(now), PartState.HELD if hold else PartState.QUEUED
+    at, state = to_ms(now), PartState.HELD if to_confirm else PartState.QUEUED
+    hold, reason = (Hold.CONFIRM, Reason.UNCONFIRMED) if to_confirm else ("", "")
     yield sql(
         "INSERT INTO message (id, domain, owner, sender, addressed, stanza_id, did, receipts, wants_receipt, told,"
         " accepted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -118,9 +119,9 @@ def accept(
         yield sql(
             "INSERT INTO outbox (id, message_id, provider, did, peer, kind, n, of_n, text, media, state, hold, due_at,"
             " attempt, tries, claimed_by, fingerprint, reason, code, words, queued_at, changed_at, segments) VALUES"
-            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $11, 0, 0, '', '', '', '', '', $11, $11, $14)",
+            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $11, 0, 0, '', '', $15, $16, '', $11, $11, $14)",
             *(part_id, message.id, provider, message.did, peer, kind, n, len(parts), text, _media_text(media), at),
-            *(state, hold or "", 1 if kind is Kind.MMS else count(text).segments),
+            *(state, hold, 1 if kind is Kind.MMS else count(text).segments, reason, to_confirm),
         )
         yield from history.note(ids, now, _step("part", part_id, "outbound", state))
     yield from heads.renew([(message.did, peer)])
@@ -234,6 +235,16 @@ def waiting_for(did: Did, peer: Peer) -> Transaction[tuple[PartId, ...]]:
         "SELECT id FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('queued', 'held', 'sending', 'unknown')"
         " AND state IN ('queued', 'held') ORDER BY id",
         *(did, peer),
+    )
+    return tuple(PartId(row["id"]) for row in rows)
+
+
+def unconfirmed(owner: str, destination: str) -> Transaction[tuple[PartId, ...]]:
+    """The parts of an owner that wait for his word on this kind of destination, oldest first."""
+    rows = yield sql(
+        "SELECT p.id FROM outbox p JOIN message m ON m.id = p.message_id WHERE p.state = 'held'"
+        " AND p.hold = 'confirm' AND p.code = $2 AND m.owner = $1 ORDER BY p.id",
+        *(owner, destination),
     )
     return tuple(PartId(row["id"]) for row in rows)
 

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from smsbridge.bridge import catching_up
+from smsbridge.bridge import answers, catching_up
 from smsbridge.bridge.janitor import PART_LIFE
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.address import Peer
@@ -15,12 +15,14 @@ from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import CatchUp, Mirror
 from smsbridge.core.message import Kind, Source
+from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
 from smsbridge.store import deliveries, holds, listed, media
 
 from .house import CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
 
 FOURTH = Peer("+15559870005")
+LONDON = Peer("+442079460123")
 A_MOMENT = timedelta(seconds=1)
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
@@ -79,6 +81,8 @@ LIMITED = Policy(
         prices=Prices(sms=7_500, mms=20_000, currency="USD"),
     ),
     has_breaker=True,
+    regions=frozenset({"US", "GB"}),
+    usual=frozenset({"US"}),
 )
 
 
@@ -144,6 +148,9 @@ async def write_as_a_machine(house):
     with pytest.raises(Refused):
         await house.accept(*lines, to=f"{FOURTH}%{SHARED}")
     await house.dispatch()
+    for number, word in enumerate((Answer.DISCARD, Answer.CONFIRM), start=1):
+        await house.accept(f"{word}?", to=LONDON)
+        await house.store.run(answers.answer, house.desk, JOHN, number, word)
     await house.take(
         inbound("STOP", did=SHARED, peer=FOURTH, pid="3"), inbound("START", did=SHARED, peer=FOURTH, pid="4")
     )

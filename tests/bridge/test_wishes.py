@@ -2,7 +2,9 @@
 
 import pytest
 
+from smsbridge.bridge import answers
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused
+from smsbridge.core.questions import Answer
 from smsbridge.core.state import PartEvent
 from smsbridge.store import outbox
 
@@ -10,8 +12,8 @@ from .house import ANN, FRIEND, JOHN, OWN, PEER, SHARED, inbound, outbound, with
 
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 SENTENCE = (
-    f"This text was not sent: {PEER} has written STOP, which asks for no more texts from this number."
-    " You can write again when START comes from there."
+    f"This text was not sent: {PEER} has written STOP, which asks for no more texts from this number. You can write"
+    " again when START comes from there, or when you have told the bridge that it was only talk."
 )
 
 
@@ -33,8 +35,8 @@ async def test_it_is_delivered_literally_kept_and_told(house):
     ((to, body),) = await notices(house)
     assert to == JOHN
     assert body == (
-        f"{PEER} has written STOP, which asks for no more texts from {OWN}."
-        " What you write to it is refused from now on, until START comes from there."
+        f"[1] {PEER} has written STOP, which asks for no more texts from {OWN}. What you write to it is refused until"
+        " START comes from there. Was it only talk, and may you go on? Answer here: confirm 1 or discard 1."
     )
     assert await refused(house) == SENTENCE
     assert await house.states() == []
@@ -130,3 +132,38 @@ async def test_it_is_in_the_trail_and_outlives_a_kill(house, reopen):
     await refused(house)
     (step,) = await house.rows("SELECT state FROM history WHERE subject = 'wish'")
     assert step["state"] == "stop"
+
+
+class TestOnlyTalk:
+    """A friend's Stop must not cut the line for ever."""
+
+    async def says(self, house, word, number=1, owner=JOHN):
+        return await house.store.run(answers.answer, house.desk, owner, number, word)
+
+    async def test_an_owner_may_say_so_and_writes_on(self, house):
+        await house.take(inbound("Stop"))
+        assert await self.says(house, Answer.CONFIRM) == f"[1] You can write to {PEER} again."
+        await house.accept("haha")
+        await house.take(inbound("STOP", pid="2"))
+        await refused(house)
+
+    async def test_for_all_who_share_the_number_and_nobody_else_is_asked_any_more(self, house):
+        await house.take(inbound("Stop", did=SHARED))
+        await self.says(house, Answer.CONFIRM, owner=ANN)
+        await house.accept("haha", to=f"{PEER}%{SHARED}")
+        assert "settled meanwhile" in await self.says(house, Answer.DISCARD)
+
+    async def test_who_says_that_it_was_meant_is_asked_again_when_he_writes(self, house):
+        await house.take(inbound("STOP"))
+        said = await self.says(house, Answer.DISCARD)
+        assert said == f"[1] Nothing more is sent to {PEER} until START comes from there."
+        assert await refused(house) == SENTENCE
+        assert await refused(house) == SENTENCE
+        assert [body[:3] for _, body in await notices(house)] == ["[1]", "[2]"]
+        await self.says(house, Answer.CONFIRM, 2)
+        await house.accept("hello")
+
+    async def test_start_settles_the_question(self, house):
+        await house.take(inbound("STOP"))
+        await house.take(inbound("START", pid="2"))
+        assert "settled meanwhile" in await self.says(house, Answer.CONFIRM)

@@ -123,12 +123,13 @@ class TestConversations:
         assert await house.run(conversations.heard, DID, PEER, 100) == (Said(101, "mark 1"),)
 
     async def test_what_was_confirmed_is_remembered_for_its_owner(self, house):
-        await house.do(self.confirm, "john@example.com", ["numbers in GB"])
-        await house.do(self.confirm, "john@example.com", ["numbers in GB", "short codes"])
+        await house.do(self.confirm, "john@example.com", "numbers in GB")
+        for destination in ("numbers in GB", "short codes"):
+            await house.do(self.confirm, "john@example.com", destination)
         assert await house.run(conversations.is_confirmed, "john@example.com", "numbers in GB")
         assert await house.run(conversations.is_confirmed, "john@example.com", "short codes")
         assert not await house.run(conversations.is_confirmed, "ann@example.com", "numbers in GB")
         assert not await house.run(conversations.is_confirmed, "john@example.com", "numbers in FR")
 
-    def confirm(self, _ids, now, owner, destinations):
-        yield from conversations.confirm(now, owner, destinations)
+    def confirm(self, _ids, now, owner, destination):
+        yield from conversations.confirm(now, owner, destination)

@@ -1,0 +1,59 @@
+"""An unusual destination is texted once its writer has said that it is meant: until then the text is on hold.
+
+One question for each owner and kind of destination. A yes is remembered, and lets all go that waits for it; a no
+cancels it, and the next text is asked about again. What nobody answers expires as any other text.
+"""
+
+from smsbridge.bridge import questions, telling
+from smsbridge.bridge.desk import Desk
+from smsbridge.core.address import Peer
+from smsbridge.core.errors import Reason
+from smsbridge.core.message import PartId
+from smsbridge.core.questions import QuestionKind
+from smsbridge.core.state import PartEvent
+from smsbridge.store import conversations, outbox
+from smsbridge.store.database import Transaction
+from smsbridge.store.questions import Question
+
+
+def ask(desk: Desk, owner: str, peer: Peer, destination: str) -> Transaction[None]:
+    """Whether it is meant that a text goes there; nothing is said while that is open."""
+    words = f"Your text to {peer} waits: it is your first to {destination}. Is it meant?"
+    yield from questions.ask(desk, owner, QuestionKind.CONFIRM, _subject(owner, destination), words)
+
+
+def confirm(desk: Desk, question: Question) -> Transaction[str]:
+    """It is meant, now and from now on."""
+    destination = _destination(question)
+    yield from conversations.confirm(desk.now(), question.owner, destination)
+    for part_id in (yield from outbox.unconfirmed(question.owner, destination)):
+        message = yield from outbox.message_of(part_id)
+        yield from outbox.move(desk.ids, desk.now(), "confirming", part_id, PartEvent.RELEASE, due_at=desk.now())
+        yield from outbox.set_told(message.id, "")
+    return f"What waited is sent. You are not asked about {destination} again."
+
+
+def discard(desk: Desk, question: Question) -> Transaction[str]:
+    """It is not meant: what waits is cancelled, and its writer is told so on the message."""
+    for part_id in (yield from outbox.unconfirmed(question.owner, _destination(question))):
+        moved = yield from outbox.move(
+            desk.ids, desk.now(), "confirming", part_id, PartEvent.CANCEL, reason=Reason.CANCELLED
+        )
+        if moved is not None:
+            yield from telling.tell(desk, part_id)
+    return "It was not sent."
+
+
+def end(desk: Desk, part_id: PartId, destination: str) -> Transaction[None]:
+    """A part waits no longer: if it was the last one, so does its question."""
+    owner = (yield from outbox.message_of(part_id)).owner
+    if not (yield from outbox.unconfirmed(owner, destination)):
+        yield from questions.withdraw(desk, QuestionKind.CONFIRM, _subject(owner, destination))
+
+
+def _subject(owner: str, destination: str) -> str:
+    return f"{owner} {destination}"
+
+
+def _destination(question: Question) -> str:
+    return question.subject.removeprefix(f"{question.owner} ")

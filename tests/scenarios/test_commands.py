@@ -59,9 +59,10 @@ def left_for(stage, peer):
 
 
 async def say(stage, client, line):
-    """The bridge's answer to a line of chat."""
+    """The bridge's answer to a line of chat; what it told meanwhile of others (`… by alice@…`) is no answer."""
     await client.send_text(stage.server.component_jid, line, request_receipt=False)
-    return (await client.next(from_(stage.server.component_jid))).body
+    is_from_the_bridge = from_(stage.server.component_jid)
+    return (await client.next(lambda stanza: is_from_the_bridge(stanza) and "locked by " not in stanza.body)).body
 
 
 async def execute(stage, client, name, form=None, **attributes):

@@ -9,6 +9,9 @@ import pytest
 from smsbridge.sim.postgres import Postgres
 from smsbridge.store.migrations import migrate
 from smsbridge.store.postgres import PostgresDatabase
+from tests.canaries import pytest_runtest_makereport
+
+__all__ = ["pytest_runtest_makereport"]  # looks at what every test let us say
 
 HOUSE, PLAYED = "house", "played"
 EMPTY = """

@@ -148,13 +148,47 @@ def test_an_example_that_no_test_uses_says_so_in_its_first_line():
     assert untold == []
 
 
+def threats() -> list[list[str]]:
+    """The rows of the threat model's tables of threats, as cells."""
+    rows, inside = [], False
+    for line in lines_of(Path("THREAT_MODEL.md")):
+        inside = line.startswith("| threat |") or (inside and line.startswith("|"))
+        if inside and not line.startswith(("| threat |", "|---")):
+            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows
+
+
+def functions_of(tree: ast.Module) -> set[str]:
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 def test_every_test_that_the_threat_model_names_exists():
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")))
-    existing = {
-        node.name
-        for _, tree in trees("tests/")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert len(named) > 50
+    page = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/.]+)::(\w+)`", page))
+    existing = {(path.as_posix(), name) for path, tree in trees("tests/") for name in functions_of(tree)}
+    assert len(named) > 150
     assert named - existing == set()
+    assert re.findall(r"`test_\w+`", page) == []  # each with its file
+
+
+def test_every_threat_names_a_test_or_says_why_there_is_none():
+    rows = threats()
+    assert len(rows) > 60
+    assert [row for row in rows if len(row) != 6 or not all(row)] == []
+    shown = r"`tests/[\w/]+\.py::test_\w+`"
+    assert [row[0] for row in rows if not re.fullmatch(rf"{shown}( {shown})*|no test: .+", row[5])] == []
+    assert sum(row[5].startswith("no test: ") for row in rows) < 5
+
+
+def test_every_threat_has_an_actor_that_is_introduced():
+    page = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
+    introduced = page.partition("\n## Who might harm it\n")[2].partition("\n## ")[0]
+    known = set(re.findall(r"^\| ([^|]+?) \|", introduced, re.MULTILINE)) - {"actor"}
+    assert {actor for row in threats() for actor in row[1].split(", ")} - known == set()
+
+
+def test_every_module_that_the_threat_model_names_exists():
+    page = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|lua))`", page))
+    assert len(named) > 40
+    assert {name for name in named if not any((ROOT / place / name).is_file() for place in ("", "smsbridge"))} == set()

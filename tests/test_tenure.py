@@ -247,7 +247,8 @@ async def test_who_is_not_heard_of_for_the_span_of_a_lease_has_lost_it_and_learn
         await second.task
 
 
-async def test_who_stands_by_outlasts_a_restart_of_the_server(brisk, supervisor):
+async def test_who_stands_by_outlasts_a_restart_of_the_server(brisk, supervisor, monkeypatch):
+    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=4))  # a server that has just started is slow
     async with Postgres() as server, asyncio.timeout(60):
         url = await server.create_database("mine")
         async with settle_in(place(url), asyncio.Event()):

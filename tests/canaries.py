@@ -8,7 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-WATCHED = ("tests/web/", "tests/xmpp/")
+WATCHED = tuple(
+    f"tests/{room}"
+    for room in ("bridge/", "core/", "keeping/", "providers/", "sim/", "store/", "web/", "xmpp/", "test_reload.py",
+                 "test_tenure.py", "test_watch.py")
+)  # fmt: skip
 SECRETS = ("pretended-password", "pretended-query-key-0001", "s3cret")
 NUMBER = re.compile(r"(?<![0-9])(?:\+?1)?555[0-9]{7}(?![0-9])")
 

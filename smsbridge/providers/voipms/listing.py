@@ -20,7 +20,7 @@ from smsbridge.core.errors import Indeterminate
 from smsbridge.core.message import Kind, ProviderMessageId
 from smsbridge.providers.voipms import loose
 from smsbridge.providers.voipms.api import Api, id_of, ten_digits
-from smsbridge.providers.voipms.statuses import outcome_of
+from smsbridge.providers.voipms.statuses import code_of, outcome_of
 
 LIMIT: Final = 1000
 MOST_DAYS: Final = 90  # the carrier's 92 less a margin
@@ -158,10 +158,11 @@ async def _ask(api: Api, kind: Kind, query: Query) -> list[object]:
     if query.direction:
         params["type"] = query.direction.value
     answer = await api.ask(_METHODS[kind], **params)
-    if answer.get("status") in _EMPTY:
+    status = answer.get("status")
+    if code_of(status) in _EMPTY:
         return []
-    if answer.get("status") != "success":
-        raise outcome_of(answer.get("status"), 1)
+    if status != "success":
+        raise outcome_of(status, 1)
     match answer.get("sms"):
         case list(rows):
             return rows

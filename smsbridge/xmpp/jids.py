@@ -3,11 +3,27 @@
 The domain loses a trailing dot (RFC 7622, 3.2), which slixmpp keeps: `example.com.` and `example.com` are one host.
 """
 
+from typing import Final
+
 from slixmpp.jid import JID
+
+MOST_FOLDINGS: Final = 4
 
 
 def bare(text: str) -> str:
-    """The bare JID (`name@domain`, or the domain alone), normalised. Raises ValueError."""
+    """The bare JID (`name@domain`, or the domain alone), normalised. Raises ValueError.
+
+    Some letters fold to others that fold again (slixmpp 1.17: U+03F9): the form is one that stays as it is.
+    """
+    folded = _folded(text)
+    for _ in range(MOST_FOLDINGS):
+        if (again := _folded(folded)) == folded:
+            return folded
+        folded = again
+    raise ValueError("not a valid JID: it has no normal form")
+
+
+def _folded(text: str) -> str:
     jid = _parse(text)
     domain = jid.domain.removesuffix(".")
     return f"{jid.local}@{domain}" if jid.local else domain
@@ -21,7 +37,7 @@ def full(text: str) -> str:
 
 def localpart_of(jid: str) -> str:
     """What stands before the `@`, normalised, or "". Raises ValueError."""
-    return str(_parse(jid).local)
+    return bare(jid).rpartition("@")[0]
 
 
 def owner_jid(text: str) -> str:

@@ -45,3 +45,7 @@ def test_an_owner_is_a_person_without_a_resource():
         owner_jid("John@example.com/phone")
     with pytest.raises(ValueError, match="a name and @ are missing"):
         owner_jid("example.com")
+
+
+def test_a_letter_that_folds_twice_is_folded_to_the_end() -> None:
+    assert bare("\u03f9") == bare(bare("\u03f9")) == "\u03c3"

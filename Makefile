@@ -23,7 +23,7 @@ test: $(READY) lint ## everything: style, types, imports, tests with live server
 	@COVERAGE_FILE=build/coverage/waiting $(PYTEST) $(WAITING) >build/waiting.log 2>&1 & waiting=$$!; \
 	COVERAGE_FILE=build/coverage/others $(PYTEST) $(WAITING:%=--ignore=%); others=$$?; \
 	wait $$waiting; waiting=$$?; cat build/waiting.log; exit $$((others + waiting))
-	$(BIN)/coverage combine --quiet build/coverage
+	$(BIN)/coverage combine --quiet build/coverage/others build/coverage/waiting
 	$(BIN)/coverage report --fail-under=95 --include='smsbridge/core/*,smsbridge/store/*,smsbridge/bridge/*'
 
 lint: $(READY) ## ruff, mypy --strict, import-linter

@@ -80,10 +80,20 @@ def admit(
 
 def admit_again(desk: Desk, part: Part) -> Transaction[None]:
     """A part that its writer wants sent once more passes the gate, and counts, like a new text. Raises `Refused`."""
+    owner = (yield from outbox.message_of(part.id)).owner
+    line = judge_again(desk, owner, part)
+    standing = yield from conversations.standing(part.did, part.peer)
+    if standing.stop_word and line.honours_stop:
+        raise wishes.refusal(part.peer, standing.stop_word)
+    load = load_of([(part.kind, part.text, part.media)], desk.rules().policy.limits, standing)
+    yield from _count(desk, owner, line, load)
+
+
+def judge_again(desk: Desk, owner: str, part: Part) -> Line:
+    """Whether its writer may still send this there from his number. Raises `Refused`."""
     rules = desk.rules()
-    message = yield from outbox.message_of(part.id)
     admission = gate.judge(
-        owner=message.owner,
+        owner=owner,
         localpart=to_localpart(Address(peers=(part.peer,), did=part.did)),
         bound=None,
         directory=rules.directory,
@@ -91,11 +101,7 @@ def admit_again(desk: Desk, part: Part) -> Transaction[None]:
     )
     if admission.line.provider != part.provider:
         raise Refused(Reason.NOT_OWNER, "This text was not sent: its number goes over another account now.")
-    standing = yield from conversations.standing(part.did, part.peer)
-    if standing.stop_word and admission.line.honours_stop:
-        raise wishes.refusal(part.peer, standing.stop_word)
-    load = load_of([(part.kind, part.text, part.media)], rules.policy.limits, standing)
-    yield from _count(desk, message.owner, admission.line, load)
+    return admission.line
 
 
 def load_of(pieces: Sequence[Piece], limits: caps.Limits, standing: Standing) -> Load:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from smsbridge.bridge import telling
+from smsbridge.bridge import confirming, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.clock import to_ms
 from smsbridge.core.errors import Reason
@@ -45,7 +45,8 @@ def release(desk: Desk, *, is_sent: bool) -> Transaction[int]:
     if not parts:
         yield from restoring.lift(desk.ids, desk.now())
     elif is_sent:
-        yield from restoring.send(desk.ids, desk.now(), parts)
+        for part_id in (yield from restoring.send(desk.ids, desk.now(), parts)):
+            yield from confirming.ask_again(desk, part_id)
     else:
         for part_id in parts:
             moved = yield from outbox.move(

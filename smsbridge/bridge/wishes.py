@@ -32,8 +32,11 @@ def heed(desk: Desk, line: Line, message: InboundMessage, key: str) -> Transacti
 
 
 def overrule(desk: Desk, question: Question) -> Transaction[str]:
-    """An owner says that it was only talk."""
+    """An owner says that it was only talk. Raises `Refused` if that number is not his any more."""
     _, did, peer = question.subject.split(" ")
+    line = desk.rules().directory.line_of(Did(did))
+    if line is None or question.owner not in line.owners:
+        raise Refused(Reason.NOT_OWNER, f"{did} is not your number any more.")
     yield from _resume(desk, Did(did), Peer(peer), "overruled")
     return f"You can write to {peer} again."
 

@@ -249,6 +249,12 @@ def unconfirmed(owner: str, destination: str) -> Transaction[tuple[PartId, ...]]
     return tuple(PartId(row["id"]) for row in rows)
 
 
+def waits_for(part_id: PartId) -> Transaction[tuple[Part, str]]:
+    """A part that waits for its writer's word, and on which kind of destination."""
+    (row,) = yield sql("SELECT * FROM outbox WHERE id = $1", part_id)
+    return part_of(row, row["attempt"]), row["code"]
+
+
 def move_sender(message_id: MessageId, sender: str) -> Transaction[None]:
     """The writer's client has come back under another full JID: answers go there."""
     yield sql("UPDATE message SET sender = $2 WHERE id = $1", message_id, sender)

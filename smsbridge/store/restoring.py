@@ -71,15 +71,19 @@ def lift(ids: Ids, now: datetime) -> Transaction[None]:
         yield from history.note(ids, now, step)
 
 
-def send(ids: Ids, now: datetime, part_ids: list[PartId]) -> Transaction[None]:
-    """These are due now, and wait from now on."""
+def send(ids: Ids, now: datetime, part_ids: list[PartId]) -> Transaction[list[PartId]]:
+    """These are due now, and wait from now on; those that are returned, for their writer's word as before."""
     rows = yield from sql_among(
-        "UPDATE outbox SET state = 'queued', hold = '', due_at = $1, queued_at = $1, changed_at = $1"
-        " WHERE id IN $among AND state = 'held' AND hold = 'restore' RETURNING id, attempt, did, peer",
+        "UPDATE outbox SET state = CASE reason WHEN 'unconfirmed' THEN 'held' ELSE 'queued' END,"
+        " hold = CASE reason WHEN 'unconfirmed' THEN 'confirm' ELSE '' END, due_at = $1, queued_at = $1,"
+        " changed_at = $1 WHERE id IN $among AND state = 'held' AND hold = 'restore'"
+        " RETURNING id, attempt, did, peer, state",
         part_ids,
         to_ms(now),
     )
-    yield from _settle(ids, now, rows, PartState.QUEUED, "released")
+    for state in (PartState.QUEUED, PartState.HELD):
+        yield from _settle(ids, now, [row for row in rows if row["state"] == state], state, "released")
+    return [PartId(row["id"]) for row in rows if row["state"] == PartState.HELD]
 
 
 def _settle(ids: Ids, now: datetime, rows: Iterable[Row], state: PartState, code: str) -> Transaction[None]:

@@ -6,7 +6,7 @@ import pytest
 
 from smsbridge.bridge import answers
 from smsbridge.core.address import Peer
-from smsbridge.core.errors import Deferred, Hold, Reason
+from smsbridge.core.errors import Deferred, Hold, Reason, Refused
 from smsbridge.core.gate import Policy
 from smsbridge.core.questions import Answer
 
@@ -53,7 +53,8 @@ async def test_it_is_taken_asked_about_and_does_not_leave(house, ticks):
 
 async def test_a_yes_lets_it_go_and_is_remembered(house):
     await house.accept("hello", to=LONDON)
-    assert await says(house, Answer.CONFIRM) == "What waited is sent. You are not asked about numbers in GB again."
+    said = await says(house, Answer.CONFIRM)
+    assert said == "What waited is sent as soon as it can be. You are not asked about numbers in GB again."
     await house.accept("and Leeds", to=LEEDS)
     await house.dispatch()
     assert sorted(sent(house)) == ["and Leeds", "hello"]
@@ -159,6 +160,35 @@ async def test_stop_from_there_cancels_what_waits(house):
     await house.accept("hello", to=f"{LONDON}%{SHARED}")
     await house.take(inbound("STOP", did=SHARED, peer=LONDON))
     assert await house.states() == ["cancelled"]
+    assert await says(house, Answer.CONFIRM) == (
+        "Nothing waits for it any more. You are not asked about numbers in GB again."
+    )
+
+
+async def test_a_question_whose_text_was_cancelled_is_no_question_about_the_next(house):
+    await house.accept("hello", to=f"{LONDON}%{SHARED}")
+    await house.take(inbound("STOP", did=SHARED, peer=LONDON))
+    await house.accept("to Leeds", to=LEEDS)
+    assert str(LEEDS) in (await questions(house))[-1]
+    assert "settled meanwhile" in await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.CONFIRM)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(lambda: rules(*with_line(OWN, owners=(ANN,)).directory, policy=POLICY), id="of his number"),
+        pytest.param(lambda: rules(policy=Policy(usual=POLICY.usual)), id="of the destination"),
+    ],
+)
+async def test_a_yes_sends_nothing_that_its_writer_may_not_send_any_more(house, later):
+    await house.accept("hello", to=LONDON)
+    house.rules = later()
+    with pytest.raises(Refused):
+        await says(house, Answer.CONFIRM)
+    await house.dispatch()
+    assert (sent(house), await house.states()) == ([], ["held"])
+    assert await house.rows("SELECT 1 FROM confirmed") == []
+    assert await says(house, Answer.DISCARD) == "It was not sent."
 
 
 async def test_who_asks_for_no_questions_gets_none(house):

@@ -5,14 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from smsbridge.bridge import elsewhere, restoring
+from smsbridge.bridge import answers, elsewhere, restoring
 from smsbridge.bridge.janitor import PART_LIFE
 from smsbridge.bridge.telling import PATIENCE
+from smsbridge.core.address import Peer
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
+from smsbridge.core.gate import Policy
 from smsbridge.core.line import Directory
 from smsbridge.core.message import Kind, ProviderMessageId, ProviderName, SentElsewhere
+from smsbridge.core.questions import Answer
 
-from .house import ADMIN, CARRIER, FRIEND, JOHN, OWN, PEER, THIRD, inbound
+from .house import ADMIN, CARRIER, FRIEND, JOHN, OWN, PEER, THIRD, inbound, rules
+
+LONDON = Peer("+442079460123")
 
 DOWN = Deferred(Reason.PROVIDER_DOWN, "http_refused")
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The carrier does not know us.", hold=Hold.ACCOUNT)
@@ -153,6 +158,20 @@ class TestReleasing:
         errors = await waiting.told("error")
         assert len(errors) == 3
         assert all("an admin has discarded it" in body for *_, body in errors)
+
+    @pytest.mark.parametrize("is_known", [False, True])
+    async def test_what_waited_for_its_writers_word_does_so_again(self, house, is_known):
+        house.rules = rules(policy=Policy(regions=frozenset({"US", "GB"}), usual=frozenset({"US"})))
+        await house.accept("hello", to=LONDON)
+        await hold_back(house)
+        if is_known:
+            await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.CONFIRM)
+        assert await release(house, is_sent=True) == 1
+        await house.dispatch()
+        assert sent(house) == (["hello"] if is_known else [])
+        await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.CONFIRM)
+        await house.dispatch()
+        assert sent(house) == ["hello"]
 
     async def test_with_nothing_held_it_lifts_the_holds_and_no_others(self, house):
         house.provider.script(PEER, LOGIN)

@@ -153,6 +153,14 @@ class TestOnlyTalk:
         await house.accept("haha", to=f"{PEER}%{SHARED}")
         assert "settled meanwhile" in await self.says(house, Answer.DISCARD)
 
+    async def test_who_has_lost_the_number_has_no_say_in_it(self, house):
+        await house.take(inbound("STOP"))
+        house.rules = with_line(OWN, owners=(ANN,))
+        with pytest.raises(Refused) as caught:
+            await self.says(house, Answer.CONFIRM)
+        assert caught.value.words == f"{OWN} is not your number any more."
+        await refused(house, owner=ANN, to=f"{PEER}%{OWN}")
+
     async def test_who_says_that_it_was_meant_is_asked_again_when_he_writes(self, house):
         await house.take(inbound("STOP"))
         said = await self.says(house, Answer.DISCARD)

@@ -11,12 +11,12 @@ from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Direction
 from smsbridge.sim.stage import DID, StageConfig
 
+from .commanding import NODE, execute, run
 from .cues import error_for, from_, receipt_for, sample
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NODE = "http://jabber.org/protocol/commands"
-COMMAND, ITEMS, DATA = f"{{{NODE}}}command", "{http://jabber.org/protocol/disco#items}", "{jabber:x:data}"
+ITEMS = "{http://jabber.org/protocol/disco#items}"
 WORDS = [
     "help", "questions", "resend 1", "arrived 1", "discard 1", "confirm 1", "lockdown on", "lockdown off"
 ]  # fmt: skip
@@ -63,31 +63,6 @@ async def say(stage, client, line):
     await client.send_text(stage.server.component_jid, line, request_receipt=False)
     is_from_the_bridge = from_(stage.server.component_jid)
     return (await client.next(lambda stanza: is_from_the_bridge(stanza) and "locked by " not in stanza.body)).body
-
-
-async def execute(stage, client, name, form=None, **attributes):
-    """The answering `<command/>`."""
-    command = ET.Element(COMMAND, {"node": name, **attributes})
-    if form is not None:
-        x = ET.SubElement(command, f"{DATA}x", {"type": "submit"})
-        for field, value in form.items():
-            ET.SubElement(ET.SubElement(x, f"{DATA}field", {"var": field}), f"{DATA}value").text = value
-    answer = await client.request("set", stage.server.component_jid, command)
-    return answer.find(COMMAND)
-
-
-async def run(stage, client, name, **values):
-    """As a client does it: ask, fill in the form if there is one, and read the note."""
-    command = await execute(stage, client, name, action="execute")
-    if command.get("status") == "executing":
-        fields = command.findall(f"{DATA}x/{DATA}field")
-        assert [field.get("var") for field in fields] == list(values)
-        for field in fields:
-            offered = [option.findtext(f"{DATA}value") for option in field.findall(f"{DATA}option")]
-            assert values[field.get("var")] in offered
-        command = await execute(stage, client, name, values, action="complete", sessionid=command.get("sessionid"))
-    assert command.get("status") == "completed"
-    return command.findtext(f"{{{NODE}}}note")
 
 
 async def settled(alice, stage, peer, text):

@@ -1,24 +1,22 @@
 """The first text to an unusual destination waits until its writer has said that it is meant."""
 
 import pytest
-import pytest_asyncio
 
 from smsbridge.sim.ledger import Direction
-from smsbridge.sim.stage import StageConfig
+from smsbridge.sim.stage import DID, SECOND_DID, StageConfig
 
-from .cues import from_, receipt_for
+from .commanding import run
+from .cues import error_for, from_, receipt_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
 def stage_config():
-    return StageConfig(limits_yaml="destinations: [US, GB]\nusual_destinations: [GB]\n")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def alice(login):
-    return await login("alice")
+    return StageConfig(
+        owners={"alice": (DID,), "bob": (SECOND_DID,)},
+        limits_yaml="destinations: [US, GB]\nusual_destinations: [GB]\n",
+    )
 
 
 def left_for(stage, peer):
@@ -35,23 +33,28 @@ async def number_of_question(stage, client):
     return question.body.partition("]")[0].removeprefix("[")
 
 
-async def say(stage, client, line):
-    await client.send_text(stage.server.component_jid, line, request_receipt=False)
+async def answer(stage, client, way, word, number):
+    if way == "ad-hoc":
+        return await run(stage, client, word, number=number)
+    await client.send_text(stage.server.component_jid, f"{word} {number}", request_receipt=False)
     return (await client.next(from_(stage.server.component_jid))).body
 
 
-async def test_it_leaves_once_it_is_meant_and_never_while_it_is_not(stage, alice, telephone):
+@pytest.mark.parametrize(("who", "way"), [("alice", "chat"), ("bob", "ad-hoc")])
+async def test_it_leaves_once_it_is_meant_and_never_while_it_is_not(stage, login, telephone, who, way):
+    writer = await login(who)
     wrong, right, other = telephone(), telephone(), telephone()
-    await write(stage, alice, wrong, "Wrong number")
-    first = await number_of_question(stage, alice)
-    assert (await say(stage, alice, f"discard {first}")) == f"[{first}] It was not sent."
-    await write(stage, alice, right, "Good morning")  # a no is not remembered
-    second = await number_of_question(stage, alice)
+    await write(stage, writer, wrong, "Wrong number")
+    first = await number_of_question(stage, writer)
+    assert (await answer(stage, writer, way, "discard", first)) == f"[{first}] It was not sent."
+    await writer.next(error_for("id of Wrong number"))
+    await write(stage, writer, right, "Good morning")  # a no is not remembered
+    second = await number_of_question(stage, writer)
     assert left_for(stage, right) == []
-    assert await say(stage, alice, f"confirm {second}") == (
-        f"[{second}] What waited is sent. You are not asked about numbers in US again."
+    assert await answer(stage, writer, way, "confirm", second) == (
+        f"[{second}] What waited is sent as soon as it can be. You are not asked about numbers in US again."
     )
-    await alice.next(receipt_for("id of Good morning"))
-    await write(stage, alice, other, "And to you")
-    await alice.next(receipt_for("id of And to you"))
+    await writer.next(receipt_for("id of Good morning"))
+    await write(stage, writer, other, "And to you")
+    await writer.next(receipt_for("id of And to you"))
     assert [left_for(stage, peer) for peer in (wrong, right, other)] == [[], ["Good morning"], ["And to you"]]

@@ -80,3 +80,15 @@ async def test_who_has_written_stop_gets_no_more_until_start(stage, login, peer)
     await dave.next(lambda stanza: from_(bridge)(stanza) and "wants texts" in stanza.body)
     await dave.next(receipt_for(await dave.send_text(contact, "there you are")))
     assert left_for(stage, peer) == ["there you are"]
+
+
+async def test_a_stop_that_was_only_talk_is_lifted_by_a_line_to_the_bridge(stage, login, peer):
+    dave = await login("dave")
+    contact, bridge = stage.contact(peer), stage.server.component_jid
+    await stage.carrier.text_in(peer, THIRD_DID, "Stop!")
+    number = (await dave.next(from_(bridge))).body.partition("]")[0].removeprefix("[")
+    await refusal(dave, contact, "haha")
+    await dave.send_text(bridge, f"confirm {number}", request_receipt=False)
+    assert (await dave.next(from_(bridge))).body == f"[{number}] You can write to {peer} again."
+    await dave.next(receipt_for(await dave.send_text(contact, "haha, no")))
+    assert left_for(stage, peer) == ["haha, no"]

@@ -40,6 +40,7 @@ FAILPOINTS: Final = (
     "outbound.accepting",
     "outbound.recorded",
     "outbound.accepted",
+    "outbound.refused",
     "safekeeping.acknowledging",
     "safekeeping.acknowledged",
     "commands.taking",

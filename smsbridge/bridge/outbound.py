@@ -2,7 +2,8 @@
 
 A stanza that a client repeats is answered as the first was, and nothing else happens; unless the first has failed with
 nothing of it sent: then somebody tries again. One that the XMPP server gives again because it does not know that we
-have it is nobody's wish: it does nothing, whatever became of the first.
+have it is nobody's wish: it does nothing, whatever became of the first; one that was refused is refused in the same
+words, whatever has changed since.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,7 +52,11 @@ class Outbound:
     async def accept(self, message: OutboundMessage) -> None:
         """Committed when it returns. Raises `Refused` (nothing was taken) or `StoreUnavailable` (nobody knows)."""
         failpoint("outbound.accepting", StoreUnavailable)
-        accepted = await self._desk.database.run_short(self._accept, message)
+        try:
+            accepted = await self._desk.database.run_short(self._accept, message)
+        except Refused as refused:
+            await self._keep_refusal(message, refused)
+            raise
         failpoint("outbound.accepted", StoreUnavailable)
         if isinstance(accepted, Refused):
             self._desk.wake_stream()
@@ -69,13 +74,23 @@ class Outbound:
             self._desk.wake_stream()
             _log.info(Event.TEXT_REPEATED)
 
+    async def _keep_refusal(self, message: OutboundMessage, refused: Refused) -> None:
+        """Committed before its writer is told: what the server gives again is not judged anew."""
+        if message.kept_as:
+            kept = outbox.key_of_kept(message.owner, message.kept_as)
+            await self._desk.database.run_short(outbox.remember_refusal, self._desk.now(), kept, refused)
+            failpoint("outbound.refused", StoreUnavailable)
+
     def _accept(self, message: OutboundMessage) -> Transaction[_Accepted | Refused | Copy | None]:
         """None for the repeat of a stanza. A refusal that is returned has something to commit."""
         desk = self._desk
         if message.stanza_id and (yield from deliveries.is_own_copy(message.stanza_id, message.owner)):
             return Copy.RETURNED
         kept = outbox.key_of_kept(message.owner, message.kept_as)
-        if (yield from outbox.known(kept)) is not None:
+        fate = yield from outbox.fate(kept)
+        if isinstance(fate, Refused):
+            return fate
+        if fate is not None:
             return None
         key = outbox.key_of(message.owner, message.addressed, message.stanza_id, message.text, message.media)
         first = yield from outbox.known(key)
@@ -90,6 +105,7 @@ class Outbound:
             raise Refused(Reason.NO_ROOM)
         admitted = yield from admit(desk, message, self._capabilities())
         if isinstance(admitted, Refused):
+            yield from outbox.remember_refusal(desk.now(), kept, admitted)
             return admitted
         line = admitted.line
         stored = StoredMessage(

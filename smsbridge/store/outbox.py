@@ -14,7 +14,7 @@ from datetime import datetime
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did, Peer
-from smsbridge.core.errors import Hold, Reason
+from smsbridge.core.errors import Hold, Reason, Refused
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderMessageId, ProviderName
 from smsbridge.core.segments import count
@@ -76,6 +76,30 @@ def known(key: str) -> Transaction[MessageId | None]:
         return None
     rows = yield sql("SELECT message_id FROM outbox_key WHERE key = $1", key)
     return MessageId(rows[0]["message_id"]) if rows else None
+
+
+def fate(kept: str) -> Transaction[MessageId | Refused | None]:
+    """What became of a stanza that the XMPP server gives again: it was accepted, or refused, or never came."""
+    if not kept:
+        return None
+    rows = yield sql("SELECT message_id, refusal FROM outbox_key WHERE key = $1", kept)
+    if not rows:
+        return None
+    if not rows[0]["refusal"]:
+        return MessageId(rows[0]["message_id"])
+    reason, words, instead = json.loads(rows[0]["refusal"])
+    return Refused(Reason(reason), words, instead=instead)
+
+
+def remember_refusal(now: datetime, kept: str, refused: Refused) -> Transaction[None]:
+    """Its writer is told so, whatever is allowed by the time that the XMPP server gives it again; nothing for ""."""
+    if kept:
+        refusal = json.dumps([refused.reason, refused.words, refused.instead])
+        yield sql(
+            "INSERT INTO outbox_key (key, message_id, seen_at, refusal) VALUES ($1, '', $2, $3)"
+            " ON CONFLICT (key) DO NOTHING",
+            *(kept, to_ms(now), refusal),
+        )
 
 
 def remember(now: datetime, key: str, message_id: MessageId) -> Transaction[None]:

@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from smsbridge.bridge.planning import MAX_PARTS, plan
 from smsbridge.bridge.telling import LINKED
+from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected, StoreUnavailable
+from smsbridge.core.gate import Policy
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media
 from smsbridge.core.segments import Limit, LimitUnit
@@ -356,3 +359,41 @@ class TestGivenAgainByTheServer:
         await house.outbound.accept(replace(outbound("hello", to=f"{PEER}%{SHARED}"), kept_as="h1"))
         await house.outbound.accept(replace(outbound("hello", to=f"{PEER}%{SHARED}", owner=ANN), kept_as="h1"))
         assert len(await parts(house)) == 2
+
+    async def test_what_was_refused_is_refused_in_the_same_words_when_it_would_be_taken_now(self, house):
+        house.rules = rules(policy=Policy(limits=Limits(caps={Whose.OWNER: Caps(minute=1)})))
+        await house.accept("one")
+        message = replace(outbound("two", sid="2"), kept_as="h2")
+        words = await self.refused(house, message, Reason.OVER_CAP)
+        house.rules = rules()
+        assert await self.refused(house, message, Reason.OVER_CAP) == words
+        assert len(await parts(house)) == 1
+        await house.outbound.accept(replace(message, kept_as="h3"))  # written again: a wish of its own
+        assert len(await parts(house)) == 2
+
+    async def test_the_right_address_is_told_again(self, house):
+        message = replace(outbound(to="5559870002"), kept_as="h1")
+        for _ in range(2):
+            with pytest.raises(Refused) as refused:
+                await house.outbound.accept(message)
+            assert (refused.value.reason, refused.value.instead) == (Reason.MOVED_ADDRESS, "+15559870002")
+
+    async def test_the_refusal_that_opens_the_breaker_is_remembered_as_well(self, house, ticks):
+        house.rules = rules(policy=Policy(has_breaker=True))
+        await house.accept(*(f"line {n}" for n in range(10)))
+        message = replace(outbound("line 10", sid="10"), kept_as="h1")
+        words = await self.refused(house, message, Reason.LOOP)
+        ticks.advance(timedelta(minutes=11))
+        assert await self.refused(house, message, Reason.LOOP) == words
+        assert len(await parts(house)) == 10
+
+    async def test_a_refusal_that_cannot_be_kept_is_not_told_as_one(self, house):
+        house.store.refuse(1, of="remember_refusal")
+        with pytest.raises(StoreUnavailable):
+            await house.outbound.accept(replace(outbound(owner="stranger@example.com"), kept_as="h1"))
+
+    async def refused(self, house, message, reason):
+        with pytest.raises(Refused) as caught:
+            await house.outbound.accept(message)
+        assert caught.value.reason is reason
+        return caught.value.words

@@ -231,6 +231,28 @@ async def test_what_is_refused_is_told_once_and_not_given_again(server, tmp_path
         assert [message.stanza_id for message in alice.received if message.error] == [sent]
 
 
+async def test_what_was_refused_stays_refused_when_its_writer_may_text_by_the_time_that_it_is_given_again(
+    server, tmp_path
+):
+    async with playing(server, tmp_path) as (bridge, carrier), online(server) as alice:
+        config = bridge.directory / "config.yaml"
+        hers = config.read_text()
+        config.write_text(hers.replace("alice@", "bob@"))
+        await bridge.start("safekeeping.acknowledging=kill")
+        await bridge.up()
+        sent = await alice.send_text(NUMBER, "hello")
+        await bridge.died()
+        config.write_text(hers)
+        await bridge.start()
+        await bridge.up()
+        last = await alice.send_text(NUMBER, "last")
+        await alice.next(lambda message: message.receipt_for == last, timeout=30)
+        assert left(carrier) == {"last": 1}
+        errors = [message for message in alice.received if message.error]
+        assert {message.stanza_id for message in errors} == {sent}
+        assert len({message.error.text for message in errors}) == 1
+
+
 async def test_the_module_may_be_taken_out_and_put_in_again(tmp_path):
     directory = tmp_path / "prosody"
     directory.mkdir()

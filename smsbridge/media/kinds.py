@@ -12,6 +12,8 @@ _BEGINNINGS: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
     (b"#!AMR-WB\n", "audio/amr-wb"),
     (b"#!AMR\n", "audio/amr"),  # RFC 4867, 5
     (b"ID3", "audio/mpeg"),
@@ -41,6 +43,8 @@ _ENDINGS: Final = {
     "image/webp": "webp",
     "image/heic": "heic",
     "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/tiff": "tiff",
     "video/mp4": "mp4",
     "video/3gpp": "3gp",
     "video/3gpp2": "3g2",
@@ -64,6 +68,8 @@ def kind_of(data: bytes) -> str:
     for beginning, kind in _BEGINNINGS:
         if data.startswith(beginning):
             return kind
+    if data[:2] == b"BM" and data[6:10] == bytes(4):  # reserved, and no text
+        return "image/bmp"
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12], UNKNOWN)
     if data[4:8] == b"ftyp":

@@ -34,7 +34,7 @@ def directory(config: Config, capabilities: Mapping[ProviderName, Capabilities])
             did=did,
             provider=provider,
             owners=tuple(of_line),
-            # a carrier that reports nothing would never let the tick come
+            # where nothing is ever reported the tick would never come
             receipts=settings.receipts if able.delivery_reports else Receipts.ACCEPTED,
             can_mms=settings.mms and bool(able.mms_text),
             can_text_shortcodes=able.shortcodes,

@@ -72,6 +72,7 @@ class Event(StrEnum):
     SENT_ELSEWHERE = "sent_elsewhere"
     COPY_RETURNED = "copy_returned"
     PRIVILEGES_GRANTED = "privileges_granted"
+    REPORTS_MISSING = "reports_missing"
     REPORT_UNMATCHED = "report_unmatched"
     CALLBACK_REFUSED = "callback_refused"
     CALLBACKS_REFUSED = "callbacks_refused"

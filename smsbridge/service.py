@@ -24,11 +24,9 @@ from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.inbound import Inbound
 from smsbridge.bridge.janitor import Janitor
-from smsbridge.bridge.looking import Looking
 from smsbridge.bridge.lookout import Lookout, Views
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
-from smsbridge.bridge.poller import Poller
 from smsbridge.bridge.progress import Progress
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.bridge.reconciler import Reconciler
@@ -41,11 +39,12 @@ from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle
 from smsbridge.core.message import ProviderName
 from smsbridge.failpoints import failpoint
+from smsbridge.lists_room import build_looking, build_readers
 from smsbridge.log import Event, Log
 from smsbridge.media_room import move_attachments
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
-from smsbridge.providers.contract import ENTRY_POINTS, Checked, Polled, Provider, ProviderKind, Sends, Traceable
+from smsbridge.providers.contract import ENTRY_POINTS, Checked, Provider, ProviderKind, Sends
 from smsbridge.providers.http import open_session
 from smsbridge.rules_book import Changed, Reloader, RulesBook
 from smsbridge.store import bindings, deliveries, holds
@@ -189,7 +188,7 @@ async def _run(
         dispatching = group.create_task(dispatchers.run())
         streaming = group.create_task(component.run())
         others = [
-            group.create_task(Reconciler(desk, bells.reconciler, _build_looking(desk, providers, pacers)).run()),
+            group.create_task(Reconciler(desk, bells.reconciler, build_looking(desk, providers, pacers)).run()),
             group.create_task(Janitor(desk).run()),
             group.create_task(move_attachments(config, desk, bells.media, component)),
             group.create_task(completing.run(inbound.take_listed)),
@@ -198,7 +197,7 @@ async def _run(
             group.create_task(_build_watch(desk, component, reloader, tenure).run()),
             group.create_task(_build_lookout(desk, component, room).run()),
             *(group.create_task(check.run()) for check in checks.values()),
-            *(group.create_task(poller.run()) for poller in _build_pollers(desk, providers, pacers, inbound)),
+            *(group.create_task(reader.run()) for reader in build_readers(desk, providers, pacers, inbound)),
         ]
         _log.info(Event.CAPS_SET, **caps_in_words(book.config))
         _log.info(Event.SERVICE_STARTED, public_port=web.public_port, internal_port=web.internal_port)
@@ -237,16 +236,6 @@ def _build_dispatchers(
         for name, provider in providers.items()
         if isinstance(provider, Sends)
     })  # fmt: skip
-
-
-def _build_looking(
-    desk: Desk, providers: Mapping[ProviderName, Provider], pacers: Mapping[ProviderName, Pacer]
-) -> dict[ProviderName, Looking]:
-    return {
-        name: Looking(desk, name, provider, pacers[name])
-        for name, provider in providers.items()
-        if isinstance(provider, Traceable)
-    }
 
 
 def _build_xmpp(
@@ -308,16 +297,6 @@ def _build_promises(
         number = to_localpart(Address(peers=(peer,), did=None if is_plain else did))
         promises.see(owner, f"{number}@{config.xmpp.jid}")
     return promises
-
-
-def _build_pollers(
-    desk: Desk, providers: Mapping[ProviderName, Provider], pacers: Mapping[ProviderName, Pacer], inbound: Inbound
-) -> tuple[Poller, ...]:
-    return tuple(
-        Poller(desk, name, provider, pacers[name], inbound, roll=random.random)
-        for name, provider in providers.items()
-        if isinstance(provider, Polled)
-    )
 
 
 def _build_web(

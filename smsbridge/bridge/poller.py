@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Final, TypeGuard
 
-from smsbridge.bridge import alerts, catching_up
+from smsbridge.bridge import alerts, catching_up, reporting
 from smsbridge.bridge.catching_up import Reach
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.elsewhere import Fate
@@ -135,6 +135,7 @@ class Poller:
         async with self._pacer.listing(Rank.POLL):
             shown = await self._provider.poll(reach.since, started, dids)
         failpoint("poller.listed", StoreUnavailable)
+        await reporting.take(desk, self._name, self._inbound, shown.reports)
         old, recent = _by_age([event for event in shown.events if _is_within(event, reach)], started)
         found = await self._take(old)
         if recent := await self._news(recent):

@@ -16,6 +16,7 @@ from smsbridge.core.line import Receipts
 from smsbridge.core.message import DeliveryKind, Part, PartId
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import Fold, PartEvent, PartState, Tally, fold
+from smsbridge.core.text import close_bidi
 from smsbridge.store import deliveries, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.deliveries import Draft
@@ -28,7 +29,10 @@ PATIENCE = timedelta(minutes=5)  # not sent, and without a word
 _TROUBLED = {PartState.FAILED, PartState.EXPIRED, PartState.UNSURE, PartState.CANCELLED}
 RECEIPT, ERROR, UNSURE, WAITING = "receipt", "error", "unsure", "waiting"
 ASKED = "asked"  # whether it is meant
-LEFT = "left"  # nothing was said: all of it is with the carrier, whose report ticks it
+LEFT = "left"  # all of it is with the carrier, whose report ticks it
+UNREPORTED = "unreported"  # it gave none in time; one that comes later still counts
+QUOTED = 60  # characters of a text that say which it was
+LATE = "Your text “{start}”: {words}"
 QUEUED = "it waits for those before it."
 FOUND = "The text that may not have been sent has left after all."
 CALLED_OFF = "A text that you were told was not sent has left after all: the carrier took it late."
@@ -60,8 +64,10 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
             yield from _tell_trouble(desk, message, parts, tally, UNSURE)
         case Fold.ACCEPTED if message.receipts is Receipts.ACCEPTED:
             yield from _tell_receipt(desk, message)
-        case Fold.ACCEPTED if not message.told:
+        case Fold.ACCEPTED if message.told not in {RECEIPT, LEFT, UNREPORTED}:
             yield from outbox.set_told(message.id, LEFT)
+            if message.told == UNSURE:  # whether it arrived is for the report to say
+                yield from _notice(desk, message, FOUND, "found")
         case Fold.DELIVERED:
             yield from _tell_receipt(desk, message)
         case _:
@@ -177,8 +183,12 @@ def _tell_trouble(
         yield from questions.ask(desk, message.owner, QuestionKind.UNSURE, part.id, _doubt(message, part, tally))
         return
     # Clients ignore an error after a tick, and there may be nobody left at the full JID.
-    if had_tick or not message.stanza_id or desk.now() - message.accepted_at > PROMPT:
+    if not message.stanza_id:
         yield from _notice(desk, message, body, f"{told} notice")
+    elif had_tick or desk.now() - message.accepted_at > PROMPT:
+        start = _start_of((yield from outbox.text_of(message.id)))
+        words = LATE.format(start=start, words=body) if start else body
+        yield from _notice(desk, message, words, f"{told} notice")
 
 
 def _explain(desk: Desk, part: PartStatus, reason: Reason, tally: Tally) -> str:
@@ -189,6 +199,12 @@ def _explain(desk: Desk, part: PartStatus, reason: Reason, tally: Tally) -> str:
     if reason is Reason.UNSURE:
         left = f"{tally.left} of {tally.of} parts were sent for certain."
     return f"Part {part.n} of {tally.of}: {words} {left}"
+
+
+def _start_of(text: str) -> str:
+    """As much of a text as tells its writer which it was."""
+    words = " ".join(text.split())
+    return close_bidi(words if len(words) <= QUOTED else f"{words[:QUOTED].rstrip()}…")
 
 
 def _doubt(message: StoredMessage, part: PartStatus, tally: Tally) -> str:

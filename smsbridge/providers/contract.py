@@ -17,7 +17,16 @@ from smsbridge.core.address import Did
 from smsbridge.core.alerts import Alert
 from smsbridge.core.doubt import OnUnknown, Unknowns
 from smsbridge.core.line import CatchUp
-from smsbridge.core.message import Event, InboundMessage, Kind, Media, Part, ProviderMessageId, ProviderName
+from smsbridge.core.message import (
+    DeliveryReport,
+    Event,
+    InboundMessage,
+    Kind,
+    Media,
+    Part,
+    ProviderMessageId,
+    ProviderName,
+)
 from smsbridge.core.segments import Limit
 
 ENTRY_POINTS = "smsbridge.providers"
@@ -29,8 +38,8 @@ class Capabilities:
     """Limits as data. `sms`: every limit one SMS part must keep; `mms_text`: likewise, empty if no MMS.
 
     `media_bytes` per attachment; `media_places`: the origins (https://host) that it serves attachments from, so that
-    they are fetched from nowhere else, and not at all if there are none; `callback_bytes` the largest callback body
-    worth reading, rates per account.
+    they are fetched from nowhere else, and not at all if there are none; `delivery_reports`: it tells what arrived, by
+    itself or when asked (`Reported`); `callback_bytes` the largest callback body worth reading, rates per account.
     """
 
     sms: tuple[Limit, ...]
@@ -140,9 +149,13 @@ class Checked(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """What a carrier's list shows. `is_complete`: it shows all that there was, as far as can be seen."""
+    """What a carrier's list shows. `is_complete`: it shows all that there was, as far as can be seen.
+
+    `reports`: what it knows for certain of how the texts fared that were sent.
+    """
 
     events: tuple[Event, ...] = ()
+    reports: tuple[DeliveryReport, ...] = ()
     is_complete: bool = True
 
 
@@ -159,6 +172,15 @@ class Polled(Protocol):
 
     async def media_of(self, message: InboundMessage) -> Sequence[Media]:
         """What a listed message lacks, if it has it somewhere else. Raises an `Outcome`."""
+        ...
+
+
+@runtime_checkable
+class Reported(Protocol):
+    """A carrier that does not call when a text has arrived, and can be asked."""
+
+    async def reports(self, since: datetime, until: datetime, dids: Collection[Did]) -> Sequence[DeliveryReport]:
+        """What is known for certain of the texts sent between two instants, ours or not. Raises an `Outcome`."""
         ...
 
 

@@ -90,6 +90,7 @@ class CarrierConfig:
     first_mms_id: int = 10_240_001
     seed: int = 0
     bare_single_row: bool = False  # a list of one row arrives as the bare row
+    status_lag: float | None = 0.0  # seconds before carrier_status says how a sent text fared; None: it never does
     media_in_listing: bool = True  # False: getMMS tells no media, only getMediaMMS does
     largest_file: int = 1_200_000
     latency_ms: int = 0

@@ -3,6 +3,7 @@
 Both listings put their rows under `sms`, newest first, 50 of them unless `limit` says otherwise. `from` and `to` are
 whole US-Eastern days, today by default and at most 92 of them; misspelled filters are ignored. Dates carry no zone:
 they are Eastern wall time moved by `timezone` + 5 hours, so that -5 is New York all year round.
+`carrier_status` of what was sent may lag (`CarrierConfig.status_lag`).
 With `all_messages=1` rows of both kinds are mixed and do not say which they are.
 """
 
@@ -18,6 +19,7 @@ from smsbridge.sim.statuses import Refusal, refused
 DEFAULT_LIMIT = 50
 MOST_DAYS = 92
 MOST_MEDIA_COLUMNS = 5
+NOT_KNOWN = "Information not available"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ def _shown(account: Account, ledger: Ledger, wanted: Filter, row: Row) -> dict[s
         "did": settings.shown(row.did),
         "contact": settings.shown(row.peer),
         "message": message,
-        "carrier_status": ledger.carrier_status(row),
+        "carrier_status": _status(account, ledger, row),
     }
     if wanted.kind is Kind.MMS:
         urls = [item.url for item in row.media] if account.config.media_in_listing else []
@@ -127,6 +129,13 @@ def _shown(account: Account, ledger: Ledger, wanted: Filter, row: Row) -> dict[s
         fields |= {f"col_media{n}": url for n, url in enumerate(columns, start=1)}
         fields["media"] = urls
     return fields
+
+
+def _status(account: Account, ledger: Ledger, row: Row) -> str:
+    """How a text fared; of one that was sent nothing is known at first."""
+    lag = account.config.status_lag
+    is_open = row.direction is Direction.SENT and (lag is None or account.now() - row.at < timedelta(seconds=lag))
+    return NOT_KNOWN if is_open else ledger.carrier_status(row)
 
 
 def _filter(account: Account, params: Mapping[str, str], kind: Kind, view: View) -> Filter:

@@ -243,6 +243,12 @@ def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
     )
 
 
+def text_of(message_id: MessageId) -> Transaction[str]:
+    """How a message begins; "" where that is forgotten, or was no text."""
+    rows = yield sql("SELECT text FROM outbox WHERE message_id = $1 ORDER BY n LIMIT 1", message_id)
+    return str(rows[0]["text"] or "") if rows else ""
+
+
 def from_part(part_id: PartId) -> Transaction[list[tuple[Part, PartState]]]:
     """A part and those of its text that come after it, in order, each with its state."""
     rows = yield sql(

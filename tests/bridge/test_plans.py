@@ -17,7 +17,7 @@ from smsbridge.core.line import CatchUp, Mirror
 from smsbridge.core.message import Kind, Source
 from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
-from smsbridge.store import deliveries, holds, listed, media
+from smsbridge.store import deliveries, holds, listed, media, reports
 
 from .house import CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
 
@@ -29,7 +29,7 @@ NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
 # A row for each fault, lease, domain or account, not for each text.
 SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
-SHORT = {"media_due", "outbox_in_flight", "outbox_held", "delivery_handing", "doubt_open", "doubt_due"}
+SHORT = {"message_left", "media_due", "outbox_in_flight", "outbox_held", "delivery_handing", "doubt_open", "doubt_due"}
 # Counted by an index up to a limit.
 COUNTED = {"outbox", "delivery"}
 
@@ -138,6 +138,9 @@ async def read_list(house):
     await house.store.run(catching_up.advance, house.desk.now(), CARRIER, house.desk.now())
     await house.store.run(listed.known, shown)
     await house.store.run(listed.unjudged, sent)
+    await house.store.run(reports.awaited, CARRIER)
+    await house.store.run(reports.give_up, house.desk.now())
+    await house.store.run(reports.news, CARRIER, [report("pid")])
     house.rules = replace(house.rules, mirror=Mirror.LINE)
     await house.inbound.take_listed([*shown, *sent, inbound(kind=Kind.UNTOLD, pid="8")])
 

@@ -141,13 +141,22 @@ class TestErrors:
         ticks.advance(waited)
         await house.dispatch()
         words = "This number takes no texts."
-        assert await house.told() == [error(words), *([line_of_chat(words)] if is_late else [])]
+        line = line_of_chat(f"Your text “hello”: {words}")
+        assert await house.told() == [error(words), *([line] if is_late else [])]
 
     async def test_a_bounce_after_the_tick_is_also_a_line_of_chat(self, house):
         await send(house)
         await house.take(report("pid-1", ReportState.FAILED))
         words = "because of carrier_refused."
-        assert await house.told() == [TICK, error(words), line_of_chat(words)]
+        assert await house.told() == [TICK, error(words), line_of_chat(f"Your text “hello”: {words}")]
+
+    async def test_the_line_of_chat_quotes_the_beginning_of_a_long_text(self, house):
+        house.rules = with_line(OWN)
+        await send(house, "so many\n words " * 30)
+        await house.take(report("pid-1", ReportState.FAILED, kind=Kind.MMS))
+        (told,) = await house.told("notice")
+        start = ("so many words " * 30)[:60].rstrip()
+        assert told == line_of_chat(f"Your text “{start}…”: because of carrier_refused.")
 
     async def test_a_prompt_bounce_without_a_tick_is_an_error_alone(self, house):
         await send(house, receipt=False)
@@ -211,6 +220,13 @@ class TestDoubt:
     async def test_unsure_then_found_is_said_to_those_without_ticks(self, house):
         await self.late_answer(house, "a", receipt=False)
         assert (await house.told())[2:] == [line_of_chat("The text that may not have been sent has left after all.")]
+
+    async def test_where_the_tick_means_arrival_unsure_then_found_is_said_at_once_and_ticked_by_the_report(self, house):
+        house.rules = with_line(OWN, receipts=Receipts.DELIVERED)
+        await self.late_answer(house, "a")
+        assert (await house.told())[2:] == [line_of_chat("The text that may not have been sent has left after all.")]
+        await house.take(report("a"))
+        assert (await house.told())[3:] == [TICK]
 
     async def test_unsure_then_refused_is_told(self, house):
         await self.late_answer(house, NO)

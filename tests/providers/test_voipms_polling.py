@@ -6,9 +6,19 @@ import pytest
 from aioresponses import aioresponses
 
 from smsbridge.core.errors import Deferred, Indeterminate
-from smsbridge.core.message import InboundMessage, Kind, Media, ProviderName, SentElsewhere, Source
+from smsbridge.core.message import (
+    DeliveryReport,
+    InboundMessage,
+    Kind,
+    Media,
+    ProviderName,
+    ReportState,
+    SentElsewhere,
+    Source,
+)
 from smsbridge.providers.voipms.api import API_URL
 from smsbridge.providers.voipms.polling import media_of, poll
+from smsbridge.providers.voipms.reports import reports
 from tests.fakes.aio import Answered
 
 from .boxes import DID, OTHER_DID, PEER, api_of
@@ -43,6 +53,47 @@ async def test_what_came_in_and_what_was_sent_are_events_of_their_own(session):
         SentElsewhere(kind=Kind.SMS, provider_id="110997001", **about),
         InboundMessage(kind=Kind.MMS, provider_id="10240001", source=Source.POLL, **about),
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ("Message delivered to handset.", ReportState.DELIVERED),
+        ("message delivered  to handset", ReportState.DELIVERED),
+        ("Message rejected by carrier", ReportState.FAILED),
+        ("Undelivered.", ReportState.FAILED),
+        ("Not delivered", ReportState.FAILED),
+        ("Delivery failed, retrying", None),
+        ("Information not available", None),
+        ("received", None),
+        ("Message delivered to the carrier", None),
+        ("", None),
+    ],
+)
+async def test_what_the_carriers_status_says_of_a_text_that_was_sent(session, words, state):
+    found = await polled(session, [{**ROW, "type": 0, "carrier_status": words}], [])
+    assert [report.state for report in found.reports] == ([state] if state else [])
+
+
+async def test_of_a_text_that_came_in_no_status_is_a_report(session):
+    found = await polled(session, [{**ROW, "carrier_status": "Message delivered to handset."}], [])
+    assert found.reports == ()
+
+
+async def test_reports_are_asked_for_among_what_was_sent(session):
+    sent = {**ROW, "type": 0, "carrier_status": "Message delivered to handset."}
+    with aioresponses() as wire:
+        wire.post(API_URL, payload={"status": "success", "sms": [sent]}, response_class=Answered)
+        wire.post(API_URL, payload={"status": "no_sms"}, response_class=Answered)
+        found = await reports(api_of(session), VOIPMS, NOW, NOW, (DID,))
+        bodies = [call.kwargs["data"] for calls in wire.requests.values() for call in calls]
+    assert len(bodies) == 2
+    assert found == (
+        DeliveryReport(
+            provider=VOIPMS, kind=Kind.SMS, provider_id="110997001", state=ReportState.DELIVERED,
+            code="listed_delivered",
+        ),
+    )  # fmt: skip
 
 
 async def test_a_list_that_cannot_be_read_whole_says_so(session):

@@ -13,6 +13,7 @@ from smsbridge.providers.contract import Listed
 from smsbridge.providers.voipms import loose
 from smsbridge.providers.voipms.api import Api
 from smsbridge.providers.voipms.listing import Direction, Query, Row, eastern_day, list_texts
+from smsbridge.providers.voipms.reports import reports_in
 from smsbridge.providers.voipms.statuses import outcome_of
 
 _NOTHING: Final = frozenset({"no_sms", "no_mms"})
@@ -22,7 +23,11 @@ async def poll(api: Api, provider: ProviderName, since: datetime, until: datetim
     """All texts of the account between two instants and around them, by time."""
     query = Query(first=eastern_day(since), last=eastern_day(until + timedelta(days=1)))
     listing = await list_texts(api, query, dids)
-    return Listed(events=tuple(_event(provider, row) for row in listing.rows), is_complete=listing.is_complete)
+    return Listed(
+        events=tuple(_event(provider, row) for row in listing.rows),
+        reports=reports_in(provider, listing.rows),
+        is_complete=listing.is_complete,
+    )
 
 
 async def media_of(api: Api, message: InboundMessage) -> tuple[Media, ...]:

@@ -13,7 +13,15 @@ import aiohttp
 
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Indeterminate, Reason, Rejected
-from smsbridge.core.message import InboundMessage, Kind, Media, Part, ProviderMessageId, ProviderName
+from smsbridge.core.message import (
+    DeliveryReport,
+    InboundMessage,
+    Kind,
+    Media,
+    Part,
+    ProviderMessageId,
+    ProviderName,
+)
 from smsbridge.core.segments import Limit, LimitUnit
 from smsbridge.providers.contract import (
     Answer,
@@ -27,7 +35,7 @@ from smsbridge.providers.contract import (
     Traced,
 )
 from smsbridge.providers.http import Caller, Deadlines
-from smsbridge.providers.voipms import account, polling, tracing, webhook
+from smsbridge.providers.voipms import account, polling, reports, tracing, webhook
 from smsbridge.providers.voipms.api import Api, Settings, id_of, ten_digits
 from smsbridge.providers.voipms.statuses import outcome_of
 
@@ -55,7 +63,7 @@ CAPABILITIES: Final = Capabilities(
         }
     ),
     media_places=frozenset({"https://voip.ms", "https://www.voip.ms"}),
-    delivery_reports=False,
+    delivery_reports=True,
     idempotent=False,
     shortcodes=False,
     calls_per_second=3.0,
@@ -113,6 +121,10 @@ class VoipMs:
     async def poll(self, since: datetime, until: datetime, dids: Collection[Did]) -> Listed:
         """Everything of the account; raises `Deferred`, `Rejected` or `Indeterminate`."""
         return await polling.poll(self._api, self.name, since, until, dids)
+
+    async def reports(self, since: datetime, until: datetime, dids: Collection[Did]) -> Sequence[DeliveryReport]:
+        """The list's word on what was sent; raises `Deferred`, `Rejected` or `Indeterminate`."""
+        return await reports.reports(self._api, self.name, since, until, dids)
 
     async def media_of(self, message: InboundMessage) -> Sequence[Media]:
         """The pictures of an MMS, wherever the list hides them."""

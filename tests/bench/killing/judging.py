@@ -127,7 +127,8 @@ async def _compare_outbound(report: Report, journal: Journal, carrier: Carrier, 
     outbound.attempted, outbound.accepted, outbound.shown = len(journal.typed), len(accepted), len(in_ledger)
     outbound.in_doubt = len(doubts.parts)
     lost, untold = [], []
-    for text, state, _, told, was_unknown in rows:
+    for text, now, _, told, was_unknown in rows:
+        state = "sent" if now == "delivered" else now
         ends.sent += state == "sent"
         ends.failed += state == "failed"
         ends.unsure += state in {"unknown", "unsure"}

@@ -32,6 +32,7 @@ local new_uuid = require "util.uuid".generate;
 local HOLD = "urn:smsbridge:hold:1";
 local DISCO = "http://jabber.org/protocol/disco#info";
 local PRIVILEGE = "urn:xmpp:privilege:2";
+local FORWARD = "urn:xmpp:forward:0";
 local REMEMBERED_SECONDS = 7 * 86400;
 local DOUBT_SECONDS = 120; -- before a death: by then the bridge has proved what it handed, or asks again
 local UNKNOWN_SECONDS = 86400; -- for what was written and not acknowledged; less than the bridge knows a repeat for
@@ -171,11 +172,15 @@ local function remember(key)
 	seen_log:append(now.." "..key);
 end
 
--- Whether a recipient's archive or offline store has a text; read once for each recipient after a death. Where Prosody
--- died between the two, the archive alone has it.
+-- Whether the archive or offline store of who sees it has a text; read once for each of them after a death. Where
+-- Prosody died between the two, the archive alone has it. What goes out in a user's name is addressed to the user's
+-- host, and it is the text within, as the user's own, that the user's archive has.
 local kept_of = {};
 local function is_kept(stanza)
-	local user, domain = jid_split(stanza.attr.to);
+	local privilege = stanza:get_child("privilege", PRIVILEGE);
+	local forwarded = privilege and privilege:get_child("forwarded", FORWARD);
+	local shown = forwarded and forwarded:get_child("message", "jabber:client") or stanza;
+	local user, domain = jid_split(shown == stanza and stanza.attr.to or shown.attr.from);
 	if not user or not hosts[domain] or hosts[domain].type ~= "local" then return false; end
 	local bare = user.."@"..domain;
 	local kept = kept_of[bare];
@@ -195,7 +200,7 @@ local function is_kept(stanza)
 			end
 		end
 	end
-	return kept[stanza.attr.from.."\0"..stanza.attr.id] or false;
+	return kept[(shown.attr.from or "").."\0"..(shown.attr.id or "")] or false;
 end
 
 local function end_seen()
@@ -241,6 +246,7 @@ local is_used = (settings:get() or {}).is_used or false; -- the component asked 
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\\"] = "\\\\" };
 local PLAIN = { n = "\n", r = "\r", ["\\"] = "\\" };
 
+-- "!": all were written. "? ID …": these go back to their writers, and to nobody else. "- ID …": these are gone.
 local function line_of(entry)
 	local xml = tostring(entry.stanza):gsub("[\n\r\\]", ESCAPES);
 	return ("+ %s %d %s %s ;"):format(entry.id, entry.at, entry.is_written and "written" or "waiting", xml);
@@ -280,6 +286,7 @@ local function rewrite_held()
 		local line = line_of(entry);
 		held_bytes = held_bytes + #line;
 		is_whole = log:append(line) and is_whole;
+		if entry.is_returning then is_whole = log:append("? "..entry.id.." ;") and is_whole; end
 	end
 	if is_whole then
 		if held_log then held_log:close(); end
@@ -299,7 +306,7 @@ end
 local function load_held()
 	for line in lines_of(held_path) do
 		local id, at, state, xml = line:match("^%+ (%S+) (%d+) (%a+) (.*) ;$");
-		local done = line:match("^%- (.*) ;$");
+		local done, returning = line:match("^%- (.*) ;$"), line:match("^%? (.*) ;$");
 		local stanza = xml and parse_xml((xml:gsub("\\(.)", PLAIN)));
 		if stanza then
 			put({
@@ -310,8 +317,12 @@ local function load_held()
 			for each in done:gmatch("%S+") do
 				if by_id[each] then take_out(by_id[each]); end
 			end
+		elseif returning then
+			for each in returning:gmatch("%S+") do
+				if by_id[each] then by_id[each].is_returning = true; end
+			end
 		elseif line == "! ;" then
-			for entry in entries() do entry.is_written = true; end
+			for entry in entries() do entry.is_written = entry.is_written or not entry.is_returning; end
 		end
 	end
 	rewrite_held();
@@ -345,12 +356,25 @@ local function write(session, entry)
 	session.send(st.clone(entry.stanza):tag("hold", { xmlns = HOLD, id = entry.id }):up());
 end
 
-local function give_back(entry, words)
-	module:send(st.error_reply(entry.stanza, "wait", "remote-server-timeout", words, host));
-end
-
 local NOT_SENT = "The SMS gateway cannot be reached. Your text was not sent.";
 local NOT_KNOWN = "The SMS gateway went away with your text. It may not have been sent.";
+
+-- Who was told that a text was not sent must be right: first it is written down that it goes to nobody else. After a
+-- death in the midst of it the writers are told again, of the same text.
+local function give_back(returned)
+	local ids, fresh = {}, {};
+	for _, entry in ipairs(returned) do
+		ids[#ids + 1] = entry.id;
+		if not entry.is_returning then fresh[#fresh + 1] = entry.id; end
+	end
+	if #fresh > 0 and not write_held("? "..table.concat(fresh, " ").." ;") then return; end
+	for _, entry in ipairs(returned) do
+		entry.is_returning = true;
+		local words = entry.is_written and NOT_KNOWN or NOT_SENT;
+		module:send(st.error_reply(entry.stanza, "wait", "remote-server-timeout", words, host));
+	end
+	release(ids);
+end
 
 local function without_holds(stanza)
 	if not stanza:child_with_ns(HOLD) then return stanza; end
@@ -393,37 +417,41 @@ local function enable(session)
 	if held_count == 0 then return; end
 	write_held("! ;");
 	for entry in entries() do
-		entry.is_written = true;
-		write(session, entry);
+		if not entry.is_returning then
+			entry.is_written = true;
+			write(session, entry);
+		end
 	end
 end
 
--- What was never written goes to a component that does not ask, as it would without us.
+-- What was never written goes to a component that does not ask, as it would without us; or else to its writers.
 local function let_go(session)
-	local ids = {};
+	local waiting, ids = {}, {};
 	for entry in entries() do
-		if not entry.is_written then
-			ids[#ids + 1] = entry.id;
-			if session then session.send(entry.stanza); else give_back(entry, NOT_SENT); end
+		if not entry.is_written then waiting[#waiting + 1] = entry; end
+	end
+	if not session then return give_back(waiting); end
+	if #waiting == 0 or not write_held("! ;") then return; end
+	for _, entry in ipairs(waiting) do
+		if not entry.is_returning then
+			ids[#ids + 1], entry.is_written = entry.id, true;
+			session.send(entry.stanza);
 		end
 	end
 	release(ids);
 end
 
 local function expire()
-	local now, ids = time(), {};
+	local now, returned = time(), {};
 	local is_enabled = (component() or {}).smsbridge_holds;
 	for entry in entries() do
 		local age = now - entry.at;
 		local is_lost = not entry.is_written and not is_enabled and age >= hold_seconds;
-		if is_lost or age >= UNKNOWN_SECONDS then
-			ids[#ids + 1] = entry.id;
-			give_back(entry, entry.is_written and NOT_KNOWN or NOT_SENT);
-		end
+		if is_lost or entry.is_returning or age >= UNKNOWN_SECONDS then returned[#returned + 1] = entry; end
 	end
-	if #ids > 0 then
-		module:log("warn", "%d texts came back to their writers: the component has not taken them", #ids);
-		release(ids);
+	if #returned > 0 then
+		module:log("warn", "%d texts came back to their writers: the component has not taken them", #returned);
+		give_back(returned);
 	end
 end
 

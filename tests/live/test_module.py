@@ -15,6 +15,7 @@ from smsbridge.sim import prosody as prosody_module
 from smsbridge.sim.client import Client
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from tests.fakes.contrib import FILES, JID, MODULE, secret_in, server_of
+from tests.fakes.waiting import until
 
 from .component import component
 
@@ -100,7 +101,7 @@ async def online(server, name="alice"):
         yield client
 
 
-def prosody_with(tmp_path, **settings):
+def prosody_with(tmp_path, *, module=MODULE, **settings):
     """A Prosody with the file for administrators, in which these settings have other values than their defaults."""
     text = FILES["prosody"].read_text()
     for name, value in settings.items():
@@ -108,7 +109,7 @@ def prosody_with(tmp_path, **settings):
         assert count == 1
     path = tmp_path / "smsbridge.cfg.lua"
     path.write_text(text)
-    return Prosody(ProsodyConfig(include=path, component_jid=JID, component_secret=secret_in("prosody"), module=MODULE))
+    return Prosody(ProsodyConfig(include=path, component_jid=JID, component_secret=secret_in("prosody"), module=module))
 
 
 async def archived(server, name="alice"):
@@ -135,15 +136,38 @@ async def test_what_the_module_can_is_told_to_the_component_alone(server):
 async def test_what_is_written_in_a_users_name_goes_once_too(server):
     async with connected(server) as stream, online(server) as alice:
         for stanza_id in ("a", "a", "b", "a"):
-            stream.write(
-                f'<message id="{stanza_id}" from="{JID}" to="example.com"><privilege xmlns="urn:xmpp:privilege:2">'
-                '<forwarded xmlns="urn:xmpp:forward:0"><message xmlns="jabber:client" type="chat"'
-                f' id="{stanza_id}" from="{alice.bare_jid}" to="{NUMBER}"><body>hello</body></message></forwarded>'
-                "</privilege></message>"
-            )
+            stream.write(in_the_name_of(alice.bare_jid, stanza_id))
         await stream.fence()
         assert Counter(message.stanza_id for message in await alice.archive()) == Counter(a=1, b=1)
         assert len(stream.texts) == 2
+
+
+def in_the_name_of(user, stanza_id):
+    return (
+        f'<message id="{stanza_id}" from="{JID}" to="example.com"><privilege xmlns="urn:xmpp:privilege:2">'
+        '<forwarded xmlns="urn:xmpp:forward:0"><message xmlns="jabber:client" type="chat"'
+        f' id="{stanza_id}" from="{user}" to="{NUMBER}"><body>hello</body></message></forwarded>'
+        "</privilege></message>"
+    )
+
+
+async def test_what_was_written_in_a_users_name_is_known_after_the_servers_death_and_what_is_not_stored_comes(server):
+    alice = server.add_account("alice", "pw")
+    async with connected(server) as stream:
+        for stanza_id in ("a", "b"):
+            stream.write(in_the_name_of(alice, stanza_id))
+        await stream.fence()
+        await server.kill()
+    archive = server.directory / "data" / "example%2ecom" / "archive" / "alice.list"
+    items = archive.read_text().split("item(")
+    assert len(items) == 3
+    archive.write_text("item(".join(items[:2]))  # as if it had died between remembering b and storing it
+    await server.restart()
+    async with connected(server) as stream:
+        for stanza_id in ("a", "b", "b"):
+            stream.write(in_the_name_of(alice, stanza_id))
+        await stream.fence()
+    assert await archived(server) == {"a": 1, "b": 1}
 
 
 async def test_a_text_that_comes_again_goes_no_further(server):
@@ -361,6 +385,31 @@ async def test_what_waits_too_long_comes_back_to_its_writer(tmp_path):
         async with connected(server) as stream:
             await stream.fence()
             assert stream.texts == []
+
+
+async def test_a_text_that_its_writer_was_told_not_to_be_sent_is_not_sent_though_the_server_dies_before_it_has_let_go(
+    tmp_path,
+):
+    whole = MODULE.read_text()
+    dying, count = re.subn(r"\t+release\(ids\);\n(?=\t*end\n)", "", whole)  # as if it died there, each time
+    assert count >= 1
+    module = tmp_path / MODULE.name
+    module.write_text(dying)
+    async with prosody_with(tmp_path, smsbridge_hold_seconds=0, module=module) as server:
+        async with online(server) as alice:
+            async with connected(server):
+                pass
+            sent = await alice.send_text(NUMBER, "hello")
+            assert (await alice.next(lambda message: message.error is not None, timeout=20)).stanza_id == sent
+        await server.kill()
+        module.write_text(whole)
+        await server.restart()
+        held = server.directory / "data" / "sms%2eexample%2ecom" / "smsbridge_held.log"
+        assert b"hello" in held.read_bytes()
+        async with connected(server) as stream:
+            await stream.fence()
+            assert stream.texts == []
+        await until(lambda: held.read_bytes() == b"", 20)
 
 
 async def test_the_oldest_are_forgotten_first(tmp_path):

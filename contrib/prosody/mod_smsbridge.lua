@@ -9,13 +9,14 @@
 --
 -- From users: a text is kept, in a second file, until the component has acknowledged it, and written again when the
 -- component enables holding on its next stream. While the component is away texts wait, and come back to their writers
--- after smsbridge_hold_seconds. Nothing is held for a component that does not ask for it.
+-- after smsbridge_hold_seconds. Nothing is held for a component that does not ask for it. `taken`: of an owner of a
+-- number, who has places of his own from then on; other texts are acknowledged as well, when they have been refused.
 --
 --   component: <iq type="get" to="DOMAIN"><query xmlns="http://jabber.org/protocol/disco#info"/></iq>
 --   module:    … <feature var="urn:smsbridge:hold:1"/> …
 --   component: <iq type="set" to="DOMAIN"><enable xmlns="urn:smsbridge:hold:1"/></iq>
 --   module:    <message …>…<hold xmlns="urn:smsbridge:hold:1" id="ID"/></message>
---   component: <iq type="set" to="DOMAIN"><ack xmlns="urn:smsbridge:hold:1"><hold id="ID"/>…</ack></iq>
+--   component: <iq type="set" to="DOMAIN"><ack xmlns="urn:smsbridge:hold:1"><hold id="ID" taken="true"/>…</ack></iq>
 --
 -- Files of its own, because Prosody's internal storage writes a whole map anew for each change, and SQL syncs each. A
 -- line is one write(2): kill -9 loses none. After a power cut the last lines may be missing, as in Prosody's own storage.
@@ -38,6 +39,7 @@ local DOUBT_SECONDS = 120; -- before a death: by then the bridge has proved what
 local UNKNOWN_SECONDS = 86400; -- for what was written and not acknowledged; less than the bridge knows a repeat for
 local ENABLE_SECONDS = 60; -- a component that has not asked by then will not
 local LOOK_SECONDS = 10;
+local MOST_OWNERS = 10000;
 
 local host = module.host;
 local hosts = prosody.hosts;
@@ -241,7 +243,41 @@ local by_id, order, first, last = {}, {}, 1, 0;
 local held_count, held_bytes, live_bytes, held_of = 0, 0, 0, {};
 local id_prefix, id_count = new_uuid(), 0;
 local settings = module:open_store("smsbridge");
-local is_used = (settings:get() or {}).is_used or false; -- the component asked for it, when it was last here
+local kept_settings = settings:get() or {};
+local is_used = kept_settings.is_used or false; -- the component asked for it, when it was last here
+local owners, owner_count = kept_settings.owners or {}, 0; -- it has taken a text of theirs
+for _ in pairs(owners) do owner_count = owner_count + 1; end
+
+-- What crowds a component that is away must not take the places of those whom it serves: who is nobody's user here and
+-- was never served shares a twentieth with all others of that kind, and they share half with this server's users.
+local STRANGER, LOCAL, OWNER = 1, 2, 3;
+local SHARES = { [STRANGER] = 1 / 20, [LOCAL] = 1 / 2, [OWNER] = 1 };
+local places = {}; -- for each rank: what it and those below it have taken
+for rank in ipairs(SHARES) do places[rank] = { count = 0, bytes = 0 }; end
+
+local function rank_of(sender)
+	if owners[sender] then return OWNER; end
+	local _, domain = jid_split(sender);
+	return hosts[domain] and hosts[domain].type == "local" and LOCAL or STRANGER;
+end
+
+local function has_place(sender, size)
+	local rank = rank_of(sender);
+	local most_of_one = rank == STRANGER and math.ceil(most_held_of_one * SHARES[STRANGER]) or most_held_of_one;
+	if (held_of[sender] or 0) >= most_of_one then return false; end
+	for each = rank, OWNER do
+		local taken, share = places[each], SHARES[each];
+		if taken.count >= math.ceil(most_held * share) or taken.bytes + size > most_held_bytes * share then return false; end
+	end
+	return true;
+end
+
+local function take_place(entry, direction)
+	for each = entry.rank, OWNER do
+		local taken = places[each];
+		taken.count, taken.bytes = taken.count + direction, taken.bytes + direction * entry.size;
+	end
+end
 
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\\"] = "\\\\" };
 local PLAIN = { n = "\n", r = "\r", ["\\"] = "\\" };
@@ -257,12 +293,14 @@ local function put(entry)
 	order[last], by_id[entry.id] = entry, entry;
 	held_count, live_bytes = held_count + 1, live_bytes + entry.size;
 	held_of[entry.sender] = (held_of[entry.sender] or 0) + 1;
-	entry.place = last;
+	entry.place, entry.rank = last, rank_of(entry.sender);
+	take_place(entry, 1);
 end
 
 local function take_out(entry)
 	by_id[entry.id], order[entry.place] = nil, nil;
 	held_count, live_bytes = held_count - 1, live_bytes - entry.size;
+	take_place(entry, -1);
 	local left = held_of[entry.sender] - 1;
 	held_of[entry.sender] = left > 0 and left or nil;
 	while first <= last and not order[first] do first = first + 1; end
@@ -349,7 +387,18 @@ end
 local function use(is_wanted)
 	if is_used == is_wanted then return; end
 	is_used = is_wanted;
-	settings:set(nil, { is_used = is_wanted });
+	settings:set(nil, { is_used = is_used, owners = owners });
+end
+
+-- The component has taken texts of these.
+local function know(senders)
+	local is_new = false;
+	for sender in pairs(senders) do
+		if not owners[sender] and owner_count < MOST_OWNERS then
+			owners[sender], owner_count, is_new = true, owner_count + 1, true;
+		end
+	end
+	if is_new then settings:set(nil, { is_used = is_used, owners = owners }); end
 end
 
 local function write(session, entry)
@@ -399,8 +448,7 @@ local function hold(event)
 	};
 	local line = line_of(entry);
 	entry.size = #line;
-	if held_count >= most_held or (held_of[sender] or 0) >= most_held_of_one or live_bytes + #line > most_held_bytes
-		or not write_held(line) then
+	if not has_place(sender, #line) or not write_held(line) then
 		origin.send(st.error_reply(stanza, "wait", "resource-constraint",
 			"Too much waits for the SMS gateway. Your text was not sent; try again later.", host));
 		return true;
@@ -466,8 +514,13 @@ local function answer_component(event)
 			origin.send(st.reply(stanza));
 			enable(origin);
 		elseif kind == "set" and request.name == "ack" then
-			local ids = {};
-			for each in request:childtags("hold") do ids[#ids + 1] = each.attr.id; end
+			local ids, taken = {}, {};
+			for each in request:childtags("hold") do
+				local entry = by_id[each.attr.id];
+				ids[#ids + 1] = each.attr.id;
+				if entry and each.attr.taken == "true" then taken[entry.sender] = true; end
+			end
+			know(taken);
 			release(ids);
 			origin.send(st.reply(stanza));
 		else

@@ -15,6 +15,8 @@ Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subd
   -- smsbridge_hold_max = 10000               -- texts that wait, at most; and of one writer, and in bytes:
   -- smsbridge_hold_max_per_sender = 500
   -- smsbridge_hold_max_bytes = 16777216
+  -- Half of the places are for those of whom the bridge has taken a text before, the other half for them and the users
+  -- of this server; everybody else has a twentieth of all three.
 
 -- What you send in your carrier's portal, or with another program, shows in your clients and archive as your own
 -- message, because the host of the users lets the bridge write messages, and nothing else, in their name (XEP-0356).

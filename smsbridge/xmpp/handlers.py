@@ -53,7 +53,7 @@ class Safekeeping(Protocol):
 
     def id_in(self, stanza: ET.Element) -> str: ...
 
-    def acknowledge(self, kept_as: str) -> None: ...
+    def acknowledge(self, kept_as: str, *, is_taken: bool = False) -> None: ...
 
 
 class Handlers:
@@ -141,6 +141,7 @@ class Handlers:
         match read_message(element, domain=self._domain):
             case OutboundMessage() as text:
                 await self._outbound.accept(replace(text, kept_as=kept_as) if kept_as else text)
+                self._safekeeping.acknowledge(kept_as, is_taken=True)
             case Typed(owner=owner, text=line):
                 await self._commands.typed(owner, line)
             case Bounce(stanza_id=stanza_id, from_bare_jid=recipient, condition=condition):

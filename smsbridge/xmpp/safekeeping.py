@@ -28,6 +28,7 @@ BATCH: Final = 200
 ANSWER_SECONDS: Final = 10.0
 AGAIN_SECONDS: Final = 5.0  # after silence
 LOOK_SECONDS: Final = 600.0  # while the module is not there
+_TAKEN: Final = ' taken="true"'
 
 _HINT: Final = (
     "what a user writes in the moment in which the bridge dies may be lost, unsaid; on Prosody "
@@ -45,7 +46,7 @@ class Safekeeping:
         self._asking = asking
         self._is_on = False
         self._was_found: bool | None = None
-        self._pending: dict[str, None] = {}  # in the order in which they were taken
+        self._pending: dict[str, bool] = {}  # in the order in which they came; whether they were taken
         self._stirred = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -60,10 +61,13 @@ class Safekeeping:
         mark = stanza.find(f"{{{HOLD}}}hold") if self._is_on else None
         return "" if mark is None else mark.get("id", "")
 
-    def acknowledge(self, kept_as: str) -> None:
-        """We have it, or its writer has been told that we have not; nothing for "", or if the stream is another."""
+    def acknowledge(self, kept_as: str, *, is_taken: bool = False) -> None:
+        """We have it, or its writer has been told that we have not; nothing for "", or if the stream is another.
+
+        `is_taken`: it is a text of an owner, for whom the server keeps places free. What was said first counts.
+        """
         if kept_as and self._is_on:
-            self._pending[kept_as] = None
+            self._pending.setdefault(kept_as, is_taken)
             self._is_empty.clear()
             self._stirred.set()
 
@@ -112,7 +116,7 @@ class Safekeeping:
                 self._is_empty.set()
                 await self._stirred.wait()
                 continue
-            holds = "".join(f"<hold id={quoteattr(each)}/>" for each in ids)
+            holds = "".join(f"<hold id={quoteattr(each)}{_TAKEN if self._pending[each] else ''}/>" for each in ids)
             failpoint("safekeeping.acknowledging")
             answer = await self._ask(f'<ack xmlns="{HOLD}">{holds}</ack>')
             failpoint("safekeeping.acknowledged")

@@ -61,8 +61,9 @@ class Stream:
     async def enable(self):
         assert "type='result'" in await self.ask(f'<enable xmlns="{HOLD}"/>')
 
-    async def acknowledge(self, *ids):
-        holds = "".join(f'<hold id="{each}"/>' for each in ids)
+    async def acknowledge(self, *ids, is_taken=False):
+        taken = ' taken="true"' if is_taken else ""
+        holds = "".join(f'<hold id="{each}"{taken}/>' for each in ids)
         assert "type='result'" in await self.ask(f'<ack xmlns="{HOLD}">{holds}</ack>')
 
     def text(self, to, stanza_id, body="hello", *, sender=NUMBER, kind="chat"):
@@ -101,7 +102,7 @@ async def online(server, name="alice"):
         yield client
 
 
-def prosody_with(tmp_path, *, module=MODULE, **settings):
+def prosody_with(tmp_path, *, module=MODULE, echo_jid=None, **settings):
     """A Prosody with the file for administrators, in which these settings have other values than their defaults."""
     text = FILES["prosody"].read_text()
     for name, value in settings.items():
@@ -109,7 +110,11 @@ def prosody_with(tmp_path, *, module=MODULE, **settings):
         assert count == 1
     path = tmp_path / "smsbridge.cfg.lua"
     path.write_text(text)
-    return Prosody(ProsodyConfig(include=path, component_jid=JID, component_secret=secret_in("prosody"), module=module))
+    return Prosody(
+        ProsodyConfig(
+            include=path, component_jid=JID, component_secret=secret_in("prosody"), module=module, echo_jid=echo_jid
+        )
+    )  # fmt: skip
 
 
 async def archived(server, name="alice"):
@@ -356,7 +361,7 @@ async def test_carbons_of_what_is_held_still_go_to_the_users_other_clients(serve
 
 
 async def test_too_much_is_refused_at_once_and_said(tmp_path):
-    bounds = {"smsbridge_hold_max_per_sender": 2, "smsbridge_hold_max": 3}
+    bounds = {"smsbridge_hold_max_per_sender": 2, "smsbridge_hold_max": 6}  # half of them for users of the server
     async with (
         prosody_with(tmp_path, **bounds) as server,
         online(server) as alice,
@@ -372,6 +377,45 @@ async def test_too_much_is_refused_at_once_and_said(tmp_path):
         assert (await bob.next(lambda message: message.error is not None)).stanza_id == sent[1]
         async with connected(server) as stream:
             assert stream.texts == ["alice 0", "alice 1", "bob 0"]
+
+
+async def test_a_crowd_of_strangers_takes_no_place_of_users_and_users_none_of_those_whom_the_bridge_serves(tmp_path):
+    foreign = "elsewhere.example.com"
+    async with (
+        prosody_with(tmp_path, echo_jid=foreign, smsbridge_hold_max=40) as server,
+        online(server, "bob") as bob,
+        online(server) as alice,
+    ):
+        async with connected(server) as stream:
+            await bob.send_text(NUMBER, "taken")
+            await stream.see("taken")
+            await stream.acknowledge(*stream.ids, is_taken=True)
+            await alice.send_text(NUMBER, "refused")
+            await stream.see("refused")
+            await stream.acknowledge(*stream.ids)
+
+        async with component(server, server.component_secret, foreign) as attempt:
+            crowd = Stream(attempt.reader, attempt.writer)
+            for n in range(5):
+                crowd.text(NUMBER, f"x{n}", sender=f"{n}@{foreign}")
+            for n in range(2, 5):
+                await crowd.see(f"id='x{n}'")
+            assert crowd.all.count("<resource-constraint") == 3
+
+        sent = [await alice.send_text(NUMBER, f"alice {n}") for n in range(19)]  # 20 with the strangers' two
+        refused = await alice.next(lambda message: message.error is not None)
+        assert (refused.stanza_id, refused.error.condition) == (sent[-1], "resource-constraint")
+
+        await server.kill()
+        await server.restart()
+        async with online(server, "bob") as again:
+            for n in range(20):
+                await again.send_text(NUMBER, f"bob {n}")
+            await again.ping()
+            assert [message for message in again.received if message.error] == []
+        async with connected(server) as stream:
+            await stream.see("bob 19")
+            assert len(stream.texts) == 2 + 18 + 20
 
 
 async def test_what_waits_too_long_comes_back_to_its_writer(tmp_path):

@@ -54,6 +54,7 @@ class Bridge:
     says: Said = field(default_factory=lambda: Said("It is done."))
     gate: asyncio.Event | None = None
     acknowledged: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
     is_called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def accept(self, message: OutboundMessage) -> None:
@@ -90,8 +91,10 @@ class Bridge:
         mark = stanza.find("{urn:smsbridge:hold:1}hold")
         return "" if mark is None else mark.get("id", "")
 
-    def acknowledge(self, kept_as: str) -> None:
-        self.acknowledged += [kept_as] if kept_as else []
+    def acknowledge(self, kept_as: str, *, is_taken: bool = False) -> None:
+        if kept_as and kept_as not in self.acknowledged:
+            self.acknowledged.append(kept_as)
+            self.taken += [kept_as] if is_taken else []
 
 
 class Fed:
@@ -319,14 +322,14 @@ async def test_what_the_server_keeps_is_acknowledged_only_when_it_is_committed(f
     assert fed.bridge.accepted[0].kept_as == "h1"
     fed.bridge.gate.set()
     await fed.drain()
-    assert fed.bridge.acknowledged == ["h1"]
+    assert fed.bridge.acknowledged == fed.bridge.taken == ["h1"]
 
 
 @pytest.mark.parametrize("children", ["", OMEMO, "<body> </body>", "<x xmlns='jabber:x:conference'/>"])
 async def test_what_is_no_text_is_acknowledged_too(fed, children):
     fed.feed(children + HELD)
     await fed.drain()
-    assert fed.bridge.acknowledged == ["h1"]
+    assert (fed.bridge.acknowledged, fed.bridge.taken) == (["h1"], [])
     assert fed.bridge.accepted == []
 
 
@@ -339,7 +342,7 @@ async def test_what_is_refused_is_acknowledged_after_its_writer_was_told(fed, er
     fed.feed(BODY + HELD)
     await fed.drain()
     assert len(fed.sent) == 1
-    assert fed.bridge.acknowledged == ["h1"]
+    assert (fed.bridge.acknowledged, fed.bridge.taken) == (["h1"], [])
 
 
 async def test_a_refusal_that_could_not_be_told_is_not_acknowledged(fed):

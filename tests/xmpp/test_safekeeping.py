@@ -24,6 +24,7 @@ class Server:
         self.refuses = False
         self.asked = []
         self.acknowledged = []
+        self.taken = []
         self.asking = Asking(jid="sms.example.com", prefix="ask-5ecret-", write=self.write)
         self.safekeeping = Safekeeping(jid="sms.example.com", asking=self.asking)
 
@@ -33,6 +34,7 @@ class Server:
         self.asked.append(payload.tag)
         if payload.tag == ACK:
             self.acknowledged.append([hold.get("id") for hold in payload])
+            self.taken += [hold.get("id") for hold in payload if hold.get("taken") == "true"]
         if not self.is_silent:
             asyncio.get_running_loop().call_soon(self.answer, question, payload)
 
@@ -82,6 +84,16 @@ async def test_what_comes_while_a_question_is_open_shares_the_next(server):
     await server.safekeeping.drain(5)
     assert [each for batch in server.acknowledged for each in batch] == [f"h{n}" for n in range(500)]
     assert len(server.acknowledged) == 3
+
+
+async def test_of_what_was_taken_the_server_hears_that_it_was(server):
+    await until(lambda: server.safekeeping.is_on)
+    server.safekeeping.acknowledge("h1", is_taken=True)
+    for kept_as in ("h1", "h2"):
+        server.safekeeping.acknowledge(kept_as)
+    await server.safekeeping.drain(5)
+    assert server.acknowledged == [["h1", "h2"]]
+    assert server.taken == ["h1"]
 
 
 async def test_silence_is_asked_again(server):

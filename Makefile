@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 N ?= 20
 
-.PHONY: help demo test lint kill powerloss fuzz model bench flood format lock clean
+.PHONY: help demo terminal test lint kill powerloss fuzz model bench flood format lock clean
 
 help: ## tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 demo: $(READY) ## play a conversation through a pretended carrier and a real Prosody (ONCE=1: and exit)
-	$(BIN)/smsbridge demo $(if $(ONCE),--once)
+	$(BIN)/smsbridge demo $(if $(ONCE),--once) $(ARGS)
+
+terminal: $(READY) ## a person with a real client, profanity in tmux: reads, answers, sees the tick; prints what is to be seen
+	$(BIN)/python -m pytest tests/live/test_terminal_client.py
+	@cat build/terminal.txt
 
 # The plays and the tests with live servers mostly wait: they run beside all others, and tell what they found at the end.
 PYTEST := $(BIN)/python -X dev -m pytest --cov --cov-report=

@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     text = acts.add_parser("text", help="send a text from the pretended handset into a demo that is running")
     text.add_argument("words", nargs="+")
     text.add_argument("--from", dest="peer", default="5559870002", help="the handset's number")
+    text.add_argument("--picture", action="store_true", help="with a picture")
     cli_keeping.add_commands(commands)
     cli_history.add_commands(commands)
     return parser

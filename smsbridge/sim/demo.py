@@ -6,18 +6,24 @@ handset ─▶ carrier ─webhook─▶ bridge ─▶ journal ─▶ stanza ─�
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import logging
+import shutil
 import signal
 import sqlite3
 import sys
 import textwrap
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from smsbridge import log
+from smsbridge.core.address import normalise_peer
 from smsbridge.sim.control import TOKEN_HEADER
+from smsbridge.sim.ledger import Direction, Row
 from smsbridge.sim.received import Received
 from smsbridge.sim.stage import DID, PEER, Stage, StageConfig, password_of
 from smsbridge.sim.xmpp_server import LOOPBACK, PortTaken, ProgramMissing, StartFailed
@@ -25,6 +31,12 @@ from smsbridge.web.app import CannotListen
 
 TOKEN = "demo"
 HANDSET = "5559870002"
+ABROAD = "+445559870002"
+CARRIER_PORT = 15290
+OTHER_PORTS = """
+Is another demo running? To have any free ports:
+  smsbridge demo --c2s-port 0 --http-port 0 --carrier-port 0
+  make demo ARGS="--c2s-port 0 --http-port 0 --carrier-port 0\""""
 FOLLOW_SECONDS = 0.3
 GLANCE_SECONDS = 0.01
 HOPS = {
@@ -35,20 +47,24 @@ HOPS = {
 def main(options: argparse.Namespace) -> int:
     """Play, or text into a demo that is running; returns the exit code."""
     if options.act == "text":
-        return _text(options.carrier_port, options.peer, " ".join(options.words))
+        return _text(options.carrier_port, options.peer, " ".join(options.words), has_picture=options.picture)
     log.configure("console", logging.ERROR)
     try:
         asyncio.run(_demo(options))
-    except (ProgramMissing, PortTaken, StartFailed, CannotListen) as error:
-        print(f"smsbridge demo: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"smsbridge demo: {error.strerror or error}", file=sys.stderr)
-        return 1
     except TimeoutError:
-        print("smsbridge demo: the play got stuck; something did not answer in time", file=sys.stderr)
-        return 1
+        return _failed("the play got stuck; something did not answer in time")
+    except (ProgramMissing, StartFailed) as error:
+        return _failed(str(error))
+    except (PortTaken, CannotListen) as error:
+        return _failed(f"{error}{OTHER_PORTS}")
+    except OSError as error:
+        return _failed(f"{error.strerror or error}{OTHER_PORTS if error.errno == errno.EADDRINUSE else ''}")
     return 0
+
+
+def _failed(words: str) -> int:
+    print(f"smsbridge demo: {words}", file=sys.stderr)
+    return 1
 
 
 async def _demo(options: argparse.Namespace) -> None:
@@ -68,7 +84,7 @@ async def _demo(options: argparse.Namespace) -> None:
         async with asyncio.timeout(60):
             await _play(stage, journal)
         if not options.once:
-            _invite(stage, options)
+            _invite(stage, options.carrier_port)
             await _follow(stage, journal, stop)
 
 
@@ -170,11 +186,11 @@ async def _follow(stage: Stage, journal: Journal, stop: asyncio.Event) -> None:
     """Show what happens until somebody has seen enough."""
     seen = len(stage.carrier.ledger.rows)
     while not stop.is_set():
+        fresh = stage.carrier.ledger.rows[seen:]
+        seen += len(fresh)
+        _show_handset(fresh, Direction.RECEIVED, "texts")
         journal.show()
-        for row in stage.carrier.ledger.rows[seen:]:
-            seen += 1
-            verb = "texts" if row.direction == "received" else "reads"
-            _say("handset", f"{row.peer} {verb}: {row.message}")
+        _show_handset(fresh, Direction.SENT, "reads")
         try:
             async with asyncio.timeout(FOLLOW_SECONDS):
                 await stop.wait()
@@ -182,36 +198,57 @@ async def _follow(stage: Stage, journal: Journal, stop: asyncio.Event) -> None:
             continue
 
 
-def _invite(stage: Stage, options: argparse.Namespace) -> None:
-    changed = "" if options.carrier_port == 15290 else f" --carrier-port {options.carrier_port}"
+def _show_handset(rows: Sequence[Row], direction: Direction, verb: str) -> None:
+    for row in rows:
+        if row.direction is direction:
+            picture = " (with a picture)" if row.media else ""
+            _say("handset", f"{normalise_peer(row.peer)} {verb}: {row.message}{picture}")
+
+
+def _invite(stage: Stage, carrier_port: int) -> None:
+    server, contact = stage.server, stage.contact()
+    port = "" if carrier_port == CARRIER_PORT else f" --carrier-port {stage.carrier.port}"
+    text = f"{_own_name()} demo{port} text"
     print(
         textwrap.dedent(f"""
         It stays up. Join with your own XMPP client:
-          account   alice@{stage.server.domain}     password  {password_of("alice")}
-          server    {LOOPBACK}     port  {stage.server.c2s_port}     (no TLS here: allow an unencrypted connection)
-          contact   {stage.contact()}
-        Text in from the pretended handset, in another terminal:
-          smsbridge demo{changed} text "hello"      (from a checkout: .venv/bin/smsbridge)
+          account   alice@{server.domain}     password  {password_of("alice")}
+          server    {LOOPBACK}     port  {server.c2s_port}     (no TLS here: allow an unencrypted connection)
+          contact   {contact}     (and {stage.contact(ABROAD)} to see a refusal)
+        For instance with profanity, in another terminal:
+          /connect alice@{server.domain} server {LOOPBACK} port {server.c2s_port} tls disable
+          /receipts request on     (your name is then red until the carrier has your text, and yellow once it has)
+          /msg {contact} Hello!
+        Text in from the pretended handset, in yet another:
+          {text} "Hello yourself"
+          {text} --picture "Look at this"
         Ctrl-C ends it and leaves nothing behind.
         """),
         flush=True,
     )
 
 
-def _text(port: int, peer: str, words: str) -> int:
-    body = json.dumps({"peer": peer, "did": DID, "text": words}).encode()
+def _own_name() -> str:
+    """How to call us from where we were called."""
+    program = Path(sys.argv[0])
+    if program.name != "smsbridge":
+        return f"{sys.executable} -m smsbridge"
+    return "smsbridge" if shutil.which("smsbridge") else sys.argv[0]
+
+
+def _text(port: int, peer: str, words: str, *, has_picture: bool) -> int:
+    media = ["png"] if has_picture else []
+    body = json.dumps({"peer": peer, "did": DID, "text": words, "media": media}).encode()
     headers = {"Content-Type": "application/json", TOKEN_HEADER: TOKEN}
     request = urllib.request.Request(f"http://{LOOPBACK}:{port}/control/text", body, headers)  # loopback
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback
             answer.read()
     except urllib.error.HTTPError as error:
-        print(f"smsbridge demo: the pretended carrier said {error.code}", file=sys.stderr)
-        return 1
+        return _failed(f"the pretended carrier said {error.code}")
     except OSError:
-        print(f"smsbridge demo: no demo is running here (port {port}); start one with: smsbridge demo", file=sys.stderr)
-        return 1
-    print(f"{peer} texted {DID}: {words}")
+        return _failed(f"no demo is running here (port {port}); start one with: smsbridge demo")
+    print(f"{normalise_peer(peer)} texted {DID}: {words}")
     return 0
 
 

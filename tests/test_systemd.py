@@ -13,9 +13,11 @@ import pytest
 import yaml
 
 from smsbridge import cli
+from smsbridge.media import convert, convert_child
 from smsbridge.providers.voipms.api import Settings
 from smsbridge.sim.stage import DID, LOOPBACK, QUERY_KEY, bridge_yaml
 from tests.fakes.waiting import until
+from tests.media.pictures import scene, written
 from tests.scenarios.running import Running, free_port
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +112,8 @@ def test_the_sandbox_is_shut(name: str, value: str):
 
 
 def test_system_calls_are_those_of_an_ordinary_service():
-    assert assigned("SystemCallFilter") == ["@system-service", "~@privileged @resources"]
+    shut_in = "landlock_create_ruleset landlock_restrict_self"
+    assert assigned("SystemCallFilter") == ["@system-service", "~@privileged @resources", shut_in]
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -145,6 +148,7 @@ def test_the_backup_lives_in_the_sandbox_of_the_bridge_and_has_no_network():
     missing = settings(UNIT) - settings(BACKUP)
     its_own = (
         "Type|Exec|Watchdog|Restart|Timeout|StateDirectory=|RestrictAddressFamilies|Description|Wants|WantedBy|After"
+        "|MemoryMax|OOMPolicy|SystemCallFilter=landlock"
     )
     assert [line for line in missing if not re.match(its_own, line)] == []
     assert {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX"} <= settings(BACKUP)
@@ -180,8 +184,14 @@ async def test_a_backup_makes_no_system_call_that_the_sandbox_denies(tmp_path: P
 
 
 def test_there_is_room_for_every_thread():
-    executor, database, resolver = 32, 1, 4
-    assert int(*assigned("TasksMax")) >= executor + database + resolver
+    executor, database, resolver, child = 32, 1, 4, 2
+    assert int(*assigned("TasksMax")) >= executor + database + resolver + child
+
+
+def test_there_is_memory_for_the_child_beside_the_bridge_and_its_end_is_not_the_services():
+    assert assigned("MemoryMax") == ["1G"]
+    assert convert.AT_ONCE * convert_child.MEMORY <= 1024**3 // 2
+    assert assigned("OOMPolicy") == ["continue"]
 
 
 async def test_a_wrong_configuration_ends_with_the_code_that_is_not_started_again(tmp_path: Path):
@@ -200,16 +210,35 @@ def members(group: str) -> set[str]:
 async def test_it_makes_no_system_call_and_no_memory_that_the_sandbox_denies(tmp_path: Path):
     trace = tmp_path / "trace"
     await a_life_under(trace, tmp_path)
+    assert {"accept4", "fdatasync", "flock"} <= nothing_denied(trace, {"fchown"})  # SQLite: as root, not looked at
+
+
+async def test_what_makes_pictures_smaller_makes_no_system_call_and_no_memory_that_the_sandbox_denies(tmp_path: Path):
+    trace, picture = tmp_path / "trace", tmp_path / "picture"
+    picture.write_bytes(written(scene(96, 64), "HEIF"))
+    fit = "Converter().fit(Path(sys.argv[1]).read_bytes(), limit=Limit(bytes=600_000, kinds={'image/jpeg'}))"
+    code = f"import asyncio, sys\nfrom pathlib import Path\nfrom smsbridge.media.convert import *\nasyncio.run({fit})"
+    program = await asyncio.create_subprocess_exec(
+        "strace", "-f", "-q", "-o", str(trace), sys.executable, "-c", code, str(picture)
+    )
+    async with asyncio.timeout(60):
+        assert await program.wait() == 0
+    assert {"landlock_create_ruleset", "prlimit64"} <= nothing_denied(trace, {"unshare"})  # where it may, it does
+
+
+def nothing_denied(trace: Path, tolerated: set[str]) -> set[str]:
+    """The system calls that were made, all of them allowed, and `tolerated` those whose refusal does no harm."""
     lines = trace.read_text().splitlines()
     made = {found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line))}
-    assert {"accept4", "fdatasync", "flock"} <= made
     allowed = members("@system-service") - members("@privileged") - members("@resources")
-    assert made - allowed <= {"fchown"}, made - allowed  # SQLite: as root only, and it does not look at the answer
+    allowed |= {"landlock_create_ruleset", "landlock_restrict_self"}
+    assert made - allowed <= tolerated, made - allowed
     denied = r"(mmap|mprotect|pkey_mprotect)\([^)]*(PROT_WRITE[^)]*PROT_EXEC|PROT_EXEC[^)]*PROT_WRITE)"
     made_executable = r"(mprotect|pkey_mprotect)\([^)]*PROT_EXEC"
     assert [line for line in lines if re.search(f"{denied}|{made_executable}", line)] == []
     families = {found[1] for line in lines if (found := re.search(r"socket\((AF_\w+)", line))}
     assert families <= set(assigned("RestrictAddressFamilies")[0].split())
+    return made
 
 
 async def a_life_under(trace: Path, directory: Path) -> None:

@@ -8,7 +8,7 @@ What a file is, its first bytes say (`kinds`); what its sender or its server cal
 
 - A picture of a kind that the carrier takes, and small enough, goes as it is, but for what was noted in it (`bare`).
 - Any other becomes a JPEG of `aim` bytes at most, upright, on white, in a child process with limits (`convert_child`).
-  Without the extra `media` there is nothing to do that with: `Unfit.TOOL`.
+  Without the extra `media` there is nothing to do that with: `Hindrance.TOOL`.
 - Sound, film and all else goes as it is, or not at all.
 
 A child that is killed, hangs or lies costs its picture and nothing else: what it says is bounded and looked at, and its
@@ -43,7 +43,7 @@ _PIECE: Final = 64 * 1024
 _ENDING: Final = 5.0
 
 
-class Unfit(StrEnum):
+class Hindrance(StrEnum):
     """Why there is nothing that the carrier would take."""
 
     LARGE = "large"
@@ -57,7 +57,7 @@ class Unfit(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether it would be no different later."""
-        return self is not Unfit.FAILED
+        return self is not Hindrance.FAILED
 
     @property
     def words(self) -> str:
@@ -65,14 +65,14 @@ class Unfit(StrEnum):
         return WORDS[self]
 
 
-WORDS: Final[Mapping[Unfit, str]] = {
-    Unfit.LARGE: "it is too large for the phone network",
-    Unfit.KIND: "it is of a kind that the phone network does not take",
-    Unfit.DAMAGED: "it is damaged",
-    Unfit.BOMB: "it would take too much memory to open",
-    Unfit.SLOW: "making it smaller took too long",
-    Unfit.TOOL: "this gateway cannot convert pictures (its admin can: install smsbridge[media])",
-    Unfit.FAILED: "this gateway could not look at it just now",
+WORDS: Final[Mapping[Hindrance, str]] = {
+    Hindrance.LARGE: "it is too large for the phone network",
+    Hindrance.KIND: "it is of a kind that the phone network does not take",
+    Hindrance.DAMAGED: "it is damaged",
+    Hindrance.BOMB: "it would take too much memory to open",
+    Hindrance.SLOW: "making it smaller took too long",
+    Hindrance.TOOL: "this gateway cannot convert pictures (its admin can: install smsbridge[media])",
+    Hindrance.FAILED: "this gateway could not look at it just now",
 }
 
 
@@ -88,7 +88,7 @@ class Change(StrEnum):
 class Unconvertible(Exception):
     """The carrier would not take it, and nothing can be made of it."""
 
-    def __init__(self, reason: Unfit) -> None:
+    def __init__(self, reason: Hindrance) -> None:
         super().__init__(reason.value)
         self.reason = reason
 
@@ -133,19 +133,19 @@ class Converter:
         """What of this the carrier takes; raises `Unconvertible`."""
         kind = kind_of(content[: 2 * LOOKED_AT])
         if len(content) > LARGEST:
-            raise Unconvertible(Unfit.LARGE)
+            raise Unconvertible(Hindrance.LARGE)
         if not kind.startswith("image/"):
             return _as_it_is(content, kind, limit)
         found = await asyncio.to_thread(_bare, kind, content) if len(content) <= 2 * limit.bytes else None
         if found is not None and found.orientation == 1 and (ready := _ready(found, kind, limit)):
             return ready
         if JPEG not in limit.kinds:
-            raise Unconvertible(Unfit.KIND)
+            raise Unconvertible(Hindrance.KIND)
         try:
             return await self._convert(content, kind, limit)
         except Unconvertible as error:
             if (
-                error.reason is Unfit.TOOL
+                error.reason is Hindrance.TOOL
                 and kind == JPEG
                 and found is not None
                 and (ready := _ready(found, kind, limit))
@@ -159,25 +159,25 @@ class Converter:
                 async with asyncio.timeout(self._seconds):
                     verdict, did, jpeg = await _ask(content, kind, limit)
             except TimeoutError:
-                raise Unconvertible(Unfit.SLOW) from None
+                raise Unconvertible(Hindrance.SLOW) from None
             except OSError:  # no process, no memory, no descriptor
-                raise Unconvertible(Unfit.FAILED) from None
+                raise Unconvertible(Hindrance.FAILED) from None
         if verdict is not Verdict.DONE:
             raise Unconvertible(_REASONS[verdict])
         made = _bare(JPEG, jpeg)
         if made is None or len(made.content) > limit.still:
-            raise Unconvertible(Unfit.DAMAGED)
+            raise Unconvertible(Hindrance.DAMAGED)
         changes = {change for flag, change in _CHANGES.items() if flag in did} | {Change.RECODED}
         return Converted(
             content=made.content, kind=JPEG, width=made.width, height=made.height, changes=frozenset(changes)
         )
 
 
-_REASONS: Final[Mapping[Verdict, Unfit]] = {
-    Verdict.TOOL: Unfit.TOOL,
-    Verdict.DAMAGED: Unfit.DAMAGED,
-    Verdict.BOMB: Unfit.BOMB,
-    Verdict.LARGE: Unfit.LARGE,
+_REASONS: Final[Mapping[Verdict, Hindrance]] = {
+    Verdict.TOOL: Hindrance.TOOL,
+    Verdict.DAMAGED: Hindrance.DAMAGED,
+    Verdict.BOMB: Hindrance.BOMB,
+    Verdict.LARGE: Hindrance.LARGE,
 }
 _CHANGES: Final[Mapping[Did, Change]] = {
     Did.SHRUNK: Change.SHRUNK,
@@ -188,9 +188,9 @@ _CHANGES: Final[Mapping[Did, Change]] = {
 
 def _as_it_is(content: bytes, kind: str, limit: Limit) -> Converted:
     if kind not in limit.kinds:
-        raise Unconvertible(Unfit.KIND)
+        raise Unconvertible(Hindrance.KIND)
     if len(content) > limit.bytes:
-        raise Unconvertible(Unfit.LARGE)
+        raise Unconvertible(Hindrance.LARGE)
     return Converted(content=content, kind=kind)
 
 
@@ -227,12 +227,12 @@ async def _ask(content: bytes, kind: str, limit: Limit) -> tuple[Verdict, Did, b
     finally:
         await _end(child)
     if len(answer) < HEADER.size:
-        raise Unconvertible(Unfit.SLOW if child.returncode == -signal.SIGXCPU else Unfit.DAMAGED)
+        raise Unconvertible(Hindrance.SLOW if child.returncode == -signal.SIGXCPU else Hindrance.DAMAGED)
     try:
-        verdict, did, _, _ = HEADER.unpack_from(answer)
+        verdict, did = HEADER.unpack_from(answer)
         return Verdict(verdict), Did(did), answer[HEADER.size :]
     except ValueError:
-        raise Unconvertible(Unfit.DAMAGED) from None
+        raise Unconvertible(Hindrance.DAMAGED) from None
 
 
 async def _talk(child: Process, content: bytes, most: int) -> bytes:

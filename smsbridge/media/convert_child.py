@@ -7,15 +7,17 @@ and every new descriptor (RLIMIT_NOFILE 0), so that it can open neither a file n
 Landlock and namespaces say the same once more, and that no other process is its business. It has no environment.
 """
 
+import contextlib
 import ctypes
 import resource
 import struct
 import sys
 from collections.abc import Callable
 from enum import IntEnum, IntFlag
+from pathlib import Path
 from typing import Final
 
-HEADER: Final = struct.Struct(">BBII")  # verdict, changes, width, height
+HEADER: Final = struct.Struct(">BB")  # verdict, what was done
 MEMORY: Final = 512 * 1024 * 1024
 CPU_SECONDS: Final = 15
 
@@ -38,7 +40,7 @@ class Did(IntFlag):
     FIRST_FRAME_ONLY = 4
 
 
-Shrink = Callable[[bytes, str, int, int], tuple[Did, int, int, bytes]]
+Shrink = Callable[[bytes, str, int, int], tuple[Did, bytes]]
 
 
 class Unable(Exception):
@@ -57,12 +59,12 @@ def main() -> None:
         seal()
         content = sys.stdin.buffer.read()
         try:
-            done, width, height, jpeg = shrink(content, kind, aim, pixels)
+            done, jpeg = shrink(content, kind, aim, pixels)
         except MemoryError:
             raise Unable(Verdict.BOMB) from None
-        answer = HEADER.pack(Verdict.DONE, done, width, height) + jpeg
+        answer = HEADER.pack(Verdict.DONE, done) + jpeg
     except Unable as error:
-        answer = HEADER.pack(error.verdict, 0, 0, 0)
+        answer = HEADER.pack(error.verdict, 0)
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()
 
@@ -77,6 +79,8 @@ def _shrinking() -> Shrink:
 
 def seal() -> None:
     """Give up all that decoding a picture does not need."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # where memory ends, this process ends, and not the bridge
     for what, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),

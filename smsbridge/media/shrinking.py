@@ -23,6 +23,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
+from smsbridge.media.bare import NotUnderstood, bare
 from smsbridge.media.convert_child import Did, Unable, Verdict
 
 try:
@@ -33,11 +34,11 @@ else:
     register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # `_checked` says it before anything is decoded
+Image.MAX_IMAGE_PIXELS = None  # `_check` says it before anything is decoded
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 MOST_PIXELS: Final = 50_000_000  # decoded: four bytes each, at the worst
-MOST_JPEG_PIXELS: Final = 250_000_000  # JPEG is decoded at an eighth, a quarter or a half of its size
+MOST_JPEG_PIXELS: Final = 250_000_000  # decoded at a part of its size, unless it is progressive
 SIDES: Final = (2560, 2048, 1600, 1280, 1024, 800, 640, 480, 320)
 QUALITIES: Final = (85, 75, 65)
 
@@ -54,11 +55,19 @@ _FORMATS: Final = {
 _ORIENTATION: Final = 0x0112
 _NOTES: Final = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "photoshop", "comment"})
 _TIFF_NOTES: Final = frozenset({700, 33723, 34665, 34853})  # XMP, IPTC, EXIF, GPS
-_TURNED: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF's to `Image.Transpose`
+_TURNED: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, int, int, bytes]:
-    """What was done, width, height and a JPEG of `aim` bytes at most, with nothing in it but the picture.
+def shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, bytes]:
+    """What was done, and a JPEG of `aim` bytes at most, with nothing in it but the picture.
 
     Raises `Unable`, or MemoryError.
     """
@@ -69,23 +78,31 @@ def shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, int, 
         except (Unable, MemoryError):
             raise
         except Exception:  # noqa: BLE001 - decoders raise whatever they like
-            raise Unable(Verdict.DAMAGED) from None
+            is_blind = kind == "image/heic" and "HEIF" not in Image.OPEN
+            raise Unable(Verdict.TOOL if is_blind else Verdict.DAMAGED) from None
 
 
-def _shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, int, int, bytes]:
+def _shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, bytes]:
     formats = [name for name in _FORMATS.get(kind, ()) if name in Image.OPEN]
     if not formats:
         raise Unable(Verdict.TOOL)
+    if kind == "image/webp":  # to open it takes the memory of the whole picture
+        with contextlib.suppress(NotUnderstood):
+            found = bare(kind, content)
+            _check(found.width, found.height, MOST_PIXELS)
     with Image.open(io.BytesIO(content), formats=formats) as image:
-        full = _checked(image)
+        full = image.size
+        is_piecemeal = image.format in {"JPEG", "MPO"} and not image.info.get("progressive")
+        _check(*full, MOST_JPEG_PIXELS if is_piecemeal else MOST_PIXELS)
         did = Did.NOTES_REMOVED if _has_notes(image) else Did(0)
         if getattr(image, "is_animated", False) and image.format != "MPO":
-            did |= Did.FIRST_FRAME_ONLY
-            image.seek(0)
+            did |= Did.FIRST_FRAME_ONLY  # which of them is the first, the decoder has chosen
         image.draft("RGB", (SIDES[0], SIDES[0]))
         image.load()
-        turn = image.getexif().get(_ORIENTATION, 1)  # a TIFF has been turned by now, and says so
-        plain = _upright(_plain(image), turn)
+        turn = _turn_of(image)  # now: a TIFF has been turned by its decoder, and says so
+        plain = _plain(image)
+        if turn is not None:
+            plain = plain.transpose(turn)
     for side in SIDES:
         if side != SIDES[0] and side >= max(plain.size):
             continue
@@ -95,22 +112,25 @@ def _shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, int,
             plain.save(written, "JPEG", quality=quality, optimize=True)
             if written.tell() <= aim:
                 is_smaller = max(plain.size) < max(full) or len(content) > aim
-                return did | (Did.SHRUNK if is_smaller else Did(0)), *plain.size, written.getvalue()
+                return did | (Did.SHRUNK if is_smaller else Did(0)), written.getvalue()
     raise Unable(Verdict.LARGE)
 
 
-def _checked(image: Image.Image) -> tuple[int, int]:
-    """Its size, which the header tells; nothing is decoded yet."""
-    width, height = image.size
-    most = MOST_JPEG_PIXELS if image.format in {"JPEG", "MPO"} else MOST_PIXELS
+def _check(width: int, height: int, most: int) -> None:
+    """By its header, before anything is decoded."""
     if width * height > most:
         raise Unable(Verdict.BOMB)
-    return width, height
 
 
 def _has_notes(image: Image.Image) -> bool:
     tags = getattr(image, "tag_v2", {})
     return any(image.info.get(name) for name in _NOTES) or not _TIFF_NOTES.isdisjoint(tags)
+
+
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    with contextlib.suppress(Exception):  # notes that make no sense are no reason to refuse the picture
+        return _TURNED.get(image.getexif().get(_ORIENTATION, 1))
+    return None
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -122,7 +142,7 @@ def _plain(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
     elif image.mode not in {"L", "RGB", "RGBA", "CMYK"}:
         image = image.convert("RGB")
-    image = _reduced(image)
+    image = _fitted(image, SIDES[0], MOST_PIXELS)
     if image.mode == "RGBA":
         image.info.clear()
         white = Image.new("RGB", image.size, "white")
@@ -134,14 +154,16 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """Of 16 bits a sample, or more."""
-    image = image.convert("F")
-    most = float(max(image.getextrema()[1], 1.0))  # type: ignore[arg-type]
-    return image.point(lambda value: value * (255.0 / max(most, 255.0)) + 0.0).convert("L")
-
-
-def _reduced(image: Image.Image) -> Image.Image:
-    return _fitted(image, SIDES[0], MOST_PIXELS)
+    """Of more than 8 bits a sample."""
+    white = 65535.0 if image.mode.startswith("I;16") else None
+    if image.mode != "F":
+        image = image.convert("I").convert("F")
+    image.info.pop("transparency", None)
+    if white is None:
+        _, brightest = image.getextrema()
+        white = max(255.0, float(brightest))  # type: ignore[arg-type]
+    scale = 255.0 / white
+    return image.point(lambda value: value * scale + 0.0).convert("L")
 
 
 def _fitted(image: Image.Image, side: int, pixels: int) -> Image.Image:
@@ -162,8 +184,3 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             if done is not None:
                 return done
     return image.convert("RGB")
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNED.get(orientation)
-    return image if turn is None else image.transpose(Image.Transpose(turn))

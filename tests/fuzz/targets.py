@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
@@ -51,6 +52,10 @@ from smsbridge.core.text import decode, is_alike, join_surrogates, xml_clean
 from smsbridge.keeping import jsonl, sbr
 from smsbridge.keeping.archive import CannotKeep, reading
 from smsbridge.keeping.sealing import CannotUnseal, Key
+from smsbridge.media import shrinking
+from smsbridge.media.bare import NotUnderstood, bare, turned
+from smsbridge.media.convert_child import Unable
+from smsbridge.media.kinds import kind_of as media_kind_of
 from smsbridge.providers.contract import Callback
 from smsbridge.providers.http import Reply
 from smsbridge.providers.voipms import listing, webhook
@@ -384,6 +389,23 @@ def dumped_lines(data: bytes) -> None:
         return
 
 
+def picture(data: bytes) -> None:
+    """A picture, stripped and made smaller; for the decoders themselves the child is there."""
+    kind = media_kind_of(data)
+    with suppress(NotUnderstood):
+        found = bare(kind, data)
+        again = bare(kind, found.content)
+        assert (again.content, again.had_notes) == (found.content, False)
+        assert len(found.content) <= len(data)
+        if kind == "image/jpeg":
+            turned_ = bare(kind, turned(found.content, found.orientation))
+            assert (turned_.content, turned_.orientation) == (found.content, found.orientation)
+    with patch.multiple(shrinking, MOST_PIXELS=250_000, MOST_JPEG_PIXELS=250_000), suppress(Unable, MemoryError):
+        _, jpeg = shrinking.shrink(data, kind, 100_000, 250_000)
+        assert len(jpeg) <= 100_000
+        assert not bare("image/jpeg", jpeg).had_notes
+
+
 _MIGRATING = {text for migration in migrations() for text in migration.statements}
 _NOBODY = Directory([])
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
@@ -407,5 +429,6 @@ TARGETS: dict[str, Target] = {
         json_lines,
         backup,
         dumped_lines,
+        picture,
     )
 }

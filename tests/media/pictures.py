@@ -46,11 +46,11 @@ def moving(frames: int, size: tuple[int, int] = (40, 30)) -> bytes:
     return written(pictures[0], "GIF", save_all=True, append_images=pictures[1:], loop=0, comment=PLACE)
 
 
-def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """Of one bit a pixel, all black, with no memory for it."""
-    row, packer = bytes(1 + (width + 7) // 8), zlib.compressobj(9)
+def png(width: int, height: int, *chunks: tuple[bytes, bytes], depth: int = 1, colour: int = 0) -> bytes:
+    """All black, and made without memory for it; colour 6 is red, green, blue and alpha."""
+    row, packer = bytes(1 + (width * depth * (4 if colour == 6 else 1) + 7) // 8), zlib.compressobj(9)
     rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     drawn = [(b"IHDR", header), *chunks, (b"IDAT", rows), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, body) for name, body in drawn)
 
@@ -58,6 +58,18 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 def chunk(name: bytes, body: bytes) -> bytes:
     """Of a PNG."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def spoiled(content: bytes, rng: random.Random) -> bytes:
+    """Cut off, or a few bits of it turned."""
+    if rng.random() < 0.3:
+        return content[: rng.randrange(len(content))]
+    changed = bytearray(content)
+    for _ in range(rng.randrange(1, 6)):
+        # mostly at the beginning, where the structure is
+        at = rng.randrange(min(len(changed), rng.choice((64, 1024, 1 << 20))))
+        changed[at] ^= 1 << rng.randrange(8)
+    return bytes(changed)
 
 
 def look(content: bytes) -> Image.Image:

@@ -24,7 +24,6 @@ from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
 from smsbridge.store.opening import open_database
 from smsbridge.tenure import AlreadyRunning
-from smsbridge.xmpp.errors import ERRORS
 
 OK, FAILED, WRONG = 0, 1, 2
 CarryOut = Callable[[Config, argparse.Namespace], Coroutine[Any, Any, int]]
@@ -84,8 +83,9 @@ def desk_of(config: Config, database: Database) -> Desk:
         metrics=Metrics(),
         domain=config.xmpp.jid,
         holder=f"command/{uuid.uuid4().hex}",
-        rules=lambda: Rules(directory=Directory([]), admins=config.admins),
-        words=lambda reason: ERRORS[reason].words,
+        rules=lambda: Rules(
+            directory=Directory([]), admins=config.admins, language=config.language, languages=config.languages
+        ),
         wake_stream=lambda: None,
         wake_senders=lambda: None,
     )

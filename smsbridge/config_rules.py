@@ -5,7 +5,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from smsbridge.bridge.desk import Publishing
 from smsbridge.config_schema import CapSettings, CapsSettings, Config, LineSettings
 from smsbridge.config_schema import Prices as PriceSettings
 from smsbridge.config_yaml import Problem
@@ -84,15 +83,6 @@ def catch_ups(config: Config) -> dict[ProviderName, CatchUp]:
     return {name: its.catch_up for name, its in settings.items() if isinstance(its, CatchingUp)}
 
 
-def publishing(config: Config) -> Publishing:
-    """How attachments that come in are given to owners."""
-    return Publishing(
-        how=config.media.inbound,
-        public_url=config.http.public_url,
-        serve_for=timedelta(days=config.media.serve_days),
-    )
-
-
 def media_places(
     config: Config, capabilities: Mapping[ProviderName, Capabilities]
 ) -> dict[ProviderName, frozenset[str]]:
@@ -143,6 +133,8 @@ def advice(config: Config) -> tuple[Problem, ...]:
     words = []
     if not config.admins:
         words.append("there are no admins: nobody is told of texts that reach no owner, or of faults of an account")
+    silent = config.languages.keys() - {*config.jids, *config.admins}
+    words.extend(f"languages: {jid} owns no number and is no admin, and is told nothing" for jid in sorted(silent))
     for name, unknown in unknowns(config).items():
         if unknown.on_unknown is OnUnknown.RESEND:
             words.append(f"on_unknown of {name}: what may have left already is sent again, and texts will go twice")

@@ -44,6 +44,7 @@ from smsbridge.core.address import Did
 from smsbridge.core.gate import NORTH_AMERICA
 from smsbridge.core.line import AddressStyle, Mirror, Receipts, Republish
 from smsbridge.core.message import ProviderName
+from smsbridge.core.words.say import Language
 from smsbridge.log import Format
 from smsbridge.store.opening import SQLITE
 from smsbridge.store.retention import Spans
@@ -130,16 +131,8 @@ class StoreSettings(Section):
     @property
     def media_directory(self) -> Path:
         """Where attachments wait that are fetched: beside the database."""
-        return self._beside("media")
-
-    @property
-    def served_directory(self) -> Path:
-        """Where attachments are that we give out ourselves."""
-        return self._beside("served")
-
-    def _beside(self, suffix: str) -> Path:
         beside = self.path or Path(default_store_url().removeprefix(SQLITE))
-        return beside.with_name(f"{beside.name}.{suffix}")
+        return beside.with_name(f"{beside.name}.media")
 
     @model_validator(mode="after")
     def _has_use_for_a_password(self) -> "StoreSettings":
@@ -227,11 +220,7 @@ class MediaSettings(Section):
     """What becomes of pictures and other files."""
 
     inbound: Republish = Field(
-        default=Republish.UPLOAD,
-        description="put what comes in on the XMPP server's upload service, serve it ourselves, or link to it",
-    )
-    serve_days: Annotated[int, Field(ge=1, le=90)] = Field(
-        default=7, description="how long a link lasts that we serve ourselves"
+        default=Republish.UPLOAD, description="put what comes in on the XMPP server's upload service, or link to it"
     )
     near: tuple[Origin, ...] = Field(
         default=(), description="places (https://host:port) that may be called though their address is private"
@@ -265,6 +254,10 @@ class Config(Section):
     jids: dict[Owner, tuple[DidKey, ...]] = Field(description="who owns which numbers, the usual one first")
     lines: dict[DidKey, LineSettings] = Field(default={}, description="what differs for one number")
     admins: tuple[Owner, ...] = Field(default=(), description="who hears of texts to nobody, and of faults")
+    language: Language | None = Field(
+        default=None, description="in which the bridge speaks; default: the client's if it is one of them, else en"
+    )
+    languages: dict[Owner, Language] = Field(default={}, description="who is spoken to in another one")
     address_style: AddressStyle = Field(default=AddressStyle.PLAIN, description="from which JID a text comes")
     caps: CapsSettings = Field(default=CapsSettings(), description="the most that may be sent")
     loop_breaker: bool = Field(

@@ -18,6 +18,8 @@ from smsbridge.bridge import telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.clock import to_ms
 from smsbridge.core.alerts import ADVICE, Alert, lasting
+from smsbridge.core.words.say import Language, Phrase, Say, Words
+from smsbridge.core.words.wording import worded
 from smsbridge.log import Event, Log
 from smsbridge.store import alerts
 from smsbridge.store.alerts import Raised
@@ -32,31 +34,31 @@ _log = Log("alerts")
 
 
 def sound(
-    desk: Desk, kind: Alert, subject: str, words: str, *, to_do: str = "", is_news: bool = False
+    desk: Desk, kind: Alert, subject: str, words: Words, *, to_do: Words = "", is_news: bool = False
 ) -> Transaction[bool]:
     """It is so, or has happened again; whether that is new. `words`: a whole sentence, for admins only.
 
     `subject` tells it from others of its kind and is shown to nobody. `to_do` takes the place of the kind's own advice.
     `is_news`: it is known, but has changed, and is told again.
     """
-    line = f"{words} {to_do or ADVICE[kind].to_do}"
+    line = Say.ADVISED(words=words, to_do=to_do or ADVICE[kind].to_do)
     raised = yield from alerts.put_on(desk.now(), kind, subject, line)
     if raised.times > 1 and not is_news:
         return False
     # Here and not after the commit: if that fails, there is the more reason to have said it.
-    _log.error(Event.ALERT_RAISED, kind=kind, what=ADVICE[kind].what)
+    _log.error(Event.ALERT_RAISED, kind=kind, what=_in_the_journal(kind))
     if (yield from alerts.take_line(desk.now(), kind, MOST_LINES, SPAN)):
         yield from _say(desk, kind, line, subject, str(raised.times))
         yield from alerts.told(desk.now(), raised)
     return True
 
 
-def clear(desk: Desk, kind: Alert, subject: str, words: str = "") -> Transaction[bool]:
+def clear(desk: Desk, kind: Alert, subject: str, words: Words = "") -> Transaction[bool]:
     """It is over; whether it was so. `words` take the place of what was said when it began."""
     raised = yield from alerts.current(kind, subject)
     if raised is None or raised.over_at is not None:
         return False
-    _log.info(Event.ALERT_CLEARED, kind=kind, what=ADVICE[kind].what)
+    _log.info(Event.ALERT_CLEARED, kind=kind, what=_in_the_journal(kind))
     if raised.told_at is not None and (yield from alerts.take_line(desk.now(), kind, MOST_LINES, SPAN)):
         yield from _say(desk, kind, _over(desk, raised, words), subject, "over")
         yield from alerts.forget(raised)
@@ -70,7 +72,7 @@ def subjects(kind: Alert) -> Transaction[set[str]]:
     return {row.subject for row in (yield from alerts.all_of([kind])) if row.over_at is None}
 
 
-def keep(desk: Desk, kind: Alert, found: Mapping[str, str]) -> Transaction[bool]:
+def keep(desk: Desk, kind: Alert, found: Mapping[str, Words]) -> Transaction[bool]:
     """Of this kind there are these (subject to words) and no others. Whether anything has changed."""
     lasting_now = yield from subjects(kind)
     for subject in found.keys() - lasting_now:
@@ -118,12 +120,14 @@ def _ended_by_itself(desk: Desk, row: Raised) -> Transaction[Raised | None]:
 def _say_together(desk: Desk, kind: Alert, rows: Sequence[Raised]) -> Transaction[None]:
     newest = max(rows, key=lambda row: row.last_at)
     is_over = sum(row.over_at is not None for row in rows)
+    words = _over(desk, newest) if is_over else newest.words
     if len(rows) > 1:
-        ended = "" if not is_over else " All are over." if is_over == len(rows) else f" {is_over} of them are over."
-        body = f"{len(rows)} of a kind: {ADVICE[kind].what}{ended} The last: {newest.words}"
-    else:
-        body = _over(desk, newest) if is_over else newest.words
-    yield from _say(desk, kind, body, "together", str(to_ms(desk.now())))
+        what = ADVICE[kind].what
+        if is_over:
+            ended = Say.ALL_ARE_OVER() if is_over == len(rows) else Say.SOME_ARE_OVER(n=is_over)
+            what = Say.WHAT_AND_ENDED(what=what, ended=ended)
+        words = Say.OF_A_KIND(count=len(rows), what=what, last=newest.words)
+    yield from _say(desk, kind, words, "together", str(to_ms(desk.now())))
     for row in rows:
         if row.over_at is None:
             yield from alerts.told(desk.now(), row)
@@ -133,18 +137,22 @@ def _say_together(desk: Desk, kind: Alert, rows: Sequence[Raised]) -> Transactio
 
 def _remind(desk: Desk, kind: Alert, rows: Sequence[Raised]) -> Transaction[None]:
     first = rows[0]
-    others = f", and {len(rows) - 1} of its kind" if len(rows) > 1 else ""
-    body = f"Still so after {lasting(desk.now() - first.since)}{others}: {first.words}"
-    yield from _say(desk, kind, body, "still", str(to_ms(desk.now())))
+    words = Say.STILL_SO(n=len(rows) - 1, span=lasting(desk.now() - first.since), words=first.words)
+    yield from _say(desk, kind, words, "still", str(to_ms(desk.now())))
     for row in rows:
         yield from alerts.told(desk.now(), row)
 
 
-def _over(desk: Desk, raised: Raised, words: str = "") -> str:
-    often = f", {raised.times} times" if raised.times > 1 else ""
+def _over(desk: Desk, raised: Raised, words: Words = "") -> Phrase:
     span = lasting((raised.over_at or desk.now()) - raised.since)
-    return f"{words} It lasted {span}{often}." if words else f"Over after {span}{often}: {raised.words}"
+    if words:
+        return Say.IT_LASTED(n=raised.times, span=span, words=words)
+    return Say.OVER_AFTER(n=raised.times, span=span, words=raised.words)
 
 
-def _say(desk: Desk, kind: Alert, body: str, *names: str) -> Transaction[None]:
-    yield from telling.tell_admins(desk, body, "alert", kind, *names, str(to_ms(desk.now())))
+def _in_the_journal(kind: Alert) -> str:
+    return worded(ADVICE[kind].what, Language.ENGLISH)
+
+
+def _say(desk: Desk, kind: Alert, words: Words, *names: str) -> Transaction[None]:
+    yield from telling.tell_admins(desk, words, "alert", kind, *names, str(to_ms(desk.now())))

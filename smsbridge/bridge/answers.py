@@ -15,71 +15,70 @@ from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.message import Part, PartId
 from smsbridge.core.questions import Answer, QuestionKind, choices
 from smsbridge.core.state import PartEvent, PartState
+from smsbridge.core.words.say import Say, Words
 from smsbridge.store import outbox, questions
 from smsbridge.store.database import Transaction
 from smsbridge.store.questions import SETTLED, Question
 
 WHO: Final = "answers"
-TOO_LATE: Final = "That is settled already; nothing was changed."
-FORGOTTEN: Final = "It cannot be sent again: its words are not kept any more. Write it once more if it still matters."
-DISCARDED: Final = "You discarded this text. It may have been sent once, and is not sent again."
 
-Effect = Callable[[Desk, Question], Transaction[str]]
+Effect = Callable[[Desk, Question], Transaction[Words]]
 
 
-def answer(desk: Desk, owner: str, number: int, word: Answer) -> Transaction[str]:
+def answer(desk: Desk, owner: str, number: int, word: Answer) -> Transaction[Words]:
     """Take an owner's answer and do as it says; what he is told. Raises `Refused` if that cannot be done."""
     question = yield from questions.numbered(owner, number)
     if question is None:
-        return f"There is no question {number}."
+        return Say.NO_QUESTION(number=number)
     if question.answer:
-        was = "settled meanwhile" if question.answer == SETTLED else f"answered: {question.answer}"
-        return f"[{number}] is {was}. Nothing was changed."
+        if question.answer == SETTLED:
+            return Say.SETTLED_MEANWHILE(number=number)
+        return Say.ANSWERED_ALREADY(number=number, answer=question.answer)
     effect = EFFECTS.get((question.kind, word))
     if effect is None:
-        return f"[{number}] can be answered with {choices(question.kind, number)}."
+        return Say.ANSWER_WITH(number=number, choices=choices(question.kind, number))
     yield from questions.close(desk.ids, desk.now(), question, word)
     said = yield from effect(desk, question)
-    return f"[{number}] {said}"
+    return Say.NUMBERED(number=number, words=said)
 
 
-def _resend(desk: Desk, question: Question) -> Transaction[str]:
+def _resend(desk: Desk, question: Question) -> Transaction[Words]:
     parts = yield from _with_the_rest(question)
     if not all(_is_kept(part) for part in parts):
-        raise Refused(Reason.EXPIRED, FORGOTTEN)
+        raise Refused(Reason.EXPIRED, Say.WORDS_FORGOTTEN())
     for part in parts:
         yield from admit_again(desk, part)
     if not (yield from _send_all(desk, parts)):
-        return TOO_LATE
-    return "It is sent again."
+        return Say.SETTLED_ALREADY()
+    return Say.SENT_AGAIN()
 
 
-def _arrived(desk: Desk, question: Question) -> Transaction[str]:
+def _arrived(desk: Desk, question: Question) -> Transaction[Words]:
     part_id = PartId(question.subject)
     first, *rest = yield from _with_the_rest(question)
     moved = yield from outbox.move(desk.ids, desk.now(), WHO, part_id, PartEvent.FIND, code=Answer.ARRIVED)
     if moved is None:
-        return TOO_LATE
+        return Say.SETTLED_ALREADY()
     rest = rest if all(_is_kept(part) for part in rest) else []
     for part in rest:
         yield from admit_again(desk, part)
     if (yield from _send_all(desk, rest)):
-        return "It counts as sent; the rest of it follows."
+        return Say.COUNTS_AS_SENT_AND_REST()
     yield from outbox.set_told(first.message_id, "")  # that it was found is no news to him
     yield from telling.tell(desk, part_id)
-    return "It counts as sent."
+    return Say.COUNTS_AS_SENT()
 
 
-def _discard(desk: Desk, question: Question) -> Transaction[str]:
+def _discard(desk: Desk, question: Question) -> Transaction[Words]:
     part_id = PartId(question.subject)
     moved = yield from outbox.move(
         desk.ids, desk.now(), WHO, part_id, PartEvent.CANCEL,
-        reason=Reason.CANCELLED, code=Answer.DISCARD, words=DISCARDED,
+        reason=Reason.CANCELLED, code=Answer.DISCARD, words=Say.YOU_DISCARDED(),
     )  # fmt: skip
     if moved is None:
-        return TOO_LATE
+        return Say.SETTLED_ALREADY()
     yield from telling.tell(desk, part_id)
-    return "It is not sent again."
+    return Say.NOT_SENT_AGAIN()
 
 
 EFFECTS: Final[Mapping[tuple[QuestionKind, Answer], Effect]] = MappingProxyType(
@@ -99,7 +98,7 @@ def _with_the_rest(question: Question) -> Transaction[list[Part]]:
     """The part that it is about, and those of its text that were cancelled because of it. Raises `Refused`."""
     parts = yield from outbox.from_part(PartId(question.subject))
     if not parts:
-        raise Refused(Reason.EXPIRED, FORGOTTEN)
+        raise Refused(Reason.EXPIRED, Say.WORDS_FORGOTTEN())
     return [part for part, state in parts if part.id == question.subject or state is PartState.CANCELLED]
 
 

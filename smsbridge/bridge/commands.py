@@ -21,6 +21,7 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.pacing import TokenBucket
 from smsbridge.core.questions import CHOICES, Answer
+from smsbridge.core.words.say import Phrase, Say, Words
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import questions
@@ -45,10 +46,11 @@ EVERYBODY: Final = frozenset(Rank)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: the bare JID of the outer `from`, and what it is here."""
+    """Who asks: the bare JID of the outer `from`, what it is here, and the language of what it said, if it told."""
 
     jid: str
     ranks: frozenset[Rank]
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Option:
     """A value that an argument may have, and what a form shows for it."""
 
     value: str
-    label: str
+    label: Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +70,13 @@ class Argument:
 
     name: str
     sign: str
-    label: str
+    label: Phrase
     options: Callable[[Desk, Caller], Transaction[tuple[Option, ...]]]
-    none: str = ""
+    none: Words = ""
     is_number: bool = False
 
 
-Act = Callable[[Desk, Caller, Sequence[str]], Transaction[str]]
+Act = Callable[[Desk, Caller, Sequence[str]], Transaction[Words]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class Command:
     """A row of the table. The act gets a value for each argument, in their order."""
 
     name: str
-    does: str
+    does: Phrase
     act: Act
     arguments: tuple[Argument, ...] = ()
     ranks: frozenset[Rank] = EVERYBODY
@@ -104,7 +106,7 @@ class Field:
 class Said:
     """The words for the caller. Not `is_done`: it was refused, and nothing has changed."""
 
-    words: str
+    words: Words
     is_done: bool = True
 
 
@@ -132,11 +134,11 @@ class Commands:
         try:
             return Said(await self._commit(command, self._act, caller, command, given))
         except Refused as refused:
-            return Said(refused.words or self._desk.words(refused.reason), is_done=False)
+            return Said(refused.words or refused.reason.words, is_done=False)
 
-    async def typed(self, jid: str, line: str) -> None:
-        """Do what a line of chat says, and answer in the same commit."""
-        caller = self._caller(jid)
+    async def typed(self, jid: str, line: str, asked: str = "") -> None:
+        """Do what a line of chat says, and answer in the same commit; `asked` is the line's own language."""
+        caller = self._caller(jid, asked)
         if not caller.ranks:
             raise Refused(Reason.NOT_OWNER)
         name, *given = _words(line) or [""]
@@ -146,12 +148,12 @@ class Commands:
         try:
             await self._commit(command, self._type, caller, command, given)
         except Refused as refused:
-            await self._commit(command, self._say, caller, refused.words or self._desk.words(refused.reason))
+            await self._commit(command, self._say, caller, refused.words or refused.reason.words)
 
-    def _caller(self, jid: str) -> Caller:
+    def _caller(self, jid: str, asked: str = "") -> Caller:
         rules = self._desk.rules()
         ranks = {Rank.ADMIN: jid in rules.admins, Rank.OWNER: bool(rules.directory.lines_of(jid))}
-        return Caller(jid=jid, ranks=frozenset(rank for rank, holds in ranks.items() if holds))
+        return Caller(jid=jid, ranks=frozenset(rank for rank, holds in ranks.items() if holds), asked=asked)
 
     def _is_babble(self, jid: str) -> bool:
         bucket = self._unknown.setdefault(jid, TokenBucket(rate=UNKNOWN_RATE, burst=UNKNOWN_BURST))
@@ -177,22 +179,22 @@ class Commands:
 
     def _type(self, caller: Caller, command: Command | None, given: Sequence[str]) -> Transaction[None]:
         if command is None:
-            words = f"I do not know that word. {_list(caller)}"
+            words: Words = Say.UNKNOWN_WORD(commands=_list(caller))
         else:
             words = yield from self._act(caller, command, given)
         yield from self._say(caller, words)
 
-    def _act(self, caller: Caller, command: Command, given: Sequence[str]) -> Transaction[str]:
+    def _act(self, caller: Caller, command: Command, given: Sequence[str]) -> Transaction[Words]:
         if len(given) != len(command.arguments):
-            raise Refused(Reason.BAD_ADDRESS, f"Write {command.usage}.")
+            raise Refused(Reason.BAD_ADDRESS, Say.WRITE(usage=command.usage))
         for field, value in zip((yield from self._fields(caller, command)), given, strict=True):
             is_good = _is_number(value) if field.argument.is_number else value in {o.value for o in field.options}
             if not is_good:
-                raise Refused(Reason.BAD_ADDRESS, f"Write {command.usage}.")
+                raise Refused(Reason.BAD_ADDRESS, Say.WRITE(usage=command.usage))
         return (yield from command.act(self._desk, caller, given))
 
-    def _say(self, caller: Caller, words: str) -> Transaction[None]:
-        yield from telling.say(self._desk, [caller.jid], words, "command", self._desk.ids.new())
+    def _say(self, caller: Caller, words: Words) -> Transaction[None]:
+        yield from telling.say(self._desk, [caller.jid], words, "command", self._desk.ids.new(), asked=caller.asked)
 
 
 def _offered(caller: Caller) -> tuple[Command, ...]:
@@ -205,7 +207,7 @@ def _named(caller: Caller, name: str) -> Command:
     for command in _offered(caller):
         if command.name == name:
             return command
-    raise Refused(Reason.BAD_ADDRESS, "There is no such command.")
+    raise Refused(Reason.BAD_ADDRESS, Say.NO_SUCH_COMMAND())
 
 
 def _words(line: str) -> list[str]:
@@ -218,23 +220,25 @@ def _is_number(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS
 
 
-def _list(caller: Caller) -> str:
-    lines = (f"{command.usage}: {command.does}" for command in _offered(caller))
-    return "\n".join(("These I understand:", *lines))
+def _list(caller: Caller) -> Phrase:
+    lines = (Say.COMMAND(usage=command.usage, does=command.does) for command in _offered(caller))
+    return Say.COMMANDS_ARE(commands=tuple(lines))
 
 
-def _help(_desk: Desk, caller: Caller, _given: Sequence[str]) -> Transaction[str]:
+def _help(_desk: Desk, caller: Caller, _given: Sequence[str]) -> Transaction[Words]:
     return _list(caller)
     yield  # a transaction without a statement
 
 
-def _questions(_desk: Desk, caller: Caller, _given: Sequence[str]) -> Transaction[str]:
+def _questions(_desk: Desk, caller: Caller, _given: Sequence[str]) -> Transaction[Words]:
     found = yield from questions.open_of(caller.jid, MOST_QUESTIONS)
-    lines = (f"{_labelled(question)} ({' / '.join(CHOICES[question.kind])})" for question in found)
-    return "\n".join(lines) or "There is no open question."
+    lines = [
+        Say.OPEN_QUESTION(question=_labelled(question), choices=tuple(CHOICES[question.kind])) for question in found
+    ]
+    return Say.OPEN_QUESTIONS(questions=tuple(lines)) if lines else Say.NO_OPEN_QUESTION()
 
 
-def _answer(word: Answer, desk: Desk, caller: Caller, given: Sequence[str]) -> Transaction[str]:
+def _answer(word: Answer, desk: Desk, caller: Caller, given: Sequence[str]) -> Transaction[Words]:
     return (yield from answers.answer(desk, caller.jid, int(given[0]), word))
 
 
@@ -247,44 +251,43 @@ def _option(question: Question) -> Option:
     return Option(str(question.number), _labelled(question))
 
 
-def _labelled(question: Question) -> str:
-    words = question.words or f"About a text of {question.asked_at:%d %B %Y} whose words are not kept any more."
-    return f"[{question.number}] {words}"
+def _labelled(question: Question) -> Phrase:
+    return Say.NUMBERED(number=question.number, words=question.words or Say.WORDS_NOT_KEPT(at=question.asked_at))
 
 
-def _lockdown(desk: Desk, caller: Caller, given: Sequence[str]) -> Transaction[str]:
+def _lockdown(desk: Desk, caller: Caller, given: Sequence[str]) -> Transaction[Words]:
     is_admin = Rank.ADMIN in caller.ranks
     return (yield from lockdown.switch(desk, caller.jid, is_admin=is_admin, is_on=given[0] == "on"))
 
 
 def _on_or_off(_desk: Desk, _caller: Caller) -> Transaction[tuple[Option, ...]]:
-    return (Option("on", "On: nothing leaves"), Option("off", "Off: what waited goes out"))
+    return (Option("on", Say.LOCKDOWN_ON()), Option("off", Say.LOCKDOWN_OFF()))
     yield  # a transaction without a statement
 
 
-def _answering(word: Answer, does: str) -> Command:
+def _answering(word: Answer, does: Phrase) -> Command:
     number = Argument(
         name="number",
         sign="N",
-        label="Question",
+        label=Say.LABEL_QUESTION(),
         options=partial(_open_for, word),
-        none="There is no open question that this would answer.",
+        none=Say.NOTHING_TO_ANSWER(),
         is_number=True,
     )
     return Command(name=word, does=does, act=partial(_answer, word), arguments=(number,))
 
 
 COMMANDS: Final = (
-    Command(name="help", does="this list", act=_help),
-    Command(name="questions", does="what I have asked you and you have not answered", act=_questions),
-    _answering(Answer.RESEND, "send the text of question N once more"),
-    _answering(Answer.ARRIVED, "the text of question N has arrived"),
-    _answering(Answer.DISCARD, "do not send the text of question N"),
-    _answering(Answer.CONFIRM, "yes, send the text of question N"),
+    Command(name="help", does=Say.DOES_HELP(), act=_help),
+    Command(name="questions", does=Say.DOES_QUESTIONS(), act=_questions),
+    _answering(Answer.RESEND, Say.DOES_RESEND()),
+    _answering(Answer.ARRIVED, Say.DOES_ARRIVED()),
+    _answering(Answer.DISCARD, Say.DOES_DISCARD()),
+    _answering(Answer.CONFIRM, Say.DOES_CONFIRM()),
     Command(
         name="lockdown",
-        does="on: nothing leaves your numbers (an admin's: no number at all); off: what waited goes out",
+        does=Say.DOES_LOCKDOWN(),
         act=_lockdown,
-        arguments=(Argument(name="switch", sign="on|off", label="Lockdown", options=_on_or_off),),
+        arguments=(Argument(name="switch", sign="on|off", label=Say.LABEL_LOCKDOWN(), options=_on_or_off),),
     ),
 )

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock, system_clock
 from smsbridge.core.doubt import Unknowns
-from smsbridge.core.errors import Reason
 from smsbridge.core.gate import Policy
-from smsbridge.core.line import AddressStyle, CatchUp, Directory, Mirror, Republish
+from smsbridge.core.line import AddressStyle, CatchUp, Directory, Mirror
 from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
+from smsbridge.core.words.say import Language, Words
+from smsbridge.core.words.wording import language_named, worded
 from smsbridge.metrics import Metrics
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
@@ -19,19 +20,11 @@ from smsbridge.store.retention import Spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publishing:
-    """How attachments that come in are given to owners. `public_url`: where our own door is reached from outside."""
-
-    how: Republish = Republish.UPLOAD
-    public_url: str | None = None
-    serve_for: timedelta = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the configuration decides; a reload replaces it whole.
 
     `media_places`: from where attachments are fetched; what an account that is not there brings is linked to.
+    `language`: of everybody who has none in `languages` (by bare JIDs), None if the operator chose none.
     """
 
     directory: Directory
@@ -44,15 +37,21 @@ class Rules:
     mirror: Mirror = Mirror.CARBON
     catch_up: Mapping[ProviderName, CatchUp] = field(default_factory=dict)
     media_places: Mapping[ProviderName, frozenset[str]] = field(default_factory=dict)
-    publishing: Publishing = field(default_factory=Publishing)
+    language: Language | None = None
+    languages: Mapping[str, Language] = field(default_factory=dict)
+
+    def language_of(self, jid: str, asked: str = "") -> Language:
+        """In which language somebody is told. `asked`, an `xml:lang`, decides where the operator chose none."""
+        chosen = self.languages.get(jid.partition("/")[0]) or self.language
+        return chosen or language_named(asked) or Language.ENGLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """The store, the time and the rules.
 
-    `domain` is the component's; `holder` is `node/life`, the name under which this process claims; `words` the
-    sentence for a reason; `wake_stream`, `wake_senders` and `wake_media` are called after a commit that gave them work;
+    `domain` is the component's; `holder` is `node/life`, the name under which this process claims;
+    `wake_stream`, `wake_senders` and `wake_media` are called after a commit that gave them work;
     `speaks_for` says whether an owner's server lets us write in their name (None: nobody knows yet);
     `has_room`: whether there is room to take anything new;
     `pulse` is where a loop that lives as long as the process promises to turn again.
@@ -65,7 +64,6 @@ class Desk:
     domain: str
     holder: str
     rules: Callable[[], Rules]
-    words: Callable[[Reason], str]
     wake_stream: Callable[[], None]
     wake_senders: Callable[[], None]
     wake_media: Callable[[], None] = lambda: None
@@ -76,6 +74,10 @@ class Desk:
     def unknowns(self, provider: ProviderName) -> Unknowns:
         """How this account's unknown sends are dealt with."""
         return self.rules().unknowns.get(provider) or Unknowns()
+
+    def worded(self, jid: str, words: Words, asked: str = "") -> str:
+        """Words as this JID is told them; `asked` as in `Rules.language_of`."""
+        return worded(words, self.rules().language_of(jid, asked))
 
     def now(self) -> datetime:
         return self.clock.now()

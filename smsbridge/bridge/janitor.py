@@ -1,7 +1,6 @@
 """What time does: waiting texts are told about, then expire; old content is forgotten."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from smsbridge.bridge import confirming, telling
@@ -10,6 +9,7 @@ from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Reason, StoreUnavailable
 from smsbridge.core.message import Part
 from smsbridge.core.state import PartEvent
+from smsbridge.core.words.say import Say, Words
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import holds, outbox, overdue, retention
@@ -22,22 +22,15 @@ TURN = ROUND + 60
 PART_LIFE = timedelta(hours=24)  # after that a text is no longer what its writer meant
 USUAL, THROTTLED = timedelta(minutes=20), timedelta(days=1, minutes=1)  # the longest waits: ours, a carrier's
 AT_ONCE = 100  # rows in one transaction
-NO_ACCOUNT = "This text was not sent: the account it was to leave through is not configured any more."
 
 _log = Log("janitor")
-
-
-async def _nothing() -> None:
-    """There are no files."""
 
 
 class Janitor:
     """One round a minute."""
 
-    def __init__(self, desk: Desk, sweep: Callable[[], Awaitable[None]] = _nothing) -> None:
-        """`sweep` throws away the files that nobody may have any more."""
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._sweep = sweep
 
     async def run(self) -> None:
         rounds = 0
@@ -63,7 +56,6 @@ class Janitor:
             place = await self._desk.database.run(retention.forget, self._desk.now(), spans, place)
             failpoint("forgetting.forgotten", StoreUnavailable)
             self._desk.pulse.beat("janitor", TURN)
-        await self._sweep()
         await self._desk.database.wipe()
 
     async def pull_in(self) -> None:
@@ -94,18 +86,18 @@ class Janitor:
         for part in (yield from overdue.expired(self._desk.now() - PART_LIFE, AT_ONCE)):
             reason, code, words = yield from self._obstacle(part)
             if reason not in {Reason.EXPIRED, Reason.UNCONFIRMED}:
-                words = f"This text could not be sent within a day. {words}"
+                words = Say.NOT_WITHIN_A_DAY(why=words)
             if (yield from self._expire(part, reason, code, words)):
                 gone.append(part)
                 if reason is Reason.UNCONFIRMED:
                     yield from confirming.end(self._desk, part.id, code)
         served = {line.provider for line in self._desk.rules().directory}
         for part in (yield from overdue.of_others(served, AT_ONCE)):
-            if (yield from self._expire(part, Reason.LINE_FAULT, "no_account", NO_ACCOUNT)):
+            if (yield from self._expire(part, Reason.LINE_FAULT, "no_account", Say.NO_ACCOUNT())):
                 gone.append(part)  # noqa: PERF401  # no comprehension can `yield from`
         return gone
 
-    def _expire(self, part: Part, reason: Reason, code: str, words: str) -> Transaction[bool]:
+    def _expire(self, part: Part, reason: Reason, code: str, words: Words) -> Transaction[bool]:
         desk = self._desk
         moved = yield from outbox.move(
             desk.ids, desk.now(), "janitor", part.id, PartEvent.EXPIRE, reason=reason, code=code, words=words
@@ -114,7 +106,7 @@ class Janitor:
             yield from telling.tell(desk, part.id)
         return moved is not None
 
-    def _obstacle(self, part: Part) -> Transaction[tuple[Reason, str, str]]:
+    def _obstacle(self, part: Part) -> Transaction[tuple[Reason, str, Words]]:
         """What keeps a part from leaving: its writer, the hold it is behind, what its last try met, else only time."""
         status = next(status for status in (yield from outbox.parts_of(part.message_id)) if status.id == part.id)
         for hold in (yield from holds.current()):
@@ -124,8 +116,8 @@ class Janitor:
             return self._worded(Reason(status.reason), status.code, status.words)
         return Reason.EXPIRED, "expired", ""
 
-    def _worded(self, reason: Reason, code: str, words: str) -> tuple[Reason, str, str]:
-        return reason, code, words or self._desk.words(reason)
+    def _worded(self, reason: Reason, code: str, words: Words) -> tuple[Reason, str, Words]:
+        return reason, code, words or reason.words
 
     def _tell_waiting(self) -> Transaction[int]:
         waiting = yield from overdue.waiting_untold(self._desk.now() - PATIENCE, AT_ONCE)

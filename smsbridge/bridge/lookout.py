@@ -16,6 +16,7 @@ from smsbridge.bridge.room import Room
 from smsbridge.clock import BUILT
 from smsbridge.core.alerts import Alert, lasting
 from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.words.say import Say, Words
 from smsbridge.log import Event, Log
 from smsbridge.store import holds
 from smsbridge.store.backlog import Backlog
@@ -28,7 +29,7 @@ WINDOW: Final = 900.0  # seconds in which a stream that is steady opens
 MOST_OPENINGS: Final = 5  # times at most
 STREAM: Final = "stream"
 
-Found = dict[Alert, dict[str, str]]
+Found = dict[Alert, dict[str, Words]]
 
 _log = Log("lookout")
 
@@ -81,21 +82,22 @@ class Lookout:
     def _find(self, backlog: Backlog) -> Found:
         found: Found = {Alert.DISK: {}, Alert.STREAM: {}, Alert.UNSTEADY: {}, Alert.WAITING: {}, Alert.CLOCK: {}}
         now, down_since = self._desk.now(), self._views.stream_down_since()
-        if words := self._views.room.words():
-            found[Alert.DISK]["store"] = f"{words[0].upper()}{words[1:]}."
+        if (free := self._views.room.shortage()) is not None:
+            mib, floor = f"{free / 2**20:.0f}", f"{self._views.room.floor / 2**20:.0f}"
+            found[Alert.DISK]["store"] = Say.DISK_SHORT(mib=mib, floor=floor)
         is_down = down_since is not None and now - down_since > TOO_LONG
         if is_down and down_since is not None:
-            found[Alert.STREAM][STREAM] = f"There is no stream to the XMPP server since {down_since:%H:%M} UTC."
+            found[Alert.STREAM][STREAM] = Say.STREAM_DOWN(since=down_since)
         if times := self._unsteady():
-            found[Alert.UNSTEADY][STREAM] = f"The stream to the XMPP server was opened {times} times in 15 minutes."
-        for table, since, what in (
-            ("outbox", backlog.oldest_part, "A text has waited for the carrier"),
-            ("delivery", None if is_down else backlog.oldest_delivery, "A message has waited for the XMPP server"),
+            found[Alert.UNSTEADY][STREAM] = Say.STREAM_UNSTEADY(n=times)
+        for table, since, waited in (
+            ("outbox", backlog.oldest_part, Say.CARRIER_WAITED_FOR),
+            ("delivery", None if is_down else backlog.oldest_delivery, Say.SERVER_WAITED_FOR),
         ):
             if since is not None and now - since > TOO_LONG:
-                found[Alert.WAITING][table] = f"{what} for {lasting(now - since)}."
+                found[Alert.WAITING][table] = waited(span=lasting(now - since))
         if now < BUILT:
-            found[Alert.CLOCK]["clock"] = f"The clock of this machine says {now:%Y-%m-%d}, which is long past."
+            found[Alert.CLOCK]["clock"] = Say.CLOCK_SAYS(at=now)
         return found
 
     def _unsteady(self) -> int:

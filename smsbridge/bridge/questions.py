@@ -7,13 +7,14 @@ any more. What an answer does is in `answers`.
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.message import DeliveryKind
 from smsbridge.core.questions import QuestionKind, choices
+from smsbridge.core.words.say import Say, Words
 from smsbridge.store import deliveries, questions
 from smsbridge.store.database import Transaction
 from smsbridge.store.deliveries import Draft
 from smsbridge.store.ids import stanza_id
 
 
-def ask(desk: Desk, owner: str, kind: QuestionKind, subject: str, words: str) -> Transaction[int]:
+def ask(desk: Desk, owner: str, kind: QuestionKind, subject: str, words: Words) -> Transaction[int]:
     """The question's number. `words` say what it is about; nothing is said twice while a question about it is open."""
     if (known := (yield from questions.open_about(kind, subject))) is not None:
         return known.number
@@ -24,7 +25,9 @@ def ask(desk: Desk, owner: str, kind: QuestionKind, subject: str, words: str) ->
         to_jid=owner,
         sender="",
         stanza_id=stanza_id("question", kind, subject, str(question.number)),
-        body=f"[{question.number}] {words} Answer here: {choices(kind, question.number)}.",
+        body=desk.worded(
+            owner, Say.QUESTION(number=question.number, words=words, choices=choices(kind, question.number))
+        ),
     )
     yield from deliveries.add(desk.ids, desk.now(), draft)
     return question.number

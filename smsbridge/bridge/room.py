@@ -42,6 +42,10 @@ class Room:
             self._short = free if free is not None and free < needed else None
         return self._short
 
+    @property
+    def floor(self) -> int:
+        return self._floor
+
     def words(self) -> str:
         """For the operator; empty while there is room."""
         short = self.shortage()

@@ -21,6 +21,7 @@ from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason
 from smsbridge.core.message import Part, ProviderMessageId
 from smsbridge.core.pacing import SEND_BACKOFF
 from smsbridge.core.state import PartEvent, PartState
+from smsbridge.core.words.say import Say, Words
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import doubts, holds, outbox
@@ -28,7 +29,6 @@ from smsbridge.store.database import Transaction
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 
 MIN_PROBE = timedelta(seconds=15)
-NOTHING = "Nothing has to be done: they leave when it is over."
 _LINE_HOLDS = {Hold.LINE}
 _EVENTS = {
     PartState.SENT: Event.PART_SENT,
@@ -97,7 +97,7 @@ def put_off(desk: Desk, part: Part, outcome: Deferred, roll: float, *, is_probe:
     return (yield from _settle(desk, part, outcome, roll, is_probe))
 
 
-def refuse(desk: Desk, part: Part, reason: Reason, words: str) -> Transaction[None]:
+def refuse(desk: Desk, part: Part, reason: Reason, words: Words) -> Transaction[None]:
     """A part that was claimed and must not go: it fails here, and its writer is told."""
     yield from outbox.move(
         desk.ids, desk.now(), "dispatcher", part.id, PartEvent.REJECT,
@@ -123,9 +123,9 @@ def _settle(
             if is_probe:
                 lifted = yield from holds.lift(desk.ids, desk.now(), part.provider, part.did)
             if lifted:
-                body = f"The account {part.provider} sends again; what waited goes out ({', '.join(lifted)} is over)."
+                words = Say.SENDS_AGAIN(provider=part.provider, holds=lifted)
                 for did in (part.did, WHOLE_ACCOUNT):
-                    yield from alerts.clear(desk, Alert.HELD, f"{part.provider}/{did}", body)
+                    yield from alerts.clear(desk, Alert.HELD, f"{part.provider}/{did}", words)
             twice = 0
             if state is None:
                 twice = yield from doubting.answer_late(desk, part, outcome)
@@ -188,9 +188,10 @@ def _hold(desk: Desk, part: Part, outcome: Deferred, roll: float, is_probe: bool
         yield from holds.put_on(desk.ids, desk.now(), row, wait)
     is_new = known is None or (is_probe and known.code != outcome.code)
     if is_new:
-        words = outcome.words or desk.words(outcome.reason)
-        about = f"line {did}" if did else f"account {part.provider}"
-        body = f"The {about} is on hold, its texts wait ({outcome.code}): {words}"
-        to_do = NOTHING if hold is Hold.QUOTA else ""
-        yield from alerts.sound(desk, Alert.HELD, f"{part.provider}/{did}", body, to_do=to_do, is_news=True)
+        words = outcome.words or outcome.reason.words
+        held = Say.HELD_ACCOUNT(provider=part.provider, code=outcome.code, words=words)
+        if did:
+            held = Say.HELD_LINE(did=did, code=outcome.code, words=words)
+        to_do = Say.HELD_ENDS() if hold is Hold.QUOTA else ""
+        yield from alerts.sound(desk, Alert.HELD, f"{part.provider}/{did}", held, to_do=to_do, is_news=True)
     return Settled(state=state, is_new_hold=is_new)

@@ -17,6 +17,7 @@ from smsbridge.core.message import DeliveryKind, Part, PartId
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import Fold, PartEvent, PartState, Tally, fold
 from smsbridge.core.text import close_bidi
+from smsbridge.core.words.say import Phrase, Say, Words
 from smsbridge.store import deliveries, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.deliveries import Draft
@@ -32,16 +33,6 @@ ASKED = "asked"  # whether it is meant
 LEFT = "left"  # all of it is with the carrier, whose report ticks it
 UNREPORTED = "unreported"  # it gave none in time; one that comes later still counts
 QUOTED = 60  # characters of a text that say which it was
-LATE = "Your text “{start}”: {words}"
-QUEUED = "it waits for those before it."
-FOUND = "The text that may not have been sent has left after all."
-CALLED_OFF = "A text that you were told was not sent has left after all: the carrier took it late."
-TWO_OF_THEM = "A text of yours went out twice: the carrier took it late, after it had been sent again."
-LINKED = "Your file goes as a link in the text: no pictures can be sent from this number."
-LOOKED_FOR = (
-    "It is not known yet whether your text left: the carrier gave no answer, and is being asked."
-    " You are told as soon as it is known."
-)
 
 
 def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
@@ -67,7 +58,7 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
         case Fold.ACCEPTED if message.told not in {RECEIPT, LEFT, UNREPORTED}:
             yield from outbox.set_told(message.id, LEFT)
             if message.told == UNSURE:  # whether it arrived is for the report to say
-                yield from _notice(desk, message, FOUND, "found")
+                yield from _notice(desk, message, Say.FOUND(), "found")
         case Fold.DELIVERED:
             yield from _tell_receipt(desk, message)
         case _:
@@ -75,17 +66,15 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
     return tally
 
 
-def tell_waiting(desk: Desk, message: StoredMessage, why: str) -> Transaction[None]:
+def tell_waiting(desk: Desk, message: StoredMessage, why: Words) -> Transaction[None]:
     """This text waits longer than a person should without a word."""
     if (yield from outbox.set_told(message.id, WAITING)):
-        why = why or QUEUED
-        body = f"Your text has not left yet: {why} It is sent as soon as it can be, or you are told within a day."
-        yield from _notice(desk, message, body, WAITING)
+        yield from _notice(desk, message, Say.NOT_LEFT_YET(why=why or Say.WAITS_ITS_TURN()), WAITING)
 
 
 def tell_linked(desk: Desk, message: StoredMessage) -> Transaction[None]:
     """What was attached to this text goes in another form than its writer sees."""
-    yield from _notice(desk, message, LINKED, "linked")
+    yield from _notice(desk, message, Say.GOES_AS_LINK(), "linked")
 
 
 def tell_looking(desk: Desk, part: Part) -> Transaction[None]:
@@ -94,30 +83,30 @@ def tell_looking(desk: Desk, part: Part) -> Transaction[None]:
     if desk.now() - message.accepted_at < PATIENCE or message.told:
         return
     if (yield from outbox.set_told(message.id, WAITING)):
-        yield from _notice(desk, message, LOOKED_FOR, WAITING)
+        yield from _notice(desk, message, Say.LOOKED_FOR(), WAITING)
 
 
 def tell_left(desk: Desk, part: Part) -> Transaction[None]:
     """A part that had failed, or was called off, has left all the same."""
     message = yield from outbox.message_of(part.id)
-    yield from _notice(desk, message, CALLED_OFF, f"left {part.id}")
+    yield from _notice(desk, message, Say.CALLED_OFF(), f"left {part.id}")
 
 
 def tell_twice(desk: Desk, part: Part, attempt: int) -> Transaction[None]:
     """Two tries of one part have left: its writer hears it, and so do the admins."""
     message = yield from outbox.message_of(part.id)
-    yield from _notice(desk, message, TWO_OF_THEM, f"twice {part.id} {attempt}")
-    body = f"A text over the account {part.provider} to {mask(part.peer)} went out twice: the carrier took it late."
-    yield from tell_admins(desk, body, "twice", part.id, str(attempt))
+    yield from _notice(desk, message, Say.WENT_TWICE(), f"twice {part.id} {attempt}")
+    words = Say.WENT_TWICE_ADMIN(provider=part.provider, peer=mask(part.peer))
+    yield from tell_admins(desk, words, "twice", part.id, str(attempt))
 
 
-def tell_admins(desk: Desk, body: str, *names: str) -> Transaction[None]:
+def tell_admins(desk: Desk, words: Words, *names: str) -> Transaction[None]:
     """A line of chat from the bridge itself to every admin; `names` make its id."""
-    yield from say(desk, desk.rules().admins, body, *names, "admin")
+    yield from say(desk, desk.rules().admins, words, *names, "admin")
 
 
-def say(desk: Desk, to: Sequence[str], body: str, *names: str) -> Transaction[None]:
-    """A line of chat from the bridge itself to each of these; `names` make its id."""
+def say(desk: Desk, to: Sequence[str], words: Words, *names: str, asked: str = "") -> Transaction[None]:
+    """A line of chat from the bridge itself to each of these, in their language; `names` make its id."""
     for jid in to:
         *others, last = names
         draft = Draft(
@@ -126,7 +115,7 @@ def say(desk: Desk, to: Sequence[str], body: str, *names: str) -> Transaction[No
             to_jid=jid,
             sender="",
             stanza_id=stanza_id(*others, jid, last),
-            body=body,
+            body=desk.worded(jid, words, asked),
         )
         yield from deliveries.add(desk.ids, desk.now(), draft)
 
@@ -142,7 +131,7 @@ def _tell_receipt(desk: Desk, message: StoredMessage) -> Transaction[None]:
     if not (yield from outbox.set_told(message.id, RECEIPT)):
         return
     if message.told == UNSURE:  # a client that has shown the error may not look at a tick any more
-        yield from _notice(desk, message, FOUND, "found")
+        yield from _notice(desk, message, Say.FOUND(), "found")
     if not (message.wants_receipt and message.stanza_id):
         return
     draft = Draft(
@@ -164,7 +153,7 @@ def _tell_trouble(
         return
     part = next(part for part in parts if part.state in _TROUBLED)
     reason = Reason(part.reason or Reason.BUG)
-    body = _explain(desk, part, reason, tally)
+    words = _explain(part, reason, tally)
     had_tick = message.told == RECEIPT and message.wants_receipt
     if message.stanza_id:
         draft = Draft(
@@ -175,7 +164,7 @@ def _tell_trouble(
             stanza_id=stanza_id(message.id, told, order=message.id),
             about=message.stanza_id,
             reason=reason,
-            body=body,
+            body=desk.worded(message.owner, words),
             message_id=message.id,
         )
         yield from deliveries.add(desk.ids, desk.now(), draft)
@@ -184,21 +173,22 @@ def _tell_trouble(
         return
     # Clients ignore an error after a tick, and there may be nobody left at the full JID.
     if not message.stanza_id:
-        yield from _notice(desk, message, body, f"{told} notice")
+        yield from _notice(desk, message, words, f"{told} notice")
     elif had_tick or desk.now() - message.accepted_at > PROMPT:
-        start = _start_of((yield from outbox.text_of(message.id)))
-        words = LATE.format(start=start, words=body) if start else body
+        if start := _start_of((yield from outbox.text_of(message.id))):
+            words = Say.YOUR_TEXT(start=start, words=words)
         yield from _notice(desk, message, words, f"{told} notice")
 
 
-def _explain(desk: Desk, part: PartStatus, reason: Reason, tally: Tally) -> str:
-    words = part.words or desk.words(reason)
+def _explain(part: PartStatus, reason: Reason, tally: Tally) -> Words:
+    why = part.words or reason.words
     if tally.of == 1:
-        return words
-    left = "Nothing of it was sent." if not tally.left else f"{tally.left} of {tally.of} parts had been sent."
+        return why
     if reason is Reason.UNSURE:
-        left = f"{tally.left} of {tally.of} parts were sent for certain."
-    return f"Part {part.n} of {tally.of}: {words} {left}"
+        left = Say.SOME_LEFT_FOR_CERTAIN(n=tally.left, of=tally.of)
+    else:
+        left = Say.SOME_LEFT(n=tally.left, of=tally.of) if tally.left else Say.NOTHING_LEFT()
+    return Say.PART_FAILED(part=part.n, of=tally.of, why=why, left=left)
 
 
 def _start_of(text: str) -> str:
@@ -207,23 +197,22 @@ def _start_of(text: str) -> str:
     return close_bidi(words if len(words) <= QUOTED else f"{words[:QUOTED].rstrip()}…")
 
 
-def _doubt(message: StoredMessage, part: PartStatus, tally: Tally) -> str:
-    peer = message.addressed.partition("@")[0].partition("%")[0]
-    text, rest = f"our text of {message.accepted_at:%H:%M} UTC to {peer}", ""
-    text = f"Part {part.n} of {tally.of} of y{text}" if tally.of > 1 else f"Y{text}"
-    if part.n < tally.of:
-        rest = " What comes after it waits for your word, and goes out unless you discard it."
-    return f"{text} may or may not have been sent: the carrier gave no clear answer.{rest}"
+def _doubt(message: StoredMessage, part: PartStatus, tally: Tally) -> Phrase:
+    peer, at = message.addressed.partition("@")[0].partition("%")[0], message.accepted_at
+    doubt = Say.DOUBT(at=at, peer=peer)
+    if tally.of > 1:
+        doubt = Say.DOUBT_OF_PART(part=part.n, of=tally.of, at=at, peer=peer)
+    return Say.DOUBT_AND_REST(doubt=doubt) if part.n < tally.of else doubt
 
 
-def _notice(desk: Desk, message: StoredMessage, body: str, name: str) -> Transaction[None]:
+def _notice(desk: Desk, message: StoredMessage, words: Words, name: str) -> Transaction[None]:
     draft = Draft(
         domain=desk.domain,
         kind=DeliveryKind.NOTICE,
         to_jid=message.owner,
         sender=message.addressed.partition("/")[0],
         stanza_id=stanza_id(message.id, name, order=message.id),
-        body=body,
+        body=desk.worded(message.owner, words),
         message_id=message.id,
     )
     yield from deliveries.add(desk.ids, desk.now(), draft)

@@ -11,11 +11,13 @@
     └── StoreUnavailable a commit that did not happen, or may not have
         └── NoRoom       because the disk is full, or nearly
 
-A `Reason` says *why* in one word; `xmpp/errors.py` has one row for each with type, condition and a sentence.
+A `Reason` says *why* in one word; `xmpp/errors.py` has one row for each with type and condition, `words` a sentence.
 """
 
 from datetime import timedelta
 from enum import StrEnum
+
+from smsbridge.core.words.say import Phrase, Say, Words
 
 
 class Reason(StrEnum):
@@ -52,6 +54,11 @@ class Reason(StrEnum):
     NOT_STORED = "not_stored"
     BUG = "bug"
 
+    @property
+    def words(self) -> Phrase:
+        """The sentence for the person who wrote."""
+        return Say[self.name]()
+
 
 class Hold(StrEnum):
     """Why parts wait without being tried."""
@@ -72,7 +79,7 @@ class SmsbridgeError(Exception):
 class Refused(SmsbridgeError):
     """We do not take this text. `words` overrides the reason's own sentence; `instead` is the right address."""
 
-    def __init__(self, reason: Reason, words: str = "", *, instead: str = "") -> None:
+    def __init__(self, reason: Reason, words: Words = "", *, instead: str = "") -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.words = words
@@ -85,7 +92,7 @@ class Outcome(SmsbridgeError):
     `code` is the carrier's own word (or `http_502`, `timeout`), `words` a sentence for the person who wrote.
     """
 
-    def __init__(self, reason: Reason, code: str, words: str = "") -> None:
+    def __init__(self, reason: Reason, code: str, words: Words = "") -> None:
         super().__init__(f"{reason.value} ({code})")
         self.reason = reason
         self.code = code
@@ -103,7 +110,7 @@ class Deferred(Outcome):
         self,
         reason: Reason,
         code: str,
-        words: str = "",
+        words: Words = "",
         *,
         after: timedelta | None = None,
         hold: Hold | None = None,
@@ -116,7 +123,7 @@ class Deferred(Outcome):
 class Indeterminate(Outcome):
     """The request left and no answer that can be trusted came back."""
 
-    def __init__(self, code: str, words: str = "") -> None:
+    def __init__(self, code: str, words: Words = "") -> None:
         super().__init__(Reason.UNSURE, code, words)
 
 

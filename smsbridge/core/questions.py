@@ -5,6 +5,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from smsbridge.core.words.say import Phrase, Say
+
 
 class QuestionKind(StrEnum):
     """`unsure`: a part that may have been sent; `confirm`: a text that waits for its writer's word"""
@@ -33,7 +35,7 @@ CHOICES: Final[Mapping[QuestionKind, tuple[Answer, ...]]] = MappingProxyType(
 )
 
 
-def choices(kind: QuestionKind, number: int) -> str:
+def choices(kind: QuestionKind, number: int) -> Phrase:
     """What may be typed: `resend 7, arrived 7 or discard 7`."""
     *first, last = (f"{answer} {number}" for answer in CHOICES[kind])
-    return f"{', '.join(first)} or {last}"
+    return Say.ONE_OF(first=tuple(first), last=last)

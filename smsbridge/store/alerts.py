@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.alerts import Alert
+from smsbridge.core.words.packing import pack, unpack
+from smsbridge.core.words.say import Words
 from smsbridge.store.database import Row, Transaction, sql
 
 
@@ -15,7 +17,7 @@ class Raised:
 
     kind: Alert
     subject: str
-    words: str
+    words: Words
     since: datetime
     last_at: datetime
     times: int
@@ -23,13 +25,13 @@ class Raised:
     over_at: datetime | None
 
 
-def put_on(now: datetime, kind: Alert, subject: str, words: str) -> Transaction[Raised]:
+def put_on(now: datetime, kind: Alert, subject: str, words: Words) -> Transaction[Raised]:
     """It begins, it happens again, or it has not ended after all."""
     rows = yield sql(
         "INSERT INTO alert (kind, subject, words, since, last_at, times, told_at, over_at)"
         " VALUES ($1, $2, $3, $4, $4, 1, 0, NULL) ON CONFLICT (kind, subject) DO UPDATE SET words = excluded.words,"
         " last_at = excluded.last_at, times = alert.times + 1, over_at = NULL RETURNING *",
-        *(kind, subject, words, to_ms(now)),
+        *(kind, subject, pack(words), to_ms(now)),
     )
     return _raised(rows[0])
 
@@ -88,7 +90,7 @@ def _raised(row: Row) -> Raised:
     return Raised(
         kind=Alert(row["kind"]),
         subject=row["subject"],
-        words=row["words"],
+        words=unpack(row["words"]),
         since=from_ms(row["since"]),
         last_at=from_ms(row["last_at"]),
         times=row["times"],

@@ -12,6 +12,8 @@ from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import ProviderName
+from smsbridge.core.words.packing import pack, unpack
+from smsbridge.core.words.say import Words
 from smsbridge.store import heads, history
 from smsbridge.store.database import Transaction, sql
 from smsbridge.store.ids import Ids
@@ -32,7 +34,7 @@ class HoldRow:
     hold: Hold
     reason: str
     code: str
-    words: str
+    words: Words
     since: datetime
     probes: int
 
@@ -50,7 +52,7 @@ def put_on(ids: Ids, now: datetime, row: HoldRow, probe_after: timedelta) -> Tra
         " probes = hold.probes + 1"
         " WHERE hold.hold NOT IN ('lockdown', 'restore', 'pause') OR excluded.hold IN ('lockdown', 'restore', 'pause')"
         " RETURNING probes",
-        *(row.provider, row.did, row.hold, row.reason, row.code, row.words, to_ms(now), to_ms(probe_at)),
+        *(row.provider, row.did, row.hold, row.reason, row.code, pack(row.words), to_ms(now), to_ms(probe_at)),
     )
     yield from _note(ids, now, row.provider, row.did, row.hold, row.code)
     return int(rows[0]["probes"]) if rows else 1
@@ -83,7 +85,7 @@ def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transacti
     return tuple(Hold(row["hold"]) for row in rows)
 
 
-def lock(ids: Ids, now: datetime, did: Did, words: str) -> Transaction[bool]:
+def lock(ids: Ids, now: datetime, did: Did, words: Words) -> Transaction[bool]:
     """Nothing leaves from this number, or from any (`EVERY_NUMBER`), from now on. False if it was so already."""
     row = HoldRow(
         provider=ANY_ACCOUNT, did=did, hold=Hold.LOCKDOWN, reason=Reason.LOCKED, code="lockdown", words=words,
@@ -105,13 +107,13 @@ def unlock(ids: Ids, now: datetime, did: Did) -> Transaction[bool]:
     return bool(rows)
 
 
-def locked(did: Did) -> Transaction[str | None]:
+def locked(did: Did) -> Transaction[Words | None]:
     """Why nothing leaves from a number, in words; None if it is not locked."""
     rows = yield sql(
         "SELECT words FROM hold WHERE provider = $1 AND did IN ('', $2) AND hold = 'lockdown' ORDER BY did LIMIT 1",
         *(ANY_ACCOUNT, did),
     )
-    return str(rows[0]["words"]) if rows else None
+    return unpack(rows[0]["words"]) if rows else None
 
 
 def probe_soon(now: datetime, provider: ProviderName) -> Transaction[None]:
@@ -133,7 +135,7 @@ def current() -> Transaction[tuple[HoldRow, ...]]:
             hold=Hold(row["hold"]),
             reason=row["reason"],
             code=row["code"],
-            words=row["words"],
+            words=unpack(row["words"]),
             since=from_ms(row["since"]),
             probes=row["probes"],
         )

@@ -19,6 +19,8 @@ from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, Media, MessageId, Part, PartId, ProviderMessageId, ProviderName
 from smsbridge.core.segments import count
 from smsbridge.core.state import LIVE, IllegalTransition, PartEvent, PartState, advance
+from smsbridge.core.words.packing import pack, unpack
+from smsbridge.core.words.say import Words
 from smsbridge.store import heads, history
 from smsbridge.store.database import Row, Transaction, sql
 from smsbridge.store.ids import Ids
@@ -51,7 +53,7 @@ class PartStatus:
     tries: int
     reason: str
     code: str
-    words: str
+    words: Words
 
 
 LATE = "late"  # in the trail, in place of a state: an answer that no longer moves its part
@@ -160,7 +162,7 @@ def move(
     provider_id: ProviderMessageId | None = None,
     reason: Reason | None = None,
     code: str = "",
-    words: str = "",
+    words: Words = "",
 ) -> Transaction[PartState | None]:  # fmt: skip
     """Carry out one transition of the table. None if it has no meaning (any more): a late or repeated answer.
 
@@ -189,7 +191,7 @@ def move(
         " code = $8, words = $9, changed_at = $10, queued_at = $13 WHERE id = $1 AND state = $11 AND attempt = $12"
         " RETURNING id",
         *(part_id, state, to_ms(due_at) if due_at else row["due_at"], 0 if counts else 1, hold or "", kept_id),
-        *(reason or "", code, words, to_ms(now), row["state"], row["attempt"]),
+        *(reason or "", code, pack(words), to_ms(now), row["state"], row["attempt"]),
         to_ms(now) if event is PartEvent.RESEND else row["queued_at"],
     )
     if not changed:
@@ -237,7 +239,7 @@ def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
             tries=row["tries"],
             reason=row["reason"],
             code=row["code"],
-            words=row["words"],
+            words=unpack(row["words"]),
         )
         for row in rows
     )

@@ -9,6 +9,8 @@ from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.questions import Answer, QuestionKind
+from smsbridge.core.words.packing import pack, unpack
+from smsbridge.core.words.say import Words
 from smsbridge.store import history
 from smsbridge.store.database import Row, Transaction, sql
 from smsbridge.store.ids import Ids
@@ -25,18 +27,18 @@ class Question:
     number: int
     kind: QuestionKind
     subject: str
-    words: str
+    words: Words
     asked_at: datetime
     answer: str
 
 
-def add(ids: Ids, now: datetime, owner: str, kind: QuestionKind, subject: str, words: str) -> Transaction[Question]:
+def add(ids: Ids, now: datetime, owner: str, kind: QuestionKind, subject: str, words: Words) -> Transaction[Question]:
     """Ask; with the owner's next number."""
     rows = yield sql(
         "INSERT INTO question (id, owner, number, kind, subject, words, asked_at, answer) VALUES"
         " ($1, $2, (SELECT coalesce(max(q.number), 0) + 1 FROM question q WHERE q.owner = $2), $3, $4, $5, $6, '')"
         " RETURNING *",
-        *(ids.new(), owner, kind, subject, words, to_ms(now)),
+        *(ids.new(), owner, kind, subject, pack(words), to_ms(now)),
     )
     return _question(rows[0])
 
@@ -80,7 +82,7 @@ def _question(row: Row) -> Question:
         number=row["number"],
         kind=QuestionKind(row["kind"]),
         subject=row["subject"],
-        words=row["words"],
+        words=unpack(row["words"]),
         asked_at=from_ms(row["asked_at"]),
         answer=row["answer"],
     )

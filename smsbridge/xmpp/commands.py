@@ -7,12 +7,15 @@ or to lose. Only the outer `from` counts. A stranger gets one and the same error
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol
 from xml.etree import ElementTree as ET
 
 from smsbridge.bridge.commands import Command, Field, Said
 from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.words.say import Language, Say
+from smsbridge.core.words.wording import worded
 from smsbridge.xmpp import jids, wire
 from smsbridge.xmpp.errors import Envelope
 from smsbridge.xmpp.stanzas import envelope_of
@@ -21,7 +24,6 @@ COMMANDS: Final = "http://jabber.org/protocol/commands"
 DATA: Final = "jabber:x:data"
 TAG: Final = f"{{{COMMANDS}}}command"
 MOST_IN_SESSION_ID: Final = 64
-ELSEWHERE: Final = "There are no commands here. Ask the gateway itself."
 
 
 class Commands(Protocol):
@@ -33,10 +35,12 @@ class Commands(Protocol):
 
     async def run(self, jid: str, name: str, values: Mapping[str, str]) -> Said: ...
 
-    async def typed(self, jid: str, line: str) -> None: ...
+    async def typed(self, jid: str, line: str, asked: str = "") -> None: ...
 
 
-async def answer(element: ET.Element, commands: Commands, *, domain: str) -> bytes | None:
+async def answer(
+    element: ET.Element, commands: Commands, *, domain: str, language_of: Callable[[str, str], Language]
+) -> bytes | None:
     """The answer to an `<iq/>` with a command in it, None if there is to be none. Raises `Refused`."""
     envelope, request = envelope_of(element), element.find(TAG)
     if envelope.type not in {"get", "set"} or request is None:
@@ -48,18 +52,19 @@ async def answer(element: ET.Element, commands: Commands, *, domain: str) -> byt
     if caller.rpartition("@")[2] == domain:
         return None
     if envelope.type == "get" or addressed != domain:
-        raise Refused(Reason.BAD_ADDRESS, ELSEWHERE)
+        raise Refused(Reason.BAD_ADDRESS, Say.NO_COMMANDS_HERE())
     name, values = request.get("node", ""), _submitted(request)
+    reply = partial(_reply, envelope, request, domain=domain, language=language_of(caller, envelope.lang))
     fields = await commands.form(caller, name)
     if request.get("action") == "cancel":
-        return _reply(envelope, request, "canceled", domain=domain)
+        return reply("canceled")
     if values is None and fields:
         empty = next((field for field in fields if not field.options), None)
         if empty is None:
-            return _reply(envelope, request, "executing", fields=fields, domain=domain)
-        return _reply(envelope, request, "completed", said=Said(empty.argument.none), domain=domain)
+            return reply("executing", fields=fields)
+        return reply("completed", said=Said(empty.argument.none))
     said = await commands.run(caller, name, values or {})
-    return _reply(envelope, request, "completed", said=said, domain=domain)
+    return reply("completed", said=said)
 
 
 def _submitted(request: ET.Element) -> Mapping[str, str] | None:
@@ -74,8 +79,8 @@ def _submitted(request: ET.Element) -> Mapping[str, str] | None:
 
 
 def _reply(
-    envelope: Envelope, request: ET.Element, status: str, *, domain: str, fields: Sequence[Field] = (),
-    said: Said | None = None,
+    envelope: Envelope, request: ET.Element, status: str, *, domain: str, language: Language,
+    fields: Sequence[Field] = (), said: Said | None = None,
 ) -> bytes:  # fmt: skip
     reply = wire.stanza(
         "iq", sender=envelope.addressed, to=envelope.sender, stanza_id=envelope.id, stanza_type="result"
@@ -88,15 +93,16 @@ def _reply(
         form = wire.add(command, "x", DATA, type="form")
         wire.add(form, "title", text=node)
         for field in fields:
-            _add_field(form, field)
+            _add_field(form, field, language)
     if said is not None:
-        wire.add(command, "note", text=said.words, type="info" if said.is_done else "error")
+        wire.add(command, "note", text=worded(said.words, language), type="info" if said.is_done else "error")
     return wire.serialise(reply, domain=domain)
 
 
-def _add_field(form: ET.Element, field: Field) -> None:
+def _add_field(form: ET.Element, field: Field, language: Language) -> None:
     argument = field.argument
-    element = wire.add(form, "field", var=argument.name, type="list-single", label=argument.label)
+    label = worded(argument.label, language)
+    element = wire.add(form, "field", var=argument.name, type="list-single", label=label)
     wire.add(element, "required")
     for option in field.options:
-        wire.add(wire.add(element, "option", label=option.label), "value", text=option.value)
+        wire.add(wire.add(element, "option", label=worded(option.label, language)), "value", text=option.value)

@@ -17,6 +17,8 @@ from smsbridge.bridge.commands import Command
 from smsbridge.clock import Clock
 from smsbridge.core.address import Address, Peer, PeerKind, kind_of, parse_localpart
 from smsbridge.core.errors import Refused
+from smsbridge.core.words.say import Language, Say
+from smsbridge.core.words.wording import worded
 from smsbridge.xmpp import jids
 from smsbridge.xmpp.commands import COMMANDS, DATA
 from smsbridge.xmpp.compat import answer_entity_time, refuse_settings
@@ -32,10 +34,15 @@ GATEWAY_FEATURES: Final = (*_FEATURES, COMMANDS)
 NUMBER_FEATURES: Final = (*_FEATURES, "jabber:x:oob", "urn:xmpp:receipts")
 
 
-def install(stream: ComponentXMPP, clock: Clock, offered: Callable[[str], Sequence[Command]]) -> None:
+def install(
+    stream: ComponentXMPP,
+    clock: Clock,
+    offered: Callable[[str], Sequence[Command]],
+    language_of: Callable[[str, str], Language],
+) -> None:
     """Answer disco, version, ping and time for the gateway and every number, from now on.
 
-    `offered` are the commands that a bare JID may use: nobody else sees them.
+    `offered` are the commands that a bare JID may use: nobody else sees them. `language_of` is theirs.
     """
     stream.register_plugin("xep_0030")
     stream.register_plugin("xep_0092", {"software_name": "smsbridge", "version": __version__})
@@ -43,10 +50,12 @@ def install(stream: ComponentXMPP, clock: Clock, offered: Callable[[str], Sequen
     api = stream.plugin["xep_0030"].api
 
     async def get_info(jid: JID | None, node: str | None, asker: JID | None, _request: Any) -> DiscoInfo:
-        return _info(str(jid.local) if jid else "", node or "", offered(_bare(asker)))
+        caller = _bare(asker)
+        return _info(str(jid.local) if jid else "", node or "", offered(caller), language_of(caller, ""))
 
     async def get_items(jid: JID | None, node: str | None, asker: JID | None, _request: Any) -> DiscoItems:
-        return _items(jid, node or "", offered(_bare(asker)))
+        caller = _bare(asker)
+        return _items(jid, node or "", offered(caller), language_of(caller, ""))
 
     api.register(get_info, "get_info")
     api.register(get_items, "get_items")
@@ -54,13 +63,13 @@ def install(stream: ComponentXMPP, clock: Clock, offered: Callable[[str], Sequen
     refuse_settings(stream)
 
 
-def describe(localpart: str) -> DiscoInfo:
+def describe(localpart: str, language: Language = Language.ENGLISH) -> DiscoInfo:
     """The identity and the features of a localpart ("" is the gateway); raises `Refused` where there is no address."""
     info = DiscoInfo()
     if localpart:
         info.add_identity("client", "phone", name=readable(parse_localpart(localpart)))
     else:
-        info.add_identity("gateway", "sms", name="SMS gateway")
+        info.add_identity("gateway", "sms", name=worded(Say.GATEWAY(), language))
     for feature in NUMBER_FEATURES if localpart else GATEWAY_FEATURES:
         info.add_feature(feature)
     return info
@@ -85,10 +94,10 @@ def _bare(asker: JID | None) -> str:
     return jids.bare(str(asker)) if asker else ""
 
 
-def _info(localpart: str, node: str, offered: Sequence[Command]) -> DiscoInfo:
+def _info(localpart: str, node: str, offered: Sequence[Command], language: Language) -> DiscoInfo:
     if not node:
         try:
-            return describe(localpart)
+            return describe(localpart, language)
         except Refused:
             raise XMPPError("item-not-found") from None
     names = {command.name: command.usage for command in offered}
@@ -97,7 +106,7 @@ def _info(localpart: str, node: str, offered: Sequence[Command]) -> DiscoInfo:
     info = DiscoInfo()
     info["node"] = node
     if node == COMMANDS:
-        info.add_identity("automation", "command-list", name="Commands")
+        info.add_identity("automation", "command-list", name=worded(Say.COMMANDS(), language))
     else:
         info.add_identity("automation", "command-node", name=names[node])
         info.add_feature(COMMANDS)
@@ -105,12 +114,13 @@ def _info(localpart: str, node: str, offered: Sequence[Command]) -> DiscoInfo:
     return info
 
 
-def _items(jid: JID | None, node: str, offered: Sequence[Command]) -> DiscoItems:
+def _items(jid: JID | None, node: str, offered: Sequence[Command], language: Language) -> DiscoItems:
     items = DiscoItems()
     if node == COMMANDS and jid and not jid.local:
         items["node"] = node
         for command in offered:
-            items.add_item(JID(jid.bare), node=command.name, name=f"{command.usage}: {command.does}")
+            name = worded(Say.COMMAND(usage=command.usage, does=command.does), language)
+            items.add_item(JID(jid.bare), node=command.name, name=name)
     elif node:
         raise XMPPError("item-not-found")
     return items

@@ -22,6 +22,7 @@ from smsbridge.clock import Clock
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.line import Directory
 from smsbridge.core.message import OutboundMessage
+from smsbridge.core.words.say import Language
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
 from smsbridge.xmpp import commands, disco
@@ -67,6 +68,7 @@ class Handlers:
         commands: Commands,
         safekeeping: Safekeeping,
         directory: Callable[[], Directory],
+        language_of: Callable[[str, str], Language],
         domain: str,
         send: Callable[[bytes], None],
         metrics: Metrics,
@@ -77,6 +79,7 @@ class Handlers:
         self._commands = commands
         self._safekeeping = safekeeping
         self._directory = directory
+        self._language_of = language_of
         self._domain = domain
         self._send = send
         self._metrics = metrics
@@ -91,7 +94,7 @@ class Handlers:
         stream.register_handler(Callback("smsbridge presence", _Named("presence"), self._on_presence))
         is_command = MatchXPath(f"{{{stream.default_ns}}}iq/{commands.TAG}")
         stream.register_handler(Callback("smsbridge command", is_command, self._on_command))
-        disco.install(stream, self._clock, self._commands.offered)
+        disco.install(stream, self._clock, self._commands.offered, self._language_of)
 
     async def drain(self) -> None:
         """Return when everything that came has been taken and answered."""
@@ -142,8 +145,8 @@ class Handlers:
             case OutboundMessage() as text:
                 await self._outbound.accept(replace(text, kept_as=kept_as) if kept_as else text)
                 self._safekeeping.acknowledge(kept_as, is_taken=True)
-            case Typed(owner=owner, text=line):
-                await self._commands.typed(owner, line)
+            case Typed(owner=owner, text=line, lang=lang):
+                await self._commands.typed(owner, line, lang)
             case Bounce(stanza_id=stanza_id, from_bare_jid=recipient, condition=condition):
                 await self._handover.bounce(stanza_id, recipient, condition)
             case Refused() as refused:
@@ -152,7 +155,7 @@ class Handlers:
                 _log.info(Event.STANZA_IGNORED, why=why)
 
     async def _answer_command(self, element: ET.Element) -> None:
-        answer = await commands.answer(element, self._commands, domain=self._domain)
+        answer = await commands.answer(element, self._commands, domain=self._domain, language_of=self._language_of)
         if answer is not None:
             self._send(answer)
 
@@ -163,7 +166,8 @@ class Handlers:
             self._metrics.outbound_refused.labels(reason=refused.reason.value).inc()
             _log.info(Event.TEXT_REFUSED, reason=refused.reason.value)
         try:
-            self._send(error_reply(envelope, refused, domain=self._domain))
+            language = self._language_of(envelope.sender, envelope.lang)
+            self._send(error_reply(envelope, refused, domain=self._domain, language=language))
         except Exception as error:  # noqa: BLE001 - nobody is left to tell
             _log.crash(Event.STANZA_FAILED, error, stanza="error")
             return False

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.message import Delivery, DeliveryKind, Media, OutboundMessage
 from smsbridge.core.text import xml_clean
+from smsbridge.core.words.say import Language
 from smsbridge.xmpp import jids, sharing, wire
 from smsbridge.xmpp.errors import Envelope, add_error
 from smsbridge.xmpp.privileges import PRIVILEGE
@@ -118,22 +119,25 @@ class Bounce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """A line of chat to the bridge itself."""
+    """A line of chat to the bridge itself; `lang` is its own language, "" if it does not tell."""
 
     owner: str
     text: str
+    lang: str = ""
 
 
 Reading = OutboundMessage | Typed | Bounce | Refused | Ignored
 
 
 def render(
-    delivery: Delivery, *, now: datetime | None = None, speaks_for: Callable[[str], bool | None] = lambda _: False
-) -> bytes:
+    delivery: Delivery, *, now: datetime | None = None, speaks_for: Callable[[str], bool | None] = lambda _: False,
+    language_of: Callable[[str], Language] = lambda _: Language.ENGLISH,
+) -> bytes:  # fmt: skip
     """The `<message/>` of a delivery; raises `Unrenderable`.
 
     A text that is old by then says when it was written; `now` is the moment of handing over, by default that of the
-    delivery's own creation. An owner's own text goes in their name if `speaks_for` says that we may.
+    delivery's own creation. An owner's own text goes in their name if `speaks_for` says that we may. `language_of` says
+    what language they are told in.
     """
     now = now or delivery.created_at
     if delivery.kind is DeliveryKind.TEXT and not delivery.label and not _is_old(delivery, now):
@@ -147,7 +151,7 @@ def render(
         case DeliveryKind.RECEIPT:
             element = _receipt(delivery)
         case DeliveryKind.ERROR:
-            element = _error(delivery)
+            element = _error(delivery, language_of(delivery.to_jid))
         case DeliveryKind.CARBON if speaks_for(_bare(delivery.to_jid)):
             element = _carbon(delivery, now)
         case DeliveryKind.CARBON:
@@ -165,6 +169,7 @@ def envelope_of(element: ET.Element) -> Envelope:
         addressed=element.get("to", ""),
         id=element.get("id", ""),
         type=element.get("type", ""),
+        lang=element.get(wire.LANG, ""),
     )
 
 
@@ -253,14 +258,14 @@ def _receipt(delivery: Delivery) -> ET.Element:
     return element
 
 
-def _error(delivery: Delivery) -> ET.Element:
+def _error(delivery: Delivery, language: Language) -> ET.Element:
     """Clients find the text that failed by its own id; servers drop an error to a bare JID."""
     try:
         reason = Reason(delivery.reason)
     except ValueError:
         raise Unrenderable("an error of unknown reason") from None
     element = _stanza(delivery, to=delivery.to_jid, stanza_id=delivery.about, stanza_type="error")
-    add_error(element, reason, delivery.body)
+    add_error(element, reason, delivery.body, language)
     return element
 
 
@@ -322,7 +327,7 @@ def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessag
     if not text and not urls:
         return Ignored("nothing to send")
     if not jids.localpart_of(envelope.addressed):
-        return Typed(owner=owner, text=text)
+        return Typed(owner=owner, text=text, lang=envelope.lang)
     return OutboundMessage(
         owner=owner,
         sender=envelope.sender,

@@ -229,7 +229,6 @@ class House:
             domain=DOMAIN,
             holder=f"{DOMAIN}/{life}",
             rules=lambda: self.rules,
-            words=lambda reason: f"because of {reason}.",
             wake_stream=lambda: (self.stream_bell.ring(), self.changed.set()),
             wake_senders=lambda: (self.senders_bell.ring(), self.changed.set()),
         )

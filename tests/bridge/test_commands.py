@@ -8,6 +8,7 @@ from smsbridge.bridge.commands import COMMANDS, UNKNOWN_BURST, Rank
 from smsbridge.bridge.lockdown import BY_ADMIN, BY_OWNER
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, StoreUnavailable
 from smsbridge.core.questions import Answer
+from tests.fakes.words import english
 
 from .house import ADMIN, ANN, DOMAIN, FRIEND, JOHN, PEER, SHARED, inbound, outbound
 
@@ -108,11 +109,11 @@ class TestAnswers:
         await doubt(house)
         (field,) = await house.commands.form(JOHN, "resend")
         assert [option.value for option in field.options] == ["1"]
-        assert field.options[0].label.startswith("[1] Your text of 18:00 UTC to +15559870002")
+        assert english(field.options[0].label).startswith("[1] Your text of 18:00 UTC to +15559870002")
         (field,) = await house.commands.form(JOHN, "confirm")
         assert field.options == ()
         said = await do(house, "resend", number="1")
-        assert (said.words, said.is_done) == ("[1] It is sent again.", True)
+        assert (english(said.words), said.is_done) == ("[1] It is sent again.", True)
         (field,) = await house.commands.form(JOHN, "resend")
         assert field.options == ()
 
@@ -122,7 +123,7 @@ class TestAnswers:
         (said,) = await say(house, "resend 1")
         assert said.startswith(f"This text was not sent: {PEER} has written STOP")
         refused = await do(house, "resend", number="1")
-        assert (refused.words, refused.is_done) == (said, False)
+        assert (english(refused.words), refused.is_done) == (said, False)
         assert await house.states() == ["unsure"]
 
     async def test_senders_and_stream_are_woken(self, house):

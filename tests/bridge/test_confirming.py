@@ -9,6 +9,7 @@ from smsbridge.core.address import Peer
 from smsbridge.core.errors import Deferred, Hold, Reason, Refused
 from smsbridge.core.gate import Policy
 from smsbridge.core.questions import Answer
+from tests.fakes.words import because, english
 
 from .house import ANN, FRIEND, JOHN, OWN, PEER, SHARED, inbound, outbound, rules, with_line
 
@@ -28,7 +29,7 @@ def careful(house):
 
 async def says(house, word, number=1, owner=JOHN):
     said = await house.store.run(answers.answer, house.desk, owner, number, word)
-    return said.removeprefix(f"[{number}] ")
+    return english(said).removeprefix(f"[{number}] ")
 
 
 async def questions(house, owner=JOHN):
@@ -76,7 +77,7 @@ async def test_a_no_cancels_it_and_the_next_is_asked_about_again(house):
     assert await says(house, Answer.DISCARD) == "It was not sent."
     assert await house.states() == ["cancelled"]
     (error,) = await house.told("error")
-    assert error[3] == "because of cancelled."
+    assert error[3] == because("cancelled")
     await house.accept("once more", to=LONDON)
     assert len(await questions(house)) == 2
     await house.dispatch()
@@ -134,8 +135,8 @@ async def test_what_nobody_confirms_is_given_back_after_a_day_and_its_question_e
     await house.janitor.expire()
     assert await house.states() == ["expired"]
     (error,) = await house.told("error")
-    assert error[3] == "because of unconfirmed."
-    assert "settled meanwhile" in await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.CONFIRM)
+    assert error[3] == because("unconfirmed")
+    assert "settled meanwhile" in await says(house, Answer.CONFIRM)
 
 
 async def test_it_waits_through_a_kill(house, reopen):
@@ -170,7 +171,7 @@ async def test_a_question_whose_text_was_cancelled_is_no_question_about_the_next
     await house.take(inbound("STOP", did=SHARED, peer=LONDON))
     await house.accept("to Leeds", to=LEEDS)
     assert str(LEEDS) in (await questions(house))[-1]
-    assert "settled meanwhile" in await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.CONFIRM)
+    assert "settled meanwhile" in await says(house, Answer.CONFIRM)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from smsbridge.bridge.settling import settle
 from smsbridge.core.errors import Deferred, Hold, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Kind, ReportState
+from tests.fakes.words import because
 
 from .house import ADMIN, ANN, DOMAIN, JOHN, OWN, PEER, SHARED, inbound, outbound, report, with_line
 
@@ -44,7 +45,7 @@ class TestOutbound:
         assert await heir.states() == ["unsure", "sent"]
         assert sent_by_carrier(heir) == ["next"]
         assert [(kind, about) for kind, _, _, about in await heir.told("error", "receipt")] == [
-            ("error", "because of unsure."),
+            ("error", because("unsure")),
             ("receipt", "s2"),
         ]
 
@@ -93,7 +94,7 @@ class TestOutbound:
         await house.kill()
         heir = await next_life(reopen, house)
         assert heir.provider.calls == []
-        assert await heir.told() == [("error", FULL, CONTACT, "because of invalid_destination.")]
+        assert await heir.told() == [("error", FULL, CONTACT, because("invalid_destination"))]
 
     async def test_between_the_parts_of_a_text(self, house, reopen):
         house.rules = with_line(OWN, can_mms=False)

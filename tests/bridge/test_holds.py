@@ -8,6 +8,7 @@ from smsbridge.bridge.dispatcher import LEASE
 from smsbridge.bridge.settling import MIN_PROBE
 from smsbridge.core.alerts import ADVICE, Alert
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected
+from tests.fakes.words import because, english
 
 from .house import ADMIN, CARRIER, FRIEND, OWN, PEER, SHARED, THIRD
 
@@ -213,7 +214,7 @@ class TestAlerts:
         assert (kind, to, sender) == ("notice", ADMIN, "")
         assert body == (
             "The account scripted is on hold, its texts wait (invalid_credentials): The login is refused."
-            f" {ADVICE[Alert.HELD].to_do}"
+            f" {english(ADVICE[Alert.HELD].to_do)}"
         )
 
     async def test_they_are_told_which_line(self, house):
@@ -221,7 +222,7 @@ class TestAlerts:
         await house.accept("one")
         await house.dispatch()
         ((*_, body),) = await house.told()
-        assert body.startswith(f"The line {OWN} is on hold, its texts wait (invalid_did): because of line_fault. Look")
+        assert body.startswith(f"The line {OWN} is on hold, its texts wait (invalid_did): {because('line_fault')} Look")
 
     async def test_they_are_told_when_another_fault_takes_its_place(self, house):
         house.provider.script(PEER, LOGIN, FUNDS, FUNDS)

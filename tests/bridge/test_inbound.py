@@ -8,6 +8,7 @@ from smsbridge.bridge.inbound import EMPTY_TEXT
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle, Receipts
 from smsbridge.core.message import Kind, ReportState
+from tests.fakes.words import because
 
 from .house import (
     ADMIN,
@@ -277,7 +278,7 @@ class TestReports:
         await house.take(report("pid-1", ReportState.FAILED, code="4470"))
         assert await house.states() == ["failed"]
         ((kind, *_, body),) = await house.told()
-        assert (kind, body) == ("error", "because of carrier_refused.")
+        assert (kind, body) == ("error", because("carrier_refused"))
         (row,) = await house.rows("SELECT code FROM outbox")
         assert row["code"] == "4470"
 

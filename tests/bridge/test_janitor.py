@@ -13,6 +13,7 @@ from smsbridge.core.errors import Deferred, Hold, Reason
 from smsbridge.core.line import Directory, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.store import retention
+from tests.fakes.words import because
 
 from . import house as houses
 from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, report, with_line
@@ -33,8 +34,8 @@ class TestExpiry:
         await house.janitor.expire()
         assert await house.states() == ["expired"]
         assert await house.told() == [
-            ("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", "because of expired."),
-            ("notice", JOHN, f"{PEER}@{DOMAIN}", "because of expired."),
+            ("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", because("expired")),
+            ("notice", JOHN, f"{PEER}@{DOMAIN}", because("expired")),
         ]
         assert house.stream_bell._event.is_set()
 
@@ -48,9 +49,9 @@ class TestExpiry:
     @pytest.mark.parametrize(
         ("fault", "reason", "why"),
         [
-            (DOWN, "provider_down", "because of provider_down."),
+            (DOWN, "provider_down", because("provider_down")),
             (LOGIN, "account_fault", "The login is refused."),
-            (NO_LINE, "line_fault", "because of line_fault."),
+            (NO_LINE, "line_fault", because("line_fault")),
         ],
     )
     async def test_the_sender_learns_what_kept_it(self, house, ticks, fault, reason, why):
@@ -138,7 +139,7 @@ class TestClock:
 
 
 class TestWaiting:
-    @pytest.mark.parametrize(("fault", "why"), [(LOGIN, "The login is refused."), (NO_LINE, "because of line_fault.")])
+    @pytest.mark.parametrize(("fault", "why"), [(LOGIN, "The login is refused."), (NO_LINE, because("line_fault"))])
     async def test_after_five_minutes_on_hold_the_sender_is_told_once(self, house, ticks, fault, why):
         house.provider.script(PEER, fault)
         await house.accept("hello")
@@ -206,7 +207,7 @@ class TestWaiting:
         ticks.advance(PATIENCE + A_MOMENT)
         await house.janitor.tell_waiting()
         first, second = await house.told("notice")
-        assert "because of provider_down" in first[3]
+        assert because("provider_down") in first[3]
         assert "those before it" in second[3]
 
 

@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from smsbridge.bridge.telling import LOOKED_FOR, TWO_OF_THEM
 from smsbridge.core.doubt import OnUnknown, Unknowns
 from smsbridge.core.errors import Indeterminate, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Kind
 from smsbridge.core.state import PartEvent
+from smsbridge.core.words.say import Say
 from smsbridge.store import outbox
 from smsbridge.store.questions import SETTLED
+from tests.fakes.words import because, english
 
 from .house import ADMIN, CARRIER, DOMAIN, FRIEND, JOHN, OWN, PEER
 
@@ -121,11 +122,11 @@ async def test_lists_that_fail_prove_nothing_and_after_twenty_settle_times_the_w
         await look(house, 0.5)
         assert (await house.states())[0] == "unknown"
     assert len(house.listing.looked) < 8, "ever rarer"
-    assert await notices(house) == [LOOKED_FOR]
+    assert await notices(house) == [english(Say.LOOKED_FOR())]
     await look(house, 5.1)
     assert await house.states() == ["unsure", "sent"]
     assert house.provider.texts == ["one", "two"]
-    assert (await house.told("error"))[0][3] == "because of unsure."
+    assert (await house.told("error"))[0][3] == because("unsure")
 
 
 async def test_a_list_that_failed_in_between_is_no_list(house):
@@ -220,7 +221,7 @@ class TestLateAcceptance:
         assert await house.states() == ["sent"]
         show(house, "first")
         await look(house, 3)
-        assert await notices(house) == [TWO_OF_THEM]
+        assert await notices(house) == [english(Say.WENT_TWICE())]
         assert len(await notices(house, ADMIN)) == 1
         assert await duplicates(house) == 1
         assert ("reconciler", "twice", "") in await trail(house)
@@ -306,7 +307,7 @@ class TestLateAcceptance:
         show(house, "first")
         await look(house, 4)
         assert await duplicates(house) == 1
-        assert (await notices(house))[-1] == TWO_OF_THEM
+        assert (await notices(house))[-1] == english(Say.WENT_TWICE())
 
     async def test_what_was_called_off_and_turns_up_is_told(self, house):
         house.look_up(on_unknown=OnUnknown.HOLD)
@@ -339,7 +340,7 @@ class TestLateAcceptance:
             gate.set()
         assert await house.states() == ["sent"]
         assert await duplicates(house) == 1
-        assert (await notices(house))[-1] == TWO_OF_THEM
+        assert (await notices(house))[-1] == english(Say.WENT_TWICE())
 
 
 class TestOnUnknown:

@@ -11,6 +11,7 @@ from smsbridge.bridge.room import Room
 from smsbridge.core.alerts import ADVICE, Alert
 from smsbridge.core.errors import Deferred, Hold, Reason
 from smsbridge.providers.contract import Finding
+from tests.fakes.words import english
 
 from .house import ADMIN, CARRIER, OWN, PEER, inbound
 
@@ -55,7 +56,7 @@ async def test_while_all_is_well_nobody_hears_anything(scene):
 async def test_a_disk_that_is_nearly_full_is_told_and_its_end(scene):
     scene.free = 12 * 2**20
     assert await scene.look(minutes=1) == [
-        f"The disk has 12 MiB left, new texts are taken from 64 MiB on. {ADVICE[Alert.DISK].to_do}"
+        f"The disk has 12 MiB left, new texts are taken from 64 MiB on. {english(ADVICE[Alert.DISK].to_do)}"
     ]
     assert await scene.look(minutes=1) == []
     scene.free = 100 * 2**20
@@ -68,7 +69,7 @@ async def test_a_stream_that_is_down_for_long_is_told_and_what_waits_for_it_is_n
     await house.take(inbound())
     assert await scene.look(minutes=5) == []
     (line,) = await scene.look(minutes=1)
-    assert line == f"There is no stream to the XMPP server since 18:00 UTC. {ADVICE[Alert.STREAM].to_do}"
+    assert line == f"There is no stream to the XMPP server since 18:00 UTC. {english(ADVICE[Alert.STREAM].to_do)}"
     scene.down_since = None
     await house.hand_all()
     (over,) = await scene.look(minutes=4)
@@ -154,7 +155,7 @@ class TestAccounts:
         assert await checkup(login, good) == (True, [])
         assert await checkup(login, low) == (
             True,
-            [f"Account scripted: the balance is low: 0.50 USD. {ADVICE[Alert.BALANCE].to_do}"],
+            [f"Account scripted: the balance is low: 0.50 USD. {english(ADVICE[Alert.BALANCE].to_do)}"],
         )
         assert await checkup(login, low) == (True, [])
         assert await checkup(login, good) == (
@@ -166,7 +167,7 @@ class TestAccounts:
         low = Finding(is_good=False, words="the balance is low", alert=Alert.BALANCE)
         await checkup(low)
         _, told = await checkup(Finding(is_good=False, words="VoIP.ms refuses the login"))
-        assert told == [f"Account scripted: VoIP.ms refuses the login. {ADVICE[Alert.ACCOUNT].to_do}"]
+        assert told == [f"Account scripted: VoIP.ms refuses the login. {english(ADVICE[Alert.ACCOUNT].to_do)}"]
         assert len(await house.rows("SELECT 1 FROM alert")) == 2
 
     async def test_a_carrier_that_says_nothing_changes_nothing_and_is_asked_again_soon(self, checkup, house):

@@ -7,14 +7,15 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge.planning import MAX_PARTS, plan
-from smsbridge.bridge.telling import LINKED
 from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media
 from smsbridge.core.segments import Limit, LimitUnit
+from smsbridge.core.words.say import Say
 from smsbridge.providers.contract import Capabilities
+from tests.fakes.words import english
 
 from .house import ANN, CARRIER, DOMAIN, FRIEND, JOHN, OTHERS, OWN, PEER, SHARED, inbound, outbound, rules, with_line
 
@@ -92,7 +93,9 @@ class TestRefused:
         await house.outbound.accept(outbound("look", media=pictures(1)))
         (row,) = await parts(house)
         assert (row["kind"], row["text"], row["media"]) == ("sms", f"look\n{pictures(1)[0]}", "[]")
-        assert [(kind, to, words) for kind, to, _, words in await house.told("notice")] == [("notice", JOHN, LINKED)]
+        assert [(kind, to, words) for kind, to, _, words in await house.told("notice")] == [
+            ("notice", JOHN, english(Say.GOES_AS_LINK()))
+        ]
 
     async def test_a_file_whose_address_is_no_link_leaves_no_row(self, house):
         for url in ("file:///etc/passwd", "javascript:x", "cid:1"):
@@ -242,7 +245,7 @@ class TestPlan:
         with pytest.raises(Refused) as refused:
             self.shape("x" * 2000 * MAX_PARTS + "x")
         assert refused.value.reason is Reason.TOO_LONG
-        assert f"{MAX_PARTS + 1} messages" in refused.value.words
+        assert f"{MAX_PARTS + 1} messages" in english(refused.value.words)
 
     def test_a_carrier_of_texts_alone_gets_links(self):
         link = pictures(1)[0]

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge import answers, questions
-from smsbridge.bridge.telling import FOUND
 from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.gate import Policy
 from smsbridge.core.questions import CHOICES, Answer, QuestionKind
+from smsbridge.core.words.say import Say
 from smsbridge.store import questions as kept
 from smsbridge.store import retention
+from tests.fakes.words import because, english
 
 from .house import ANN, DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, inbound, lines, outbound, rules, with_line
 
@@ -40,7 +41,7 @@ async def doubt(house, *texts, to=PEER, **about):
 
 
 async def answer(house, number, word, owner=JOHN):
-    return await house.store.run(answers.answer, house.desk, owner, number, word)
+    return english(await house.store.run(answers.answer, house.desk, owner, number, word))
 
 
 async def asked(house, owner=JOHN):
@@ -101,7 +102,7 @@ class TestAsking:
             assert len(await asked(house)) == 1
             house.provider.open(PEER)
         assert await asked(house) == ()
-        assert (await house.told("notice"))[-1][3] == FOUND
+        assert (await house.told("notice"))[-1][3] == english(Say.FOUND())
         assert await answer(house, 1, RESEND) == f"[1] is settled meanwhile. {NOTHING}"
         await house.dispatch()
         assert len(house.provider.calls) == 1
@@ -151,7 +152,7 @@ class TestResend:
         await house.dispatch()
         await house.reconciler.look()
         assert [(kind, body[:3]) for kind, _, _, body in await told_since(house, 2)] == [
-            ("error", "bec"),
+            ("error", "Thi"),
             ("notice", "[2]"),
         ]
         await answer(house, 2, RESEND)
@@ -243,7 +244,7 @@ class TestArrived:
         house.ticks.advance(retention.Spans().troubled_bodies + timedelta(days=1))
         await house.janitor.forget()
         assert await answer(house, 1, ARRIVED) == "[1] It counts as sent."
-        assert (await house.told("error"))[1][3].startswith("Part 2 of 3: because of cancelled. 1 of 3 parts")
+        assert (await house.told("error"))[1][3].startswith(f"Part 2 of 3: {because('cancelled')} 1 of 3 parts")
 
 
 class TestDiscard:
@@ -251,7 +252,7 @@ class TestDiscard:
         await doubt(house, "hello")
         assert await answer(house, 1, DISCARD) == "[1] It is not sent again."
         assert await house.states() == ["cancelled"]
-        assert await told_since(house, 2) == [("error", FULL, CONTACT, answers.DISCARDED)]
+        assert await told_since(house, 2) == [("error", FULL, CONTACT, english(Say.YOU_DISCARDED()))]
         await house.dispatch()
         assert len(house.provider.calls) == 1
 

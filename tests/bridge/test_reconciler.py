@@ -8,6 +8,7 @@ import pytest
 from smsbridge.bridge import doubting
 from smsbridge.bridge.dispatcher import LEASE
 from smsbridge.core.errors import Indeterminate, StoreUnavailable
+from tests.fakes.words import because
 
 from .house import DOMAIN, FRIEND, JOHN, OWN, PATIENCE, PEER, with_line
 
@@ -27,7 +28,7 @@ async def test_a_claim_of_a_dead_life_becomes_unsure_and_the_sender_is_told(hous
     assert await heir.states() == ["sending"]
     await heir.reconciler.look()
     assert await heir.states() == ["unsure"]
-    assert await heir.told("error") == [("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", "because of unsure.")]
+    assert await heir.told("error") == [("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", because("unsure"))]
     (row,) = await heir.rows("SELECT about, reason FROM delivery WHERE kind = 'error'")
     assert row == {"about": "id of one", "reason": "unsure"}
     assert heir.stream_bell._event.is_set()
@@ -64,7 +65,7 @@ async def test_later_parts_of_the_same_text_are_cancelled(house, reopen):
     await heir.reconciler.look()
     await heir.dispatch()
     assert await heir.states() == ["unsure", "cancelled", "cancelled", "sent"]
-    assert (await heir.told("error"))[0][3].startswith("Part 1 of 3: because of unsure. 0 of 3 parts were sent")
+    assert (await heir.told("error"))[0][3].startswith(f"Part 1 of 3: {because('unsure')} 0 of 3 parts were sent")
 
 
 async def test_a_claim_of_this_life_is_left_alone_while_its_lease_runs(house, ticks):

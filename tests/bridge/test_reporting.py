@@ -11,13 +11,14 @@ from smsbridge.bridge.pacer import Pacer
 from smsbridge.bridge.reporting import Reporting
 from smsbridge.core.line import Receipts
 from smsbridge.sim.faults import Fault, Moment
+from tests.fakes.words import because
 
 from .account import account_of
 from .house import CARRIER, DOMAIN, JOHN, OWN, PEER, outbound, with_line
 
 FULL, CONTACT = f"{JOHN}/phone", f"{PEER}@{DOMAIN}"
 TICK = ("receipt", FULL, CONTACT, "s1")
-REFUSED = "because of carrier_refused."
+REFUSED = because("carrier_refused")
 LISTS = {"getSMS", "getMMS"}
 
 

@@ -7,6 +7,7 @@ import pytest
 from smsbridge.core.errors import Deferred, Indeterminate, Reason, Rejected
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, ReportState
+from tests.fakes.words import because
 
 from .house import ANN, DOMAIN, JOHN, OWN, PEER, SHARED, outbound, report, with_line
 
@@ -104,7 +105,7 @@ class TestErrors:
     async def test_without_the_carriers_words_our_own_are_used(self, house):
         house.provider.script(PEER, Rejected(Reason.INVALID_DESTINATION, "invalid_dst"))
         await send(house)
-        assert await house.told() == [error("because of invalid_destination.")]
+        assert await house.told() == [error(because("invalid_destination"))]
 
     async def test_it_is_told_even_to_those_who_ask_for_no_receipt(self, house):
         house.provider.script(PEER, NO)
@@ -147,7 +148,7 @@ class TestErrors:
     async def test_a_bounce_after_the_tick_is_also_a_line_of_chat(self, house):
         await send(house)
         await house.take(report("pid-1", ReportState.FAILED))
-        words = "because of carrier_refused."
+        words = because("carrier_refused")
         assert await house.told() == [TICK, error(words), line_of_chat(f"Your text “hello”: {words}")]
 
     async def test_the_line_of_chat_quotes_the_beginning_of_a_long_text(self, house):
@@ -156,12 +157,12 @@ class TestErrors:
         await house.take(report("pid-1", ReportState.FAILED, kind=Kind.MMS))
         (told,) = await house.told("notice")
         start = ("so many words " * 30)[:60].rstrip()
-        assert told == line_of_chat(f"Your text “{start}…”: because of carrier_refused.")
+        assert told == line_of_chat(f"Your text “{start}…”: {because('carrier_refused')}")
 
     async def test_a_prompt_bounce_without_a_tick_is_an_error_alone(self, house):
         await send(house, receipt=False)
         await house.take(report("pid-1", ReportState.FAILED))
-        assert await house.told() == [error("because of carrier_refused.")]
+        assert await house.told() == [error(because("carrier_refused"))]
 
     async def test_a_bounce_of_an_early_part_cancels_what_has_not_left(self, house):
         house.provider.script(PEER, "a", Deferred(Reason.PROVIDER_DOWN, "down"))
@@ -189,7 +190,7 @@ class TestDoubt:
         await send(house)
         assert await house.told() == []
         await house.reconciler.look()
-        assert await house.told("error") == [error("because of unsure.")]
+        assert await house.told("error") == [error(because("unsure"))]
 
     async def test_of_several_parts_it_says_what_left_for_certain(self, house):
         house.provider.script(PEER, "a", DOUBT)
@@ -197,7 +198,7 @@ class TestDoubt:
         await house.reconciler.look()
         assert await house.states() == ["sent", "unsure", "cancelled"]
         assert await house.told("error") == [
-            error("Part 2 of 3: because of unsure. 1 of 3 parts were sent for certain.")
+            error(f"Part 2 of 3: {because('unsure')} 1 of 3 parts was sent for certain.")
         ]
 
     async def late_answer(self, house, outcome, *texts, **about):
@@ -237,7 +238,7 @@ class TestDoubt:
         await self.late_answer(house, "a", THREE)
         assert await house.states() == ["sent", "cancelled", "cancelled"]
         assert (await house.told("error"))[1:] == [
-            error("Part 2 of 3: because of cancelled. 1 of 3 parts had been sent.")
+            error(f"Part 2 of 3: {because('cancelled')} 1 of 3 parts had been sent.")
         ]
 
     async def test_doubt_is_told_once(self, house):

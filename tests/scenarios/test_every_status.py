@@ -40,7 +40,6 @@ from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
-from smsbridge.xmpp.errors import ERRORS
 from smsbridge.xmpp.stanzas import render
 
 ALICE, DID, PEER, OTHER_PEER = "alice@example.com", "+15551230001", "+15559870002", "+15559870003"
@@ -139,7 +138,6 @@ class House:
             domain=DOMAIN,
             holder="test/1",
             rules=lambda: rules,
-            words=lambda reason: ERRORS[reason].words,
             wake_stream=self._wake_stream,
             wake_senders=lambda: None,
         )

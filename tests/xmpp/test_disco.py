@@ -10,6 +10,7 @@ from smsbridge import __version__
 from smsbridge.bridge.commands import COMMANDS
 from smsbridge.clock import system_clock
 from smsbridge.core.errors import Refused
+from smsbridge.core.words.say import Language
 from smsbridge.xmpp import disco
 
 DOMAIN = "sms.example.com"
@@ -23,6 +24,10 @@ ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 def offered(jid):
     """Ann may use two commands, nobody else any."""
     return COMMANDS[:2] if jid == "ann@example.com" else ()
+
+
+def language_of(jid: str, _asked: str) -> Language:
+    return Language.FRENCH if jid == "fay@example.com" else Language.ENGLISH
 
 
 class Transport(asyncio.Transport):
@@ -42,7 +47,7 @@ class Transport(asyncio.Transport):
 @pytest.fixture
 async def ask():
     stream = ComponentXMPP(DOMAIN, "secret", "127.0.0.1", 1, fix_error_ns=True)
-    disco.install(stream, system_clock(), offered)
+    disco.install(stream, system_clock(), offered, language_of)
     transport = Transport()
     stream._current_connection_attempt = True
     stream.connection_made(transport)
@@ -72,6 +77,11 @@ async def test_the_gateway_is_an_sms_gateway(ask) -> None:
     assert identity.attrib == {"category": "gateway", "type": "sms", "name": "SMS gateway"}
     features = {each.get("var") for each in answer.iter(f"{{{INFO}}}feature")}
     assert features == set(disco.GATEWAY_FEATURES)
+
+
+async def test_the_gateway_is_named_in_the_language_of_who_asks(ask) -> None:
+    answer = await ask(f"<query xmlns='{INFO}'/>", DOMAIN, sender="fay@example.com/x")
+    assert answer.find(f"{{{INFO}}}query/{{{INFO}}}identity").get("name") == "Passerelle SMS"
 
 
 @pytest.mark.parametrize("to", [NUMBER, f"{NUMBER}/phone"])

@@ -9,11 +9,13 @@ import pytest
 from slixmpp import ComponentXMPP
 
 from smsbridge.bridge.commands import COMMANDS, Command, Field, Option, Said
+from smsbridge.bridge.desk import Rules
 from smsbridge.clock import system_clock
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.line import Directory, Line
 from smsbridge.core.message import OutboundMessage, ProviderName
+from smsbridge.core.words.say import Language
 from smsbridge.metrics import Metrics
 from smsbridge.xmpp.handlers import Handlers
 
@@ -78,8 +80,8 @@ class Bridge:
         self.ran.append((jid, name, dict(values)))
         return self.says
 
-    async def typed(self, jid: str, line: str) -> None:
-        self.ran.append((jid, line, {}))
+    async def typed(self, jid: str, line: str, asked: str = "") -> None:
+        self.ran.append((jid, line, {"lang": asked} if asked else {}))
         self.on_command()
 
     async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
@@ -112,6 +114,7 @@ class Fed:
             commands=self.bridge,
             safekeeping=self.bridge,
             directory=self.directory,
+            language_of=Rules(directory=Directory([]), languages={"fay@example.com": Language.FRENCH}).language_of,
             domain=DOMAIN,
             send=self.send,
             metrics=self.metrics,
@@ -240,6 +243,34 @@ async def test_whatever_goes_wrong_the_sender_hears_of_it_and_it_is_counted(
     assert ET.XML(xml).attrib == {"type": "error", "id": "m1", "from": f"{NUMBER}/phone", "to": FULL}
     assert condition_of(xml) == condition
     assert fed.refusals(reason) == 1
+
+
+@pytest.mark.parametrize(
+    ("sender", "tag", "lang", "start"),
+    [
+        ("ann@example.com/x", "fr-CA", "fr", "Ce message n’a pas été envoyé\u00a0: "),
+        ("ann@example.com/x", "de", "en", "This message was not sent: "),
+        ("fay@example.com/x", "en", "fr", "Ce message n’a pas été envoyé\u00a0: "),  # as the operator wrote
+    ],
+)
+async def test_a_refusal_is_said_in_the_language_of_who_wrote(
+    fed: Fed, sender: str, tag: str, lang: str, start: str
+) -> None:
+    encrypted = "<encrypted xmlns='eu.siacs.conversations.axolotl'/>"
+    xml = f"<message type='chat' id='m1' from='{sender}' to='{NUMBER}' xml:lang='{tag}'>{encrypted}</message>"
+    fed.stream.data_received(xml.encode())
+    await fed.drain()
+    text = ET.XML(fed.sent[0]).find(f"error/{{{ERRORS}}}text")
+    assert text is not None
+    assert text.get("{http://www.w3.org/XML/1998/namespace}lang") == lang
+    assert (text.text or "").startswith(start)
+
+
+async def test_the_language_of_a_line_to_the_bridge_comes_with_it(fed: Fed) -> None:
+    xml = f"<message type='chat' id='m1' from='{FULL}' to='{DOMAIN}' xml:lang='fr'><body>help</body></message>"
+    fed.stream.data_received(xml.encode())
+    await fed.drain()
+    assert fed.bridge.ran == [("ann@example.com", "help", {"lang": "fr"})]
 
 
 async def test_what_cannot_be_a_text_never_reaches_the_bridge(fed: Fed) -> None:

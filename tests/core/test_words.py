@@ -1,0 +1,170 @@
+"""The catalogue is whole in every language, and rooms fill the places of its sentences."""
+
+import ast
+import json
+import string
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import smsbridge
+from smsbridge.core.errors import Reason
+from smsbridge.core.words.packing import pack, unpack
+from smsbridge.core.words.say import Language, Phrase, Plural, Say
+from smsbridge.core.words.wording import TONGUES, language_named, worded
+
+SOURCE = Path(smsbridge.__file__).parent
+ENGLISH, FRENCH = TONGUES[Language.ENGLISH], TONGUES[Language.FRENCH]
+# What is the same in both languages: signs and names, or a word that they share.
+SAME = {
+    Say.ADVISED, Say.LABEL_QUESTION, Say.MINUTES, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
+    Say.WHAT_AND_ENDED,
+}  # fmt: skip
+AT = datetime(2026, 12, 1, 18, 5, tzinfo=UTC)
+
+
+def forms(entry: str | Plural) -> list[str]:
+    return [entry] if isinstance(entry, str) else [form for form in (entry.one, entry.many, entry.none) if form]
+
+
+def places(entry: str | Plural) -> set[str]:
+    """The names of the places of a sentence, those of all its forms together, and what it is counted by."""
+    named = {name for form in forms(entry) for _, name, _, _ in string.Formatter().parse(form) if name}
+    return named | ({"n"} if isinstance(entry, Plural) else set())
+
+
+def said() -> Iterator[tuple[str, Say, set[str] | None]]:
+    """Every `Say.KEY` of the package: where, which, and what fills its places (None: it is not called there)."""
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if path.parent.name == "words":
+            continue
+        calls = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Say":
+                call = calls.get(id(node))
+                filled = None if call is None else {str(keyword.arg) for keyword in call.keywords}
+                yield f"{path.relative_to(SOURCE)}:{node.lineno}", Say[node.attr], filled
+
+
+@pytest.mark.parametrize("language", Language)
+def test_every_language_says_everything_and_nothing_else(language: Language):
+    assert TONGUES[language].entries.keys() == set(Say)
+
+
+@pytest.mark.parametrize("key", Say)
+def test_a_sentence_has_the_same_places_in_every_language(key: Say):
+    assert places(FRENCH.entries[key]) == places(ENGLISH.entries[key])
+
+
+def test_what_is_the_same_in_both_languages_is_meant_to_be():
+    assert {key for key in Say if ENGLISH.entries[key] == FRENCH.entries[key]} == SAME
+
+
+def test_a_key_is_spelled_as_its_member():
+    assert [key.value for key in Say] == [key.name.lower() for key in Say]
+
+
+def test_every_reason_has_its_sentence():
+    for reason in Reason:
+        assert worded(reason.words, Language.ENGLISH).endswith(".")
+        assert worded(reason.words, Language.FRENCH).endswith(".")
+
+
+def test_all_that_is_said_fills_all_places_and_no_others():
+    wrong = [
+        f"{place}: {key} is filled with {sorted(filled)}"
+        for place, key, filled in said()
+        if filled is not None and filled != places(ENGLISH.entries[key])
+    ]
+    assert wrong == []
+
+
+def test_every_sentence_is_said_somewhere():
+    unsaid = set(Say) - {key for _, key, _ in said()} - {Say[reason.name] for reason in Reason}
+    assert sorted(unsaid) == []
+
+
+def test_every_french_sign_has_the_blank_before_it_that_no_line_is_broken_at():
+    bare = (" :", " ;", " !", " ?", " »", "« ", " %", "'")
+    for key in Say:
+        for form in forms(FRENCH.entries[key]):
+            text = "".join(literal for literal, *_ in string.Formatter().parse(form))
+            assert not any(sign in text for sign in bare), form
+
+
+@pytest.mark.parametrize(
+    ("n", "english", "french"),
+    [(0, "0 seconds", "0 seconde"), (1, "1 second", "1 seconde"), (2, "2 seconds", "2 secondes")],
+)
+def test_each_language_counts_as_it_does(n: int, english: str, french: str):
+    assert worded(Say.SECONDS(n=n), Language.ENGLISH) == english
+    assert worded(Say.SECONDS(n=n), Language.FRENCH) == french
+
+
+def test_nought_has_words_of_its_own_where_they_are_better():
+    assert worded(Say.STILL_SO(n=0, span="a day", words="So."), Language.ENGLISH) == "Still so after a day: So."
+
+
+def test_a_phrase_in_a_phrase_is_said_in_the_same_language():
+    phrase = Say.NOT_LEFT_YET(why=Say.WAITS_ITS_TURN())
+    assert worded(phrase, Language.ENGLISH).startswith("Your text has not left yet: it waits for those before it. ")
+    assert worded(phrase, Language.FRENCH).startswith("Votre texto n’est pas encore parti\u00a0: il attend que partent")
+
+
+def test_what_stands_in_a_place_is_never_read_as_a_place():
+    words = "{at:clock} {0} }{"
+    assert worded(Say.NUMBERED(number=1, words=words), Language.FRENCH) == f"[1] {words}"
+
+
+def test_times_are_written_as_each_language_does():
+    doubt = Say.DOUBT(at=AT, peer="+15559870002")
+    assert "of 18:05 UTC to" in worded(doubt, Language.ENGLISH)
+    assert "de 18\u00a0h\u00a005 UTC à" in worded(doubt, Language.FRENCH)
+    kept = Say.WORDS_NOT_KEPT(at=AT)
+    assert "of 1 December 2026 whose" in worded(kept, Language.ENGLISH)
+    assert "du 1er décembre 2026 dont" in worded(kept, Language.FRENCH)
+
+
+def test_somebodys_own_words_stay_as_they_are():
+    assert worded("No funds: {n}", Language.FRENCH) == "No funds: {n}"
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        Say.FOUND(),
+        Say.SOME_LEFT(n=1, of=3),
+        Say.DOUBT_AND_REST(doubt=Say.DOUBT(at=AT, peer="“it's” +15559870002")),
+        Say.OPEN_QUESTIONS(questions=(Say.FOUND(), "as it is", Say.NUMBERED(number=2, words="")), ),
+        "a carrier's own words",
+        "",
+    ],
+)  # fmt: skip
+def test_words_come_out_of_a_column_as_they_went_in(phrase: Phrase | str):
+    assert unpack(pack(phrase)) == phrase
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"say":"of_a_newer_version"}', '{"say":', '{"say":"found","with":[1]}', '{"say":"doubt","with":{"at":{}}}'],
+)
+def test_a_phrase_of_another_version_is_as_good_as_no_words(text: str):
+    assert unpack(text) == ""
+
+
+def test_what_is_packed_is_one_line_of_text():
+    text = pack(Say.DOUBT(at=AT, peer="a\nb"))
+    assert "\n" not in text
+    assert json.loads(text) == {"say": "doubt", "with": {"at": {"ms": 1796148300000}, "peer": "a\nb"}}
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [("fr", Language.FRENCH), ("fr-CA", Language.FRENCH), ("FR", Language.FRENCH), ("en-GB", Language.ENGLISH),
+     ("de", None), ("", None), ("frp", None)],
+)  # fmt: skip
+def test_a_language_is_known_by_its_tag(tag: str, language: Language | None):
+    assert language_named(tag) is language

@@ -38,6 +38,7 @@ from smsbridge.config_yaml import (
     read,
     unquoted_words,
 )
+from smsbridge.core.line import Republish
 from smsbridge.core.message import ProviderName
 from smsbridge.providers.contract import ProviderKind
 from smsbridge.xmpp.jids import owner_jid
@@ -154,6 +155,7 @@ class _Examiner:
             config = Config.model_validate(tree)
             self._judge_keys(config)
             self._judge_money(config)
+            self._judge_media(config)
             return config
         except ValidationError as error:
             self._tell_all(error, ())
@@ -310,6 +312,12 @@ class _Examiner:
                 if config.prices is None and getattr(getattr(config.caps, whose), key) is not None:
                     words = "nothing is known of money without prices: write prices:"
                     self._tell(words, ("caps", whose, key))
+
+    def _judge_media(self, config: Config) -> None:
+        """Who serves files has to be found."""
+        if config.media.inbound is Republish.SERVE and config.http.public_url is None:
+            words = "serve makes links to this bridge: write where it is, http.public_url"
+            self._tell(words, ("media", "inbound"))
 
     def _judge_owners(self, jids: Mapping[str, Any]) -> dict[str, Place]:
         """Every DID with the place that names it first."""

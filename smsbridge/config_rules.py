@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
+from smsbridge.bridge.desk import Publishing
 from smsbridge.config_schema import CapSettings, CapsSettings, Config, LineSettings
 from smsbridge.config_schema import Prices as PriceSettings
 from smsbridge.config_yaml import Problem
@@ -81,6 +82,15 @@ def catch_ups(config: Config) -> dict[ProviderName, CatchUp]:
     """Whether and from when on each account's list is read."""
     settings = {account.name: account.settings for account in config.providers.values()}
     return {name: its.catch_up for name, its in settings.items() if isinstance(its, CatchingUp)}
+
+
+def publishing(config: Config) -> Publishing:
+    """How attachments that come in are given to owners."""
+    return Publishing(
+        how=config.media.inbound,
+        public_url=config.http.public_url,
+        serve_for=timedelta(days=config.media.serve_days),
+    )
 
 
 def media_places(

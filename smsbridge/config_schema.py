@@ -131,8 +131,16 @@ class StoreSettings(Section):
     @property
     def media_directory(self) -> Path:
         """Where attachments wait that are fetched: beside the database."""
+        return self._beside("media")
+
+    @property
+    def served_directory(self) -> Path:
+        """Where attachments are that we give out ourselves."""
+        return self._beside("served")
+
+    def _beside(self, suffix: str) -> Path:
         beside = self.path or Path(default_store_url().removeprefix(SQLITE))
-        return beside.with_name(f"{beside.name}.media")
+        return beside.with_name(f"{beside.name}.{suffix}")
 
     @model_validator(mode="after")
     def _has_use_for_a_password(self) -> "StoreSettings":
@@ -220,7 +228,11 @@ class MediaSettings(Section):
     """What becomes of pictures and other files."""
 
     inbound: Republish = Field(
-        default=Republish.UPLOAD, description="put what comes in on the XMPP server's upload service, or link to it"
+        default=Republish.UPLOAD,
+        description="put what comes in on the XMPP server's upload service, serve it ourselves, or link to it",
+    )
+    serve_days: Annotated[int, Field(ge=1, le=90)] = Field(
+        default=7, description="how long a link lasts that we serve ourselves"
     )
     near: tuple[Origin, ...] = Field(
         default=(), description="places (https://host:port) that may be called though their address is private"

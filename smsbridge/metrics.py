@@ -25,6 +25,9 @@ class Metrics:
         self.media_settled = self._counter("media_settled", "Attachments that came in, by their end", "provider", "how")
         self.polls = self._counter("polls", "Looks into a carrier's list", "provider", "outcome")
         self.callbacks = self._counter("callbacks", "Callbacks by HTTP status", "provider", "status")
+        self.files_asked = self._counter(
+            "files_asked", "Requests for attachments that we serve, by HTTP status", "status"
+        )
         self.connections_ended = self._counter("connections_ended", "Carriers' connections that we ended", "why")
         self.outbound_accepted = self._counter("outbound_accepted", "Texts accepted from owners")
         self.outbound_refused = self._counter("outbound_refused", "Texts refused", "reason")

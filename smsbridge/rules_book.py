@@ -15,7 +15,7 @@ from smsbridge import log
 from smsbridge.bridge.desk import Rules
 from smsbridge.clock import Clock
 from smsbridge.config import Config, ConfigError, Loaded, Problem
-from smsbridge.config_rules import advice, catch_ups, directory, media_places, policy, rations, unknowns
+from smsbridge.config_rules import advice, catch_ups, directory, media_places, policy, publishing, rations, unknowns
 from smsbridge.config_schema import SECTIONS, known_keys
 from smsbridge.config_yaml import Place
 from smsbridge.core.message import ProviderName
@@ -29,7 +29,7 @@ SEE_CHECK: Final = "smsbridge check tells what is wrong; what was in force stays
 
 # What is built into sockets and files when the process starts, but for the keys that nothing is built from.
 _BUILT_IN: Final = ("xmpp", "http", "store", "media")
-_FREE: Final = frozenset({("http", "public_url"), ("media", "inbound")})
+_FREE: Final = frozenset({("http", "public_url"), ("media", "inbound"), ("media", "serve_days")})
 _KNOWN: Final = frozenset({"kind", *(key for model in SECTIONS.values() for key in known_keys(model))})
 
 Changed = tuple[Place, ...]
@@ -112,6 +112,7 @@ class RulesBook:
         return Rules(
             directory=directory(config, capabilities),
             media_places=media_places(config, capabilities),
+            publishing=publishing(config),
             policy=policy(config),
             address_style=config.address_style,
             admins=config.admins,

@@ -9,7 +9,7 @@ import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from typing import Final
@@ -41,7 +41,7 @@ from smsbridge.core.message import ProviderName
 from smsbridge.failpoints import failpoint
 from smsbridge.lists_room import build_looking, build_readers
 from smsbridge.log import Event, Log
-from smsbridge.media_room import move_attachments
+from smsbridge.media_room import build_own_shelf, move_attachments
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
 from smsbridge.providers.contract import ENTRY_POINTS, Checked, Provider, ProviderKind, Sends
@@ -51,9 +51,8 @@ from smsbridge.store import bindings, deliveries, holds
 from smsbridge.store.ids import Ids
 from smsbridge.tenure import Place, Tenure, settle_in
 from smsbridge.watch import Watch
-from smsbridge.web.app import Web, WebSettings
-from smsbridge.web.health import Readiness, judge_readiness
-from smsbridge.web.webhooks import Bounds
+from smsbridge.web.app import Web
+from smsbridge.web_room import build_web
 from smsbridge.xmpp.asking import Asking
 from smsbridge.xmpp.component import Component, StreamSettings
 from smsbridge.xmpp.handlers import Handlers
@@ -174,7 +173,8 @@ async def _run(
     handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
     completing = Completing(providers, pacers)
     inbound = Inbound(desk, component.lane, completing.expect)
-    web = _build_web(config, desk, providers, component, tenure, inbound, room)
+    own_shelf = build_own_shelf(config, desk)
+    web = build_web(config, desk, providers.values(), component, tenure, inbound, room, own_shelf.find)
     await web.start()
     async with asyncio.TaskGroup() as group:
         checks = {
@@ -187,8 +187,8 @@ async def _run(
         streaming = group.create_task(component.run())
         others = [
             group.create_task(Reconciler(desk, bells.reconciler, build_looking(desk, providers, pacers)).run()),
-            group.create_task(Janitor(desk).run()),
-            group.create_task(move_attachments(config, desk, bells.media, component)),
+            group.create_task(Janitor(desk, own_shelf.forget).run()),
+            group.create_task(move_attachments(config, desk, bells.media, component, own_shelf)),
             group.create_task(completing.run(inbound.take_listed)),
             group.create_task(tenure.keep()),
             group.create_task(reloader.run()),
@@ -298,43 +298,6 @@ def _build_promises(
         number = to_localpart(Address(peers=(peer,), did=None if is_plain else did))
         promises.see(owner, f"{number}@{config.xmpp.jid}")
     return promises
-
-
-def _build_web(
-    config: Config, desk: Desk, providers: Mapping[ProviderName, Provider], component: Component, tenure: Tenure,
-    inbound: Inbound, room: Room,
-) -> Web:  # fmt: skip
-    progress = Progress(desk)
-
-    async def readiness() -> Readiness:
-        try:
-            backlog = await progress.backlog() if await tenure.renew() else None
-        except StoreUnavailable:
-            backlog = None
-        found = judge_readiness(backlog, stream_up=component.is_up, now=desk.now(), down_since=component.down_since)
-        if late := desk.pulse.late():
-            found = replace(found, is_ready=False, words=(*found.words, f"no progress: {', '.join(late)}"))
-        if short := room.words():
-            found = replace(found, is_ready=False, words=(*found.words, short))
-        return found
-
-    http = config.http
-    settings = WebSettings(
-        listen=(http.listen.host, http.listen.port),
-        internal=(http.internal.host, http.internal.port) if http.internal else None,
-        connections=http.connections,
-        per_source=http.per_address,
-        proxies=http.proxies,
-        bounds=Bounds(callbacks_a_minute=http.callbacks_a_minute),
-    )
-    return Web(
-        settings,
-        providers=tuple(providers.values()),
-        take=inbound.take,
-        readiness=readiness,
-        metrics=desk.metrics,
-        clock=desk.clock,
-    )
 
 
 async def _follow_up(desk: Desk, checks: Mapping[ProviderName, Checkup], changed: Changed) -> None:

@@ -650,6 +650,14 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
             "config.yaml:12: http: listen and internal are the same address: give each a port of its own",
         ),
         (
+            GOOD + "media:\n  inbound: serve\n",
+            "config.yaml:13: media.inbound: serve makes links to this bridge: write where it is, http.public_url",
+        ),
+        (
+            GOOD + "media: {serve_days: 91}\n",
+            "config.yaml:12: media.serve_days: input should be less than or equal to 90",
+        ),
+        (
             GOOD + "http: {public_url: sms.example.com}\n",
             "config.yaml:12: http.public_url: a URL is expected, such as https://sms.example.com",
         ),

@@ -20,7 +20,7 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Address, to_localpart
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle
-from smsbridge.core.message import DeliveryKind
+from smsbridge.core.message import DeliveryKind, MediaId
 from smsbridge.core.pacing import MEDIA_BACKOFF
 from smsbridge.core.state import MediaState
 from smsbridge.log import Event, Log
@@ -47,8 +47,8 @@ _log = Log("attachments")
 class Shelf(Protocol):
     """Where a file can be left for everybody who has its link."""
 
-    async def leave(self, file: File, name: str) -> str | None:
-        """The link; None if there is no such place. Raises `NotMoved`."""
+    async def leave(self, media_id: MediaId, file: File, name: str, *, is_last: bool) -> str | None:
+        """The link; None if there is no such place. Raises `NotMoved`. `is_last`: it will not be tried again."""
         ...
 
 
@@ -117,14 +117,15 @@ class Attachments:
                 return
             await self._drawer.keep(one.id, file)
             await run(media.fetched, self._desk.ids, self._desk.now(), one.id, file.kind, len(file.data))
-        url = await self._shelf.leave(file, f"{file.kind.partition('/')[0]}.{ending_of(file.kind)}")
+        name = f"{file.kind.partition('/')[0]}.{ending_of(file.kind)}"
+        url = await self._shelf.leave(one.id, file, name, is_last=self._is_last(one))
         if await run(self._publish, one, url or one.url, _about(file)):
             self._settled(one, "published" if url else "linked")
         await self._drawer.drop(one.id)
 
     async def _fail(self, one: Wanted, fault: Fault) -> None:
         desk, now = self._desk, self._desk.now()
-        if fault.is_final or now - one.taken_at >= LIFE:
+        if fault.is_final or self._is_last(one):
             if await desk.database.run(self._give_up, one, fault):
                 self._settled(one, "given_up", fault)
             await self._drawer.drop(one.id)
@@ -132,6 +133,9 @@ class Attachments:
         wait = timedelta(seconds=MEDIA_BACKOFF.delay(one.attempt + 1, self._roll()))
         await desk.database.run(media.put_off, now, one.id, fault.value, now + wait)
         _log.warning(Event.MEDIA_PUT_OFF, media=one.id, fault=fault.value, seconds=round(wait.total_seconds()))
+
+    def _is_last(self, one: Wanted) -> bool:
+        return self._desk.now() - one.taken_at >= LIFE
 
     def _settled(self, one: Wanted, how: str, fault: Fault | None = None) -> None:
         self._desk.wake_stream()

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock, system_clock
 from smsbridge.core.doubt import Unknowns
 from smsbridge.core.gate import Policy
-from smsbridge.core.line import AddressStyle, CatchUp, Directory, Mirror
+from smsbridge.core.line import AddressStyle, CatchUp, Directory, Mirror, Republish
 from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
 from smsbridge.core.words.say import Language, Words
@@ -17,6 +17,15 @@ from smsbridge.metrics import Metrics
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
 from smsbridge.store.retention import Spans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """How attachments that come in are given to owners. `public_url`: where our own door is reached from outside."""
+
+    how: Republish = Republish.UPLOAD
+    public_url: str | None = None
+    serve_for: timedelta = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,7 @@ class Rules:
     mirror: Mirror = Mirror.CARBON
     catch_up: Mapping[ProviderName, CatchUp] = field(default_factory=dict)
     media_places: Mapping[ProviderName, frozenset[str]] = field(default_factory=dict)
+    publishing: Publishing = field(default_factory=Publishing)
     language: Language | None = None
     languages: Mapping[str, Language] = field(default_factory=dict)
 

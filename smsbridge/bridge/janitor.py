@@ -1,6 +1,7 @@
 """What time does: waiting texts are told about, then expire; old content is forgotten."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from smsbridge.bridge import confirming, telling
@@ -26,11 +27,17 @@ AT_ONCE = 100  # rows in one transaction
 _log = Log("janitor")
 
 
+async def _nothing() -> None:
+    """There are no files."""
+
+
 class Janitor:
     """One round a minute."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, sweep: Callable[[], Awaitable[None]] = _nothing) -> None:
+        """`sweep` throws away the files that nobody may have any more."""
         self._desk = desk
+        self._sweep = sweep
 
     async def run(self) -> None:
         rounds = 0
@@ -56,6 +63,7 @@ class Janitor:
             place = await self._desk.database.run(retention.forget, self._desk.now(), spans, place)
             failpoint("forgetting.forgotten", StoreUnavailable)
             self._desk.pulse.beat("janitor", TURN)
+        await self._sweep()
         await self._desk.database.wipe()
 
     async def pull_in(self) -> None:

@@ -23,9 +23,10 @@ class AddressStyle(StrEnum):
 
 
 class Republish(StrEnum):
-    """From where owners have the attachments that come in: the XMPP server's upload service, or the carrier."""
+    """From where owners have what comes in: the XMPP server's upload service, our own door, or the carrier."""
 
     UPLOAD = "upload"
+    SERVE = "serve"
     LINK = "link"
 
 

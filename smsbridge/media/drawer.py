@@ -15,6 +15,7 @@ from smsbridge.media.fetch import Fault, File, NotMoved
 from smsbridge.media.kinds import kind_of
 
 MOST_KEPT: Final = 256 * 1024 * 1024
+LEAST_COUNTED: Final = 64 * 1024  # bytes: many small files are a burden as well
 _NAME: Final = re.compile("[0-9a-f-]{36}")
 
 
@@ -29,13 +30,19 @@ class Drawer:
         """Under the name, an id; raises `NotMoved` while there is no room."""
         await asyncio.to_thread(self._keep, name, file)
 
+    def path_of(self, name: str) -> Path:
+        """Where a file is, if it is kept under the name, an id."""
+        if not _NAME.fullmatch(name):
+            raise ValueError("not an id")
+        return self._directory / name
+
     async def get(self, name: str) -> File | None:
         """What is kept under the name."""
         return await asyncio.to_thread(self._get, name)
 
     async def drop(self, name: str) -> None:
         """Keep it no longer, if it is there."""
-        await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+        await asyncio.to_thread(self.path_of(name).unlink, missing_ok=True)
 
     async def drop_others(self, names: Collection[str]) -> None:
         """Keep these and nothing else."""
@@ -45,9 +52,9 @@ class Drawer:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             kept = sum(map(_size, self._directory.iterdir()))
-            if kept + len(file.data) > self._most:
+            if kept + max(LEAST_COUNTED, len(file.data)) > self._most:
                 raise NotMoved(Fault.FULL)
-            path = self._path(name)
+            path = self.path_of(name)
             draft = path.with_suffix(".new")
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as written:
@@ -60,7 +67,7 @@ class Drawer:
 
     def _get(self, name: str) -> File | None:
         try:
-            data = self._path(name).read_bytes()
+            data = self.path_of(name).read_bytes()
         except OSError:
             return None
         return File(kind_of(data), data) if data else None
@@ -71,14 +78,9 @@ class Drawer:
                 if one.name not in names:
                     one.unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise ValueError("not an id")
-        return self._directory / name
-
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return max(LEAST_COUNTED, path.stat().st_size)
     except FileNotFoundError:  # it has gone where it was to go
         return 0

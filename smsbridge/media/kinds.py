@@ -14,8 +14,8 @@ _BEGINNINGS: Final = (
     (b"GIF89a", "image/gif"),
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
-    (b"#!AMR-WB\n", "audio/amr-wb"),
-    (b"#!AMR\n", "audio/amr"),  # RFC 4867, 5
+    *((beginning, "audio/amr-wb") for beginning in (b"#!AMR-WB\n", b"#!AMR-WB_MC1.0\n")),  # RFC 4867, 5
+    *((beginning, "audio/amr") for beginning in (b"#!AMR\n", b"#!AMR_MC1.0\n")),
     (b"ID3", "audio/mpeg"),
     (b"OggS", "audio/ogg"),
     (b"%PDF-", "application/pdf"),
@@ -82,6 +82,11 @@ def kind_of(data: bytes) -> str:
 def ending_of(kind: str) -> str:
     """What the name of such a file ends in."""
     return _ENDINGS.get(kind, "bin")
+
+
+def is_harmless(kind: str) -> bool:
+    """Whether a browser may show it in place: pictures that are no programs, sounds, films."""
+    return kind in _ENDINGS and kind.startswith(("image/", "audio/", "video/"))
 
 
 def _text(data: bytes) -> str:

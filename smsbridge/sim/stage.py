@@ -35,7 +35,7 @@ loop_breaker: false
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageConfig:
     """`owners`: account name on example.com to the DIDs it owns. A port of 0 means a free one.
-    `account_yaml` is more of the carrier's section.
+    `account_yaml` is more of the carrier's section, `http_yaml` and `media_yaml` of those.
 
     `component_file` is a file for the server's configuration that defines the component, with this very secret;
     `component_module` our mod_smsbridge.lua, for Prosody.
@@ -50,6 +50,8 @@ class StageConfig:
     limits_yaml: str = UNLIMITED
     daily_limit: str = "null"
     account_yaml: str = ""
+    http_yaml: str = ""
+    media_yaml: str = ""
     control_token: str | None = None
     daily_quota: int | None = None
     webhook_interval: float | None = 0.5
@@ -64,7 +66,7 @@ class StageConfig:
 def bridge_yaml(
     *, component_jid: str, component_port: int, secret: str, api_url: str, public_port: int, database: Path,
     owners: dict[str, tuple[str, ...]], extra: str = "", limits: str = UNLIMITED,
-    daily_limit: str = "null", account: str = "", near: Sequence[str] = (),
+    daily_limit: str = "null", account: str = "", near: Sequence[str] = (), http: str = "", media: str = "",
 ) -> str:  # fmt: skip
     """A configuration as an operator would write it, with everything on loopback."""
     return f"""\
@@ -76,7 +78,7 @@ xmpp:
 http:
   listen: {LOOPBACK}:{public_port}
   internal: {LOOPBACK}:0
-store:
+{http}store:
   url: sqlite:///{database}
 providers:
   voipms:
@@ -88,7 +90,7 @@ providers:
     daily_limit: {daily_limit}
 {account}{limits}media:
   near: [{", ".join(f'"{origin}"' for origin in near)}]
-jids:
+{media}jids:
 {_jids_yaml(owners)}
 {extra}"""
 
@@ -226,6 +228,8 @@ class Stage:
             limits=config.limits_yaml,
             daily_limit=config.daily_limit,
             account=config.account_yaml,
+            http=config.http_yaml,
+            media=config.media_yaml,
             near=(self.carrier.account.url, f"http://{LOOPBACK}:{self.server.http_port}"),
         )
         (self.directory / "config.yaml").write_text(text)

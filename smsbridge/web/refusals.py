@@ -39,6 +39,13 @@ class Tally:
         self._counts[source] += 1
         return self._counts[source] <= self._limit
 
+    def is_over(self, source: str) -> bool:
+        """Whether the limit is reached; counts nothing."""
+        if self._clock.monotonic() - self._since >= WINDOW_SECONDS:
+            return False
+        known = source in self._counts or len(self._counts) < MAX_SOURCES
+        return self._counts[source if known else _OTHERS] >= self._limit
+
     @property
     def seconds_left(self) -> int:
         """Until the minute is over, rounded up."""

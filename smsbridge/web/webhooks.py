@@ -52,6 +52,7 @@ class Bounds:
     take_seconds: float = 4.5
     failures_a_minute: int = 100
     callbacks_a_minute: int = 600
+    files_a_minute: int = 600
     large_bytes: int = 32 * 1024 * 1024
 
 

@@ -78,7 +78,10 @@ class UploadService:
     def _tell(self, words: str) -> None:
         if words != self._told:
             self._told = words
-            _log.warning(Event.UPLOAD_MISSED, words=f"{words}; pictures go as links of the carrier")
+            _log.warning(
+                Event.UPLOAD_MISSED,
+                words=f"{words}; pictures go by http.public_url if there is one, else as links of the carrier",
+            )
 
     async def _service(self) -> str | None:
         now = self._clock.monotonic()

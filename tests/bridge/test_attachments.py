@@ -28,7 +28,7 @@ class Shelf:
         self.answers = list(answers)
         self.left = []
 
-    async def leave(self, file, name):
+    async def leave(self, _id, file, name, *, is_last):
         answer = self.answers.pop(0) if self.answers else LINK
         if isinstance(answer, Fault):
             raise NotMoved(answer)

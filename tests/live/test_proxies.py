@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from smsbridge.bridge.shelves import Found
 from smsbridge.metrics import Metrics
 from smsbridge.providers.contract import Capabilities
 from smsbridge.web.app import Web, WebSettings
+from smsbridge.web.media import Find
 from smsbridge.web.webhooks import Bounds
 from tests.fakes.waiting import until
 from tests.web.station import KEY, Carrier, Station, Taker, Ticks, Wire, is_ready, request
@@ -159,7 +161,11 @@ async def house(request, tmp_path, certificate) -> AsyncIterator[tuple[Front, St
         yield front, station, carrier
 
 
-async def open_door(stack: AsyncExitStack, carrier: Carrier, port: int = 0) -> Station:
+async def nothing(_: str) -> None:
+    return None
+
+
+async def open_door(stack: AsyncExitStack, carrier: Carrier, port: int = 0, find: Find = nothing) -> Station:
     take, metrics, ticks = Taker(), Metrics(), Ticks()
     web = Web(
         WebSettings(listen=("127.0.0.1", port), bounds=Bounds(failures_a_minute=1)),
@@ -168,6 +174,7 @@ async def open_door(stack: AsyncExitStack, carrier: Carrier, port: int = 0) -> S
         readiness=is_ready,
         metrics=metrics,
         clock=ticks.clock(),
+        find=find,
     )
     await web.start()
     stack.push_async_callback(web.stop)
@@ -189,7 +196,9 @@ async def test_a_callback_passes_and_comes_back_with_the_bridges_answer(house):
 
 async def test_what_is_not_for_the_public_ends_at_the_proxy(house):
     front, station, carrier = house
-    for target in ("/metrics", "/healthz", "/", f"/hidden?key={KEY}", f"/voipms/../hidden?key={KEY}"):
+    ways = ("/voipms/..", "/media/..", "/media/%2e%2e", "/media/..%2f..", "/media%2f..", "//media/..")
+    around = [f"{way}/hidden?key={KEY}" for way in ways]
+    for target in ("/metrics", "/healthz", "/", f"/hidden?key={KEY}", *around):
         assert await front.status(request(target, b"", method="GET")) in (400, 404)
     assert carrier.asked == []
     assert await front.status(request("/hook/nobody", b"")) == 404
@@ -254,6 +263,42 @@ async def test_the_key_and_the_text_are_in_no_file_of_the_proxy(house):
         assert "dial tcp" in front.written()
     assert KEY not in front.written()
     assert "magpie" not in front.written()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_picture_comes_through_whole_and_in_parts_and_its_link_is_in_no_file_of_the_proxy(
+    name, tmp_path, certificate
+):
+    token, data = "kingfisher_kingfisher-kingfisher", bytes(range(256)) * 4096
+    picture = tmp_path / "picture"
+    picture.write_bytes(data)
+
+    async def find(asked: str) -> Found | None:
+        return Found(path=picture, name="image.jpg", kind="image/jpeg") if asked == token else None
+
+    async with AsyncExitStack() as stack:
+        station = await open_door(stack, Carrier(), find=find)
+        front = await stack.enter_async_context(running(name, tmp_path, certificate, station.web.public_port))
+
+        def get(token: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
+            return request(f"/media/{token}/image.jpg", body, method=method, headers=headers)
+
+        wire = await front.connect()
+        for part, headers in ((data, ()), (data[1000:5000], ("Range: bytes=1000-4999",))):
+            wire.send(get(token, *headers))
+            reply = await wire.reply()
+            assert (reply.status, reply.body) == (206 if headers else 200, part)
+            assert reply.headers["content-type"] == "image/jpeg"
+            assert reply.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        await wire.close()
+        assert await front.status(get(token[::-1]), "127.0.0.5") == 404
+        assert await front.status(get(token[::-1]), "127.0.0.5") == 429
+        assert await front.status(get(token), "127.0.0.6") == 200
+        assert await front.status(get(token, method="POST", body=b"x" * 10), "127.0.0.7") in (405, 413)
+        await station.web.stop()
+        assert await front.status(get(token)) == 502
+        assert front.written()
+        assert "kingfisher" not in front.written()
 
 
 async def test_a_request_whose_answer_is_missing_is_not_repeated(request, tmp_path, certificate):

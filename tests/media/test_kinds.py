@@ -2,7 +2,7 @@
 
 import pytest
 
-from smsbridge.media.kinds import UNKNOWN, ending_of, kind_of
+from smsbridge.media.kinds import UNKNOWN, ending_of, is_harmless, kind_of
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 
 
@@ -33,6 +33,10 @@ def box(brand):
         (box(b"qt  "), "video/quicktime", "mov"),
         (b"#!AMR\n\x3c", "audio/amr", "amr"),
         (b"#!AMR-WB\n\x3c", "audio/amr-wb", "awb"),
+        (b"#!AMR_MC1.0\n\0\0\0\2", "audio/amr", "amr"),
+        (b"#!AMR-WB_MC1.0\n\0\0\0\2", "audio/amr-wb", "awb"),
+        (box(b"3gr6"), "video/3gpp", "3gp"),
+        (box(b"3gs7"), "video/3gpp", "3gp"),
         (b"ID3\3\0", "audio/mpeg", "mp3"),
         (b"\xff\xfb\x90\0", "audio/mpeg", "mp3"),
         (b"OggS\0", "audio/ogg", "ogg"),
@@ -58,3 +62,16 @@ def test_a_file_is_known_by_its_beginning(data, kind, ending):
 )  # fmt: skip
 def test_what_nobody_would_send_is_of_no_kind(data):
     assert kind_of(data) == UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "image/heic", "audio/amr", "audio/amr-wb", "video/3gpp", "video/mp4"])
+def test_pictures_sounds_and_films_are_shown_in_place(kind):
+    assert is_harmless(kind)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["image/svg+xml", "text/html", "text/plain", "text/vcard", "application/pdf", "application/xml", "", "image/"],
+)
+def test_what_can_act_or_is_not_known_is_not(kind):
+    assert not is_harmless(kind)

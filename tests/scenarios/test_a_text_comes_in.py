@@ -9,7 +9,7 @@ import pytest
 
 from smsbridge.sim.account import DidSettings
 from smsbridge.sim.ledger import Attachment, Kind
-from smsbridge.sim.pictures import tiny_png
+from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 from smsbridge.sim.push import callback_url, webhook_body
 from smsbridge.sim.stage import DID, LOOPBACK, QUERY_KEY, StageConfig
 
@@ -254,6 +254,29 @@ async def test_a_picture_comes_as_a_link_that_clients_show(stage, login, http, p
     told = {child.tag: child.text for child in shown.element.iter() if child.tag.startswith(f"{{{METADATA}}}")}
     assert told[f"{{{METADATA}}}media-type"] == PICTURE.content_type
     assert told[f"{{{METADATA}}}size"] == str(len(PICTURE.content))
+
+
+async def test_five_files_follow_their_caption_each_as_a_message_that_is_its_link(stage, login, http, peer):
+    alice = await login("alice")
+    film = b"\0\0\0\x18ftyp3gp5\0\0\0\0isom" + bytes(500)
+    files = {
+        "image.jpg": Attachment(content_type="image/jpeg", content=tiny_jpeg()),
+        "audio.amr": Attachment(content_type="audio/amr", content=b"#!AMR\n" + b"\x3c" * 400),
+        "audio.awb": Attachment(content_type="audio/amr-wb", content=b"#!AMR-WB\n" + b"\x44" * 400),
+        "video.3gp": Attachment(content_type="video/3gpp", content=film),
+        "image.png": PICTURE,
+    }
+    await stage.carrier.text_in(peer, DID, "from the beach", kind=Kind.MMS, media=[*files.values()])
+    assert (await alice.next(from_(stage.contact(peer)))).body == "from the beach"
+    for name, file in files.items():
+        shown = await alice.next(from_(stage.contact(peer)))
+        assert shown.body == shown.oob_url
+        assert shown.oob_url.endswith(f"/{name}")
+        told = {child.tag: child.text for child in shown.element.iter() if child.tag.startswith(f"{{{METADATA}}}")}
+        assert told[f"{{{METADATA}}}media-type"] == file.content_type
+        async with http.get(shown.oob_url) as answer:  # the service may know no such type
+            assert await answer.read() == file.content
+    assert len(await curtain(stage, alice, peer, DID)) == 1 + len(files)
 
 
 async def test_a_file_that_is_of_no_kind_is_told_of_in_words_with_the_carriers_link(stage, login, peer):

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from smsbridge.metrics import Metrics
-from smsbridge.web.app import Web, WebSettings
+from smsbridge.web.app import Web, WebSettings, _nothing
 from smsbridge.web.health import Readiness
+from smsbridge.web.media import Find
 from smsbridge.web.webhooks import Bounds
 
 from .station import Carrier, Start, Station, Taker, Ticks, is_ready
@@ -23,6 +24,7 @@ async def start() -> AsyncIterator[Start]:
         async def begin(
             *carriers: object,
             readiness: Callable[[], Awaitable[Readiness]] = is_ready,
+            find: Find = _nothing,
             **settings: Any,
         ) -> Station:
             take, metrics, ticks = Taker(), Metrics(), Ticks()
@@ -35,6 +37,7 @@ async def start() -> AsyncIterator[Start]:
                 readiness=readiness,
                 metrics=metrics,
                 clock=ticks.clock(),
+                find=find,
             )
             await web.start()
             stack.push_async_callback(web.stop)

@@ -214,10 +214,11 @@ def _invite(stage: Stage, carrier_port: int) -> None:
         It stays up. Join with your own XMPP client:
           account   alice@{server.domain}     password  {password_of("alice")}
           server    {LOOPBACK}     port  {server.c2s_port}     (no TLS here: allow an unencrypted connection)
-          contact   {contact}     (and {stage.contact(ABROAD)} to see a refusal)
-        For instance with profanity, in another terminal:
+          contact   {contact}
+          refused   {stage.contact(ABROAD)}     (see what that looks like)
+        With profanity, in another terminal; "me" is red until the carrier has your text, then yellow:
           /connect alice@{server.domain} server {LOOPBACK} port {server.c2s_port} tls disable
-          /receipts request on     (your name is then red until the carrier has your text, and yellow once it has)
+          /receipts request on
           /msg {contact} Hello!
         Text in from the pretended handset, in yet another:
           {text} "Hello yourself"

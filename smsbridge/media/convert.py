@@ -9,7 +9,7 @@ What a file is, its first bytes say (`kinds`); what its sender or its server cal
 - A picture of a kind that the carrier takes, and small enough, goes as it is, but for what was noted in it (`bare`).
 - Any other becomes a JPEG of `aim` bytes at most, upright, on white, in a child process with limits (`convert_child`).
   Without the extra `media` there is nothing to do that with: `Hindrance.TOOL`.
-- Sound, film and all else goes as it is, or not at all.
+- A film loses what is noted in it (`films`). Sound and all else goes as it is, or not at all.
 
 A child that is killed, hangs or lies costs its picture and nothing else: what it says is bounded and looked at, and its
 JPEG is stripped here as if it had come from outside.
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 import smsbridge
+from smsbridge.media import films
 from smsbridge.media.bare import Bare, NotUnderstood, bare, turned
 from smsbridge.media.convert_child import HEADER, Did, Verdict
 from smsbridge.media.kinds import LOOKED_AT, kind_of
@@ -135,7 +136,7 @@ class Converter:
         if len(content) > LARGEST:
             raise Unconvertible(Hindrance.LARGE)
         if not kind.startswith("image/"):
-            return _as_it_is(content, kind, limit)
+            return await asyncio.to_thread(_as_it_is, content, kind, limit)
         found = await asyncio.to_thread(_bare, kind, content) if len(content) <= 2 * limit.bytes else None
         if found is not None and found.orientation == 1 and (ready := _ready(found, kind, limit)):
             return ready
@@ -191,7 +192,17 @@ def _as_it_is(content: bytes, kind: str, limit: Limit) -> Converted:
         raise Unconvertible(Hindrance.KIND)
     if len(content) > limit.bytes:
         raise Unconvertible(Hindrance.LARGE)
-    return Converted(content=content, kind=kind)
+    if kind not in films.KINDS:
+        return Converted(content=content, kind=kind)
+    try:
+        film, had_notes = films.bare_film(content)
+    except NotUnderstood:
+        raise Unconvertible(Hindrance.DAMAGED) from None
+    return Converted(content=film, kind=kind, changes=_notes(had_notes))
+
+
+def _notes(were_there: bool) -> frozenset[Change]:
+    return frozenset({Change.LOCATION_REMOVED} if were_there else ())
 
 
 def _bare(kind: str, content: bytes) -> Bare | None:
@@ -207,7 +218,7 @@ def _ready(found: Bare, kind: str, limit: Limit) -> Converted | None:
     content = found.content if found.orientation == 1 else turned(found.content, found.orientation)
     if kind not in limit.kinds or len(content) > most or found.width * found.height > limit.pixels:
         return None
-    changes = frozenset({Change.LOCATION_REMOVED} if found.had_notes else ())
+    changes = _notes(found.had_notes)
     return Converted(content=content, kind=kind, width=found.width, height=found.height, changes=changes)
 
 

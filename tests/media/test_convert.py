@@ -8,7 +8,7 @@ from tests.media.pictures import PLACE, XMP, look, moving, noted, scene, written
 
 CARRIER = Limit(bytes=1_200_000, kinds=frozenset({"image/jpeg", "image/png", "image/gif", "video/mp4", "audio/mpeg"}))
 PHOTO = scene(4000, 3000)
-FILM = b"\0\0\0\x18ftypisom\0\0\0\0mp42"
+FILM = b"\0\0\0\x14ftypisom\0\0\0\0mp42"
 
 
 async def fit(content: bytes, limit: Limit = CARRIER) -> Converted:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 import smsbridge
+from smsbridge.core.words.say import Phrase, Say
 from smsbridge.media import films
 from smsbridge.media.bare import Bare, NotUnderstood, bare, turned
 from smsbridge.media.convert_child import HEADER, Did, Verdict
@@ -61,19 +62,19 @@ class Hindrance(StrEnum):
         return self is not Hindrance.FAILED
 
     @property
-    def words(self) -> str:
+    def words(self) -> Phrase:
         """For who sent the file."""
         return WORDS[self]
 
 
-WORDS: Final[Mapping[Hindrance, str]] = {
-    Hindrance.LARGE: "it is too large for the phone network",
-    Hindrance.KIND: "it is of a kind that the phone network does not take",
-    Hindrance.DAMAGED: "it is damaged",
-    Hindrance.BOMB: "it would take too much memory to open",
-    Hindrance.SLOW: "making it smaller took too long",
-    Hindrance.TOOL: "this gateway cannot convert pictures (its admin can: install smsbridge[media])",
-    Hindrance.FAILED: "this gateway could not look at it just now",
+WORDS: Final[Mapping[Hindrance, Phrase]] = {
+    Hindrance.LARGE: Say.FILE_TOO_LARGE(),
+    Hindrance.KIND: Say.FILE_KIND_NOT_TAKEN(),
+    Hindrance.DAMAGED: Say.FILE_DAMAGED(),
+    Hindrance.BOMB: Say.FILE_BOMB(),
+    Hindrance.SLOW: Say.FILE_SLOW(),
+    Hindrance.TOOL: Say.FILE_NO_TOOL(),
+    Hindrance.FAILED: Say.FILE_NOT_LOOKED_AT(),
 }
 
 

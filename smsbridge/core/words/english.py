@@ -181,6 +181,16 @@ _ALERTS: Final[Entries] = {
     _S.DISK_SHORT: "The disk has {mib} MiB left, new texts are taken from {floor} MiB on.",
 }
 
+_FILES: Final[Entries] = {
+    _S.FILE_TOO_LARGE: "it is too large for the phone network",
+    _S.FILE_KIND_NOT_TAKEN: "it is of a kind that phones do not take",
+    _S.FILE_DAMAGED: "it is damaged",
+    _S.FILE_BOMB: "it would take too much memory to open",
+    _S.FILE_SLOW: "making it smaller took too long",
+    _S.FILE_NO_TOOL: "this gateway cannot convert pictures (its admin can: install smsbridge[media])",
+    _S.FILE_NOT_LOOKED_AT: "this gateway could not look at it just now",
+}
+
 _SPANS: Final[Entries] = {
     _S.SECONDS: Plural("{n} second", "{n} seconds"),
     _S.MINUTES: Plural("{n} minute", "{n} minutes"),
@@ -189,7 +199,7 @@ _SPANS: Final[Entries] = {
 }
 
 ENGLISH: Final = Tongue(
-    entries=MappingProxyType({**_REASONS, **_TEXTS, **_QUESTIONS, **_ALERTS, **_SPANS}),
+    entries=MappingProxyType({**_REASONS, **_TEXTS, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}),
     is_one=lambda n: n == 1,
     months=(
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

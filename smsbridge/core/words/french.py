@@ -208,6 +208,17 @@ _ALERTS: Final[Entries] = {
     _S.DISK_SHORT: "Il reste {mib} Mio sur le disque ; les nouveaux textos sont pris à partir de {floor} Mio.",
 }
 
+_FILES: Final[Entries] = {
+    _S.FILE_TOO_LARGE: "il est trop volumineux pour le réseau téléphonique",
+    _S.FILE_KIND_NOT_TAKEN: "il est d'un type que les téléphones n'acceptent pas",
+    _S.FILE_DAMAGED: "il est endommagé",
+    _S.FILE_BOMB: "l'ouvrir demanderait trop de mémoire",
+    _S.FILE_SLOW: "le réduire a pris trop de temps",
+    _S.FILE_NO_TOOL: "cette passerelle ne sait pas convertir les images "
+    "(à son administrateur : installer smsbridge[media])",
+    _S.FILE_NOT_LOOKED_AT: "cette passerelle n'a pas pu l'examiner pour l'instant",
+}
+
 _SPANS: Final[Entries] = {
     _S.SECONDS: Plural("{n} seconde", "{n} secondes"),
     _S.MINUTES: Plural("{n} minute", "{n} minutes"),
@@ -215,7 +226,7 @@ _SPANS: Final[Entries] = {
     _S.DAYS: Plural("{n} jour", "{n} jours"),
 }
 
-_ENTRIES: Final[Entries] = {**_REASONS, **_TEXTS, **_QUESTIONS, **_ALERTS, **_SPANS}
+_ENTRIES: Final[Entries] = {**_REASONS, **_TEXTS, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}
 
 FRENCH: Final = Tongue(
     entries=MappingProxyType({

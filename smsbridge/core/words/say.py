@@ -193,6 +193,15 @@ class Say(StrEnum):
     CLOCK_SAYS = "clock_says"
     DISK_SHORT = "disk_short"
 
+    # why a file is not made into what a carrier takes
+    FILE_TOO_LARGE = "file_too_large"
+    FILE_KIND_NOT_TAKEN = "file_kind_not_taken"
+    FILE_DAMAGED = "file_damaged"
+    FILE_BOMB = "file_bomb"
+    FILE_SLOW = "file_slow"
+    FILE_NO_TOOL = "file_no_tool"
+    FILE_NOT_LOOKED_AT = "file_not_looked_at"
+
     # times
     SECONDS = "seconds"
     MINUTES = "minutes"

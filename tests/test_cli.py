@@ -134,6 +134,18 @@ def test_a_text_into_a_demo_that_does_not_run_is_told_in_a_sentence(capsys):
     )
 
 
+def test_a_demo_whose_port_is_taken_says_how_to_have_others(capsys):
+    with socket.socket() as other:
+        other.bind((LOOPBACK, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert main(["demo", "--c2s-port", str(port)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"smsbridge demo: port {port} on {LOOPBACK} is already in use")
+    assert "Is another demo running?" in told
+    assert "  make demo ARGS=" in told
+
+
 def test_it_runs_as_a_module_too():
     told = subprocess.run(
         [sys.executable, "-m", "smsbridge", "--version"], capture_output=True, text=True, timeout=20, check=True

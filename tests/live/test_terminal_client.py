@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from smsbridge.sim.faults import Fault, Moment
-from smsbridge.sim.ledger import Attachment
+from smsbridge.sim.ledger import Attachment, Kind
 from smsbridge.sim.pictures import tiny_png
 from smsbridge.sim.stage import DID, PEER, Stage, StageConfig, password_of
 from smsbridge.sim.xmpp_server import LOOPBACK
@@ -23,6 +23,8 @@ from .terminal import Terminal, colour_of, plain
 ROOT = Path(__file__).parents[2]
 TRANSCRIPT = ROOT / "build" / "terminal.txt"
 PASSWORD = password_of("alice")
+HANDSET = PEER.removeprefix("+1")  # in the carrier's words
+REPLY = "Yes! I bring the wine 🍷"
 LANDLINE, ABROAD = "+15559990000", "+445559870002"
 PICTURE = Attachment(content_type="image/png", content=tiny_png())
 WAITING, TICKED = "red", "yellow"  # profanity's colours of what has no receipt yet, and has one
@@ -69,7 +71,7 @@ async def logs_in(terminal: Terminal, line: str) -> None:
     await terminal.shows("logged in successfully")
 
 
-async def test_a_person_at_a_terminal_client_reads_looks_answers_and_learns_what_became_of_it(
+async def test_a_person_at_a_terminal_client_reads_looks_answers_sends_a_picture_and_learns_what_became_of_it(
     stage, server_name, tmp_path
 ):
     contact = stage.contact()
@@ -84,18 +86,23 @@ async def test_a_person_at_a_terminal_client_reads_looks_answers_and_learns_what
 
         await reads_a_text_and_sees_where_its_picture_is(stage, walk)
         await answers_and_has_a_tick_when_the_carrier_has_it(stage, walk)
+        (tmp_path / "home" / "cat.png").write_bytes(PICTURE.content)
+        await sends_a_picture_of_her_own(stage, walk)
         await learns_why_a_text_was_not_sent(stage, walk)
         await has_the_number_among_her_contacts(walk, contact)
 
         await walk.types("/quit")
         assert await terminal.exit_code() == 0
+    # each thing that she sent left once, the refused ones never
+    assert [(row.peer, row.kind) for row in stage.carrier.ledger.sent] == [(HANDSET, Kind.SMS), (HANDSET, Kind.MMS)]
+    assert stage.carrier.ledger.sent[0].message == REPLY
     assert PASSWORD not in "".join(walk.pages)
     addresses = set(re.findall(r'(?:inet_addr\(|AF_INET6, )"([^"]+)"', calls.read_text()))
     assert addresses == {LOOPBACK}
     assert shown_by_readme() - {masked(line) for page in walk.pages for line in page.splitlines()} == set()
     if server_name == "prosody":
         TRANSCRIPT.parent.mkdir(exist_ok=True)
-        TRANSCRIPT.write_text("\n".join(walk.pages), encoding="utf-8")
+        TRANSCRIPT.write_text("\n".join(walk.pages).replace(str(tmp_path / "home"), "~"), encoding="utf-8")
 
 
 def shown_by_readme() -> set[str]:
@@ -129,18 +136,25 @@ async def reads_a_text_and_sees_where_its_picture_is(stage, walk):
 
 
 async def answers_and_has_a_tick_when_the_carrier_has_it(stage, walk):
-    reply = "Yes! I bring the wine 🍷"
     carrier, gate = stage.carrier, asyncio.Event()
     await walk.types("/receipts request on")
     carrier.account.config.faults.arm(Fault(when=Moment.BEFORE_ACCEPT, method="sendSMS", gate=gate))
-    await walk.types(reply)
+    await walk.types(REPLY)
     await carrier.ledger.until(lambda: len(carrier.ledger.met) == 1)
-    await walk.terminal.colour_becomes(f"me: {reply}", "me: ", WAITING)
+    await walk.terminal.colour_becomes(f"me: {REPLY}", "me: ", WAITING)
     await walk.sees("her answer is on its way to the carrier, who thinks about it")
     gate.set()
-    await walk.terminal.colour_becomes(f"me: {reply}", "me: ", TICKED)
+    await walk.terminal.colour_becomes(f"me: {REPLY}", "me: ", TICKED)
     await walk.sees("the carrier has taken it")
-    assert [(row.peer, row.message) for row in carrier.ledger.sent] == [(PEER.removeprefix("+1"), reply)]
+
+
+async def sends_a_picture_of_her_own(stage, walk):
+    ledger = stage.carrier.ledger
+    await walk.types("/sendfile ~/cat.png")
+    await ledger.until(lambda: len(ledger.sent) == 2, within=20)
+    await walk.terminal.colour_becomes("cat.png", "me: ", TICKED)
+    await walk.sees("the picture that she sends is a link here, and an MMS there")
+    assert len(ledger.sent[-1].media) == 1
 
 
 async def learns_why_a_text_was_not_sent(stage, walk):
@@ -153,7 +167,6 @@ async def learns_why_a_text_was_not_sent(stage, walk):
     await terminal.shows("Error from", "VoIP.ms says this number cannot receive texts.")
     await walk.sees("the carrier refuses a text")
     await terminal.colour_becomes("me: Is this a landline?", "me: ", WAITING)
-    assert len(carrier.ledger.sent) == 1
 
 
 async def has_the_number_among_her_contacts(walk, contact):

@@ -1,6 +1,7 @@
 """Pictures made to break who looks at them, and a child that a picture has taken over: the bridge stays whole."""
 
 import asyncio
+import ctypes
 import json
 import os
 import random
@@ -311,6 +312,42 @@ async def test_a_picture_that_takes_its_decoder_over_has_nothing_in_its_hands(mo
     monkeypatch.setattr(convert, "_talk", lambda *args: listened(talk(*args), answers))
     await refused()
     assert answers == [b"ok:"]
+
+
+SECOND_WALL = """
+import ctypes, os, resource
+limit = resource.setrlimit
+resource.setrlimit = lambda what, most: None if what == resource.RLIMIT_NOFILE else limit(what, most)
+seal()
+found = []
+try:
+    open("/etc/passwd")
+    found.append("file")
+except OSError:
+    pass
+libc = ctypes.CDLL(None, use_errno=True)
+here = ctypes.create_string_buffer(8)
+class Piece(ctypes.Structure):
+    _fields_ = [("at", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+local, remote = Piece(ctypes.addressof(here), 8), Piece(int(open_at, 16), 8)
+if libc.process_vm_readv(parent, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) > 0:
+    found.append("memory of the bridge")
+sys.stdin.buffer.read()
+sys.stdout.buffer.write(b"ok:" + " ".join(found).encode())
+"""
+
+
+async def test_behind_the_first_wall_there_is_a_second_where_the_kernel_has_one(monkeypatch):
+    libc = ctypes.CDLL(None, use_errno=True)
+    has_landlock = libc.syscall(444, None, 0, 1) > 0
+    secret = ctypes.create_string_buffer(b"a secret")
+    where = f"parent, open_at = {os.getpid()}, '{ctypes.addressof(secret):x}'\n"
+    taken_over(monkeypatch, where + SECOND_WALL)
+    answers = []
+    talk = convert._talk
+    monkeypatch.setattr(convert, "_talk", lambda *args: listened(talk(*args), answers))
+    await refused()
+    assert answers == [b"ok:"] or not has_landlock
 
 
 async def listened(talking, answers: list[bytes]) -> bytes:

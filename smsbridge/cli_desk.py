@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smsbridge.bridge.desk import Desk, Rules
-from smsbridge.clock import system_clock, to_ms
+from smsbridge.clock import system_clock, system_ms
 from smsbridge.config import Config, ConfigError, describe, load
 from smsbridge.core.errors import SmsbridgeError
 from smsbridge.core.line import Directory
@@ -78,7 +78,7 @@ def desk_of(config: Config, database: Database) -> Desk:
     clock = system_clock()
     return Desk(
         database=database,
-        ids=Ids(lambda: to_ms(clock.now())),
+        ids=Ids(system_ms),
         clock=clock,
         metrics=Metrics(),
         domain=config.xmpp.jid,

@@ -22,6 +22,11 @@ def system_clock() -> Clock:
     return Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic)
 
 
+def system_ms() -> int:
+    """The machine's wall time in epoch milliseconds, for what is asked for it all the time."""
+    return time.time_ns() // 1_000_000
+
+
 def to_ms(instant: datetime) -> int:
     """Epoch milliseconds, as the store keeps instants."""
     return round(instant.timestamp() * 1000)

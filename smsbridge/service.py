@@ -31,7 +31,7 @@ from smsbridge.bridge.progress import Progress
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.bridge.reconciler import Reconciler
 from smsbridge.bridge.room import Room, free_beside
-from smsbridge.clock import Clock, system_clock, to_ms
+from smsbridge.clock import Clock, system_clock, system_ms
 from smsbridge.config import Config, Loaded
 from smsbridge.config_rules import caps_in_words
 from smsbridge.core.address import Address, Did, Peer, to_localpart
@@ -105,7 +105,7 @@ async def serve(
         tenure = await stack.enter_async_context(settle_in(place, stop))
         if tenure is None:
             return
-        ids = Ids(lambda: to_ms(clock.now()))
+        ids = Ids(system_ms)
         ids.start_after(await tenure.database.run(deliveries.newest_id))
         session = await stack.enter_async_context(open_session())
         providers = {

@@ -26,13 +26,14 @@ class Gathering(Generic[T, R]):
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def __call__(self, item: T) -> R:
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+    def __call__(self, item: T) -> asyncio.Future[R]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, future))
         if self._running is None:
             # not in the caller's own task: it may be cancelled, and others wait
-            self._running = asyncio.get_running_loop().create_task(self._run())
-        return await future
+            self._running = loop.create_task(self._run())
+        return future
 
     async def _run(self) -> None:
         try:

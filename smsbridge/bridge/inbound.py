@@ -9,7 +9,7 @@ Attachments are brought later (`attachments`), or handed on by the carrier's own
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -76,21 +76,20 @@ class Inbound:
         self._gathering = Gathering(self._commit, BATCH)
         self._heard: dict[ProviderName, datetime] = {}
 
-    async def take(self, provider: ProviderName, events: Sequence[Event]) -> None:
+    def take(self, provider: ProviderName, events: Sequence[Event]) -> Awaitable[Sequence[Outcome]]:
         """Commit what a carrier told; raises `StoreUnavailable`, in which case it must not be told `ok`."""
         if any(isinstance(event, InboundMessage) for event in events):
             self._heard[provider] = self._desk.now()
-        ours = self._without_strangers([_from(provider, event) for event in events])
-        await self.take_listed(ours)
+        return self.take_listed(self._without_strangers([_from(provider, event) for event in events]))
 
-    async def take_listed(self, events: Sequence[Event]) -> Sequence[Outcome]:
+    def take_listed(self, events: Sequence[Event]) -> Awaitable[Sequence[Outcome]]:
         """Commit what a carrier's list shows, and say what became of each; raises `StoreUnavailable`.
 
         Where there is no room only reports are taken: they finish what was begun.
         """
         if not self._desk.has_room() and not all(isinstance(event, DeliveryReport) for event in events):
             raise NoRoom("too little of the disk is free")
-        return await self._gathering(tuple(events))
+        return self._gathering(tuple(events))
 
     def heard(self, provider: ProviderName) -> datetime | None:
         """When the carrier last told us of a text by itself, in this life of ours."""

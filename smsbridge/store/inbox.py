@@ -52,11 +52,11 @@ def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]
 def take_all(ids: Ids, now: datetime, messages: Sequence[InboundMessage]) -> Transaction[list[Taken]]:
     """Record messages; what each came to, in this order. Those that nothing resembles go in together."""
     asked = [_Asked.of(ids, now, message) for message in messages]
-    plain = yield from _plain(now, asked)
-    yield from _insert(ids, now, [one for one in asked if one.key in plain])
+    fresh = yield from _insert_fresh(now, (yield from _without_twins(now, _unlike(asked))))
+    yield from _insert_rows(now, [one for one in asked if one.key in fresh])
     taken: list[Taken] = []
     for one in asked:
-        if one.key in plain:
+        if one.key in fresh:
             taken.append(Taken(id=one.id, key=one.key, verdict=Verdict.FRESH))  # nor can it `yield from`
         else:
             taken.append((yield from _take(ids, now, one)))
@@ -100,31 +100,33 @@ class _Asked(NamedTuple):
         return ()
 
 
-def _plain(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]]:
-    """The keys of those that cannot be a repeat, nor have one beside them."""
-    keys, looks = Counter(one.key for one in asked), Counter(one.resembles for one in asked)
+def _unlike(asked: Sequence[_Asked]) -> list[_Asked]:
+    """Those that nothing beside them resembles, and that come alone through the door that tells everything."""
+    keys, looks = Counter([one.key for one in asked]), Counter([one.resembles for one in asked])
     others = {name for one in asked for name in one.other_keys}
-    known = yield from sql_among("SELECT key FROM inbox_key WHERE key IN $among", [*keys, *others])
-    twins = yield from sql_rows(  # a join: SQLite looks for row values in a list by reading the whole table
-        "SELECT i.did, i.peer, i.text_hash FROM (VALUES $rows) AS said JOIN inbox i ON i.did = said.column1"
-        " AND i.peer = said.column2 AND i.text_hash = said.column3 AND i.kind = '?' AND i.taken_at >= $1",
-        list(looks),
-        to_ms(now - SAME_ID_WINDOW),
-    )
-    taken = {row["key"] for row in known}
-    alike = {(row["did"], row["peer"], row["text_hash"]) for row in twins}
-    return frozenset(
-        one.key
+    return [
+        one
         for one in asked
         if not one.message.media
         and one.message.kind is not Kind.UNTOLD
         and one.message.source is not Source.POLL
-        and one.key not in taken
         and one.key not in others
-        and not any(name in keys or name in taken for name in one.other_keys)
-        and one.resembles not in alike
         and keys[one.key] == looks[one.resembles] == 1
+    ]
+
+
+def _without_twins(now: datetime, asked: Sequence[_Asked]) -> Transaction[Sequence[_Asked]]:
+    """Those that did not come already through a door that does not tell the kind. Where it is told, none ever did."""
+    if not (asked and (yield sql("SELECT 1 AS one FROM inbox WHERE kind = '?' AND did > '' LIMIT 1"))):
+        return asked
+    twins = yield from sql_rows(  # a join: SQLite looks for row values in a list by reading the whole table
+        "SELECT i.did, i.peer, i.text_hash FROM (VALUES $rows) AS said JOIN inbox i ON i.did = said.column1"
+        " AND i.peer = said.column2 AND i.text_hash = said.column3 AND i.kind = '?' AND i.taken_at >= $1",
+        [one.resembles for one in asked],
+        to_ms(now - SAME_ID_WINDOW),
     )
+    alike = {(row["did"], row["peer"], row["text_hash"]) for row in twins}
+    return [one for one in asked if one.resembles not in alike]
 
 
 def _take(ids: Ids, now: datetime, asked: _Asked) -> Transaction[Taken]:
@@ -137,7 +139,7 @@ def _take(ids: Ids, now: datetime, asked: _Asked) -> Transaction[Taken]:
     if known is None:
         twin = (yield from _untold_twin(now, message, asked.text_hash)) or (yield from _listed_twin(asked))
         if twin is None:
-            yield from _insert_rows(ids, now, [asked])
+            yield from _insert_rows(now, [asked])
             media = yield from _add_media(ids, now, asked.id, message.media)
             return Taken(id=asked.id, key=key, verdict=verdict, media=media)
         yield sql("UPDATE inbox_key SET inbox_id = $2 WHERE key = $1", key, twin)
@@ -278,17 +280,18 @@ def _remember(now: datetime, key: str, inbox_id: InboxId, said: str) -> Transact
     return _Known(id=InboxId(row["inbox_id"]), said=row["text_hash"])
 
 
-def _insert(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transaction[None]:
-    """Keys, rows and the trail of messages; the keys are not taken yet."""
+def _insert_fresh(now: datetime, asked: Sequence[_Asked]) -> Transaction[frozenset[str]]:
+    """Take these keys; those that were not taken before."""
     at = to_ms(now)
-    yield from sql_rows(
-        "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES $rows",
+    taken = yield from sql_rows(
+        "INSERT INTO inbox_key (key, inbox_id, text_hash, seen_at) VALUES $rows ON CONFLICT (key) DO NOTHING"
+        " RETURNING key",
         [(one.key, one.id, one.said, at) for one in asked],
     )
-    yield from _insert_rows(ids, now, asked)
+    return frozenset([row["key"] for row in taken])
 
 
-def _insert_rows(ids: Ids, now: datetime, asked: Sequence[_Asked]) -> Transaction[None]:
+def _insert_rows(now: datetime, asked: Sequence[_Asked]) -> Transaction[None]:
     at = to_ms(now)
     yield from sql_rows(
         "INSERT INTO inbox (id, provider, source, kind, did, peer, label, others, provider_id, text, text_hash,"

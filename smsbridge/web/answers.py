@@ -62,7 +62,7 @@ class Patience:
         self._turns: deque[_Turn] = deque()  # in the order of their ends
         self._timer: asyncio.TimerHandle | None = None
 
-    async def wait(self, work: Awaitable[None]) -> None:
+    async def wait(self, work: Awaitable[object]) -> None:
         """Until the work is done; raises `TimeoutError` if that takes longer, and the work is cancelled."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         if task is None:

@@ -95,25 +95,19 @@ class Places(Generic[Guest]):
 
 
 class _Waiting(Generic[Guest]):
-    """Who waits, by source; what is asked of it takes the same time however many they are."""
+    """Who waits, by source. Nothing is counted for each request: only a full house asks who has most."""
 
     def __init__(self) -> None:
         self._guests: dict[str, dict[Guest, None]] = {}  # oldest first
-        self._sources: dict[int, dict[str, None]] = {}  # by how many of theirs wait; the longest so first
 
     def add(self, guest: Guest, source: str) -> None:
-        guests = self._guests.setdefault(source, {})
-        self._count(source, len(guests), -1)
-        guests[guest] = None
-        self._count(source, len(guests), +1)
+        self._guests.setdefault(source, {})[guest] = None
 
     def remove(self, guest: Guest, source: str) -> None:
-        guests = self._guests.get(source, {})
-        if guest not in guests:
+        guests = self._guests.get(source)
+        if guests is None:
             return
-        self._count(source, len(guests), -1)
-        del guests[guest]
-        self._count(source, len(guests), +1)
+        guests.pop(guest, None)
         if not guests:
             del self._guests[source]
 
@@ -126,17 +120,6 @@ class _Waiting(Generic[Guest]):
         return next(iter(self._guests.get(source, ())), None)
 
     def oldest_of_most(self) -> Guest | None:
-        if not self._sources:
+        if not self._guests:
             return None
-        return self.oldest_of(next(iter(self._sources[max(self._sources)])))
-
-    def _count(self, source: str, number: int, change: int) -> None:
-        if not number:
-            return
-        sources = self._sources.setdefault(number, {})
-        if change > 0:
-            sources[source] = None
-        else:
-            sources.pop(source)
-        if not sources:
-            del self._sources[number]
+        return self.oldest_of(max(self._guests, key=lambda source: len(self._guests[source])))

@@ -30,7 +30,7 @@ from smsbridge.web.answers import Patience, answer_with
 from smsbridge.web.refusals import WINDOW_SECONDS, Journal, Tally
 from smsbridge.web.sources import Network, Proxies, mask_source, source_key, source_of
 
-Take = Callable[[ProviderName, Sequence[Event]], Awaitable[None]]
+Take = Callable[[ProviderName, Sequence[Event]], Awaitable[object]]
 
 UNTOLD: Final = ProviderName("unknown")  # the metric label and log word where no account is certain
 RETRY_SECONDS: Final = 30

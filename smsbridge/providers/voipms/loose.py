@@ -50,10 +50,15 @@ def each(value: object, name: str) -> tuple[str, ...]:
     """The texts in a list, or in what should have been one; each may be wrapped as `{name: text}`."""
     if not value:
         return ()
-    if type(value) is dict:  # one, as it is nearly always
-        return filled((text_of(value.get(name)),))
     entries = value if isinstance(value, list) else [value]
-    return filled([text_of(entry.get(name) if isinstance(entry, dict) else entry) for entry in entries])
+    if len(entries) == 1:  # as it is nearly always
+        text = _entry(entries[0], name).strip()
+        return (text,) if text and text not in UNFILLED else ()
+    return filled([_entry(entry, name) for entry in entries])
+
+
+def _entry(entry: object, name: str) -> str:
+    return text_of(entry.get(name) if isinstance(entry, dict) else entry)
 
 
 def filled(texts: Iterable[str]) -> tuple[str, ...]:

@@ -71,10 +71,9 @@ async def logs_in(terminal: Terminal, line: str) -> None:
     await terminal.shows("logged in successfully")
 
 
-async def test_a_person_at_a_terminal_client_reads_looks_answers_sends_a_picture_and_learns_what_became_of_it(
+async def test_a_person_at_a_terminal_client_reads_answers_sends_a_picture_and_learns_what_became_of_it(
     stage, server_name, tmp_path
 ):
-    contact = stage.contact()
     calls = tmp_path / "calls"
     traced = ("strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(calls), "profanity")
     async with await Terminal.start(tmp_path / "home", traced) as terminal:
@@ -89,13 +88,15 @@ async def test_a_person_at_a_terminal_client_reads_looks_answers_sends_a_picture
         (tmp_path / "home" / "cat.png").write_bytes(PICTURE.content)
         await sends_a_picture_of_her_own(stage, walk)
         await learns_why_a_text_was_not_sent(stage, walk)
-        await has_the_number_among_her_contacts(walk, contact)
+        await locks_her_number_by_the_form_of_the_bridge(stage, walk)
+        await has_the_number_among_her_contacts(walk, stage.contact())
 
         await walk.types("/quit")
         assert await terminal.exit_code() == 0
     # each thing that she sent left once, the refused ones never
-    assert [(row.peer, row.kind) for row in stage.carrier.ledger.sent] == [(HANDSET, Kind.SMS), (HANDSET, Kind.MMS)]
-    assert stage.carrier.ledger.sent[0].message == REPLY
+    sent = stage.carrier.ledger.sent
+    assert [(row.peer, row.kind) for row in sent] == [(HANDSET, kind) for kind in (Kind.SMS, Kind.MMS, Kind.SMS)]
+    assert [sent[0].message, sent[2].message] == [REPLY, "Are we locked?"]
     assert PASSWORD not in "".join(walk.pages)
     addresses = set(re.findall(r'(?:inet_addr\(|AF_INET6, )"([^"]+)"', calls.read_text()))
     assert addresses == {LOOPBACK}
@@ -167,6 +168,25 @@ async def learns_why_a_text_was_not_sent(stage, walk):
     await terminal.shows("Error from", "VoIP.ms says this number cannot receive texts.")
     await walk.sees("the carrier refuses a text")
     await terminal.colour_becomes("me: Is this a landline?", "me: ", WAITING)
+
+
+async def locks_her_number_by_the_form_of_the_bridge(stage, walk):
+    bridge, contact, text = stage.server.component_jid, stage.contact(), "Are we locked?"
+    await walk.types(f"/cmd exec lockdown {bridge}")
+    await walk.terminal.shows("Form title: lockdown", "Use '/form submit'")
+    await walk.sees("a command of the bridge is a form")
+    await walk.types("/field1 on")
+    await walk.types("/form submit")
+    await walk.terminal.shows(f"{DID}: locked. Nothing leaves from now on")
+    await walk.types(f"/msg {contact} {text}")
+    await walk.terminal.shows(f"me: {text}", "Your text has not left yet")
+    await walk.sees("her number is locked, and what she writes waits")
+    await walk.types(f"/msg {bridge} lockdown off")
+    await walk.terminal.shows(f"{DID}: unlocked. What waited goes out.")
+    await walk.sees("the same in words")
+    await walk.types(f"/msg {contact}")
+    await walk.terminal.colour_becomes(text, "me: ", TICKED)
+    await walk.sees("what waited has gone out")
 
 
 async def has_the_number_among_her_contacts(walk, contact):

@@ -213,12 +213,12 @@ def _invite(stage: Stage, carrier_port: int) -> None:
         textwrap.dedent(f"""
         It stays up. Join with your own XMPP client:
           account   alice@{server.domain}     password  {password_of("alice")}
-          server    {LOOPBACK}     port  {server.c2s_port}     (no TLS here: allow an unencrypted connection)
+          server    {LOOPBACK}     port  {server.c2s_port}     (no TLS: allow that in your client)
           contact   {contact}
           refused   {stage.contact(ABROAD)}     (see what that looks like)
-        With profanity, in another terminal; "me" is red until the carrier has your text, then yellow:
+        With profanity, for instance, in another terminal:
           /connect alice@{server.domain} server {LOOPBACK} port {server.c2s_port} tls disable
-          /receipts request on
+          /receipts request on     ("me" is red, and yellow once a text is sent)
           /msg {contact} Hello!
         Text in from the pretended handset, in yet another:
           {text} "Hello yourself"

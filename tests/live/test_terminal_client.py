@@ -210,7 +210,8 @@ async def test_somebody_joins_the_demo_as_it_tells_her_to_and_it_leaves_nothing_
     command = (sys.executable, "-m", "smsbridge", "demo", *ports)
     async with await Terminal.start(tmp_path / "demo", command, ROOT) as demo:
         told = (await demo.shows("It stays up.", "Ctrl-C ends it")).partition("It stays up.")[2].splitlines()
-        typed = [line for line in map(str.strip, told) if line.startswith(("/connect ", "/receipts ", "/msg "))]
+        commands = (line for line in map(str.strip, told) if line.startswith(("/connect ", "/receipts ", "/msg ")))
+        typed = [line.partition("   ")[0] for line in commands]
         async with await Terminal.start(tmp_path / "client", ("profanity",)) as client:
             await logs_in(client, typed[0])
             for line in typed[1:]:

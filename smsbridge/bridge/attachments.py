@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, Protocol
 
+from smsbridge.bridge import telling
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Address, to_localpart
@@ -26,7 +27,7 @@ from smsbridge.core.state import MediaState
 from smsbridge.log import Event, Log
 from smsbridge.media.drawer import Drawer
 from smsbridge.media.fetch import Courier, Fault, File, NotMoved
-from smsbridge.media.kinds import LAYOUT, ending_of
+from smsbridge.media.kinds import LAYOUT, UNKNOWN, ending_of, kind_of
 from smsbridge.store import bindings, deliveries, media
 from smsbridge.store.database import Transaction
 from smsbridge.store.deliveries import Draft
@@ -109,19 +110,35 @@ class Attachments:
 
     async def _move(self, one: Wanted) -> None:
         run = self._desk.database.run
-        file = await self._drawer.get(one.id) if one.state is MediaState.FETCHED else None
+        is_kept = one.state is MediaState.FETCHED
+        file = await self._kept(one) if is_kept else None
         if file is None:
+            is_kept = False
             file = await self._courier.get(one.url, self._desk.rules().media_places.get(one.provider, frozenset()))
-            if file.kind == LAYOUT:  # how a telephone would arrange the others: nothing to look at
-                await run(media.give_up, self._desk.ids, self._desk.now(), one.id, LAYOUT_CODE)
-                return
+        if file.kind == LAYOUT:  # how a telephone would arrange the others: nothing to look at
+            await run(media.give_up, self._desk.ids, self._desk.now(), one.id, LAYOUT_CODE)
+            return
+        if not is_kept:
             await self._drawer.keep(one.id, file)
             await run(media.fetched, self._desk.ids, self._desk.now(), one.id, file.kind, len(file.data))
         name = f"{file.kind.partition('/')[0]}.{ending_of(file.kind)}"
         url = await self._shelf.leave(one.id, file, name, is_last=self._is_last(one))
-        if await run(self._publish, one, url or one.url, _about(file)):
+        if not (url or one.link):
+            raise NotMoved(Fault.NOWHERE)
+        if await run(self._publish, one, url or one.link, _about(file)):
             self._settled(one, "published" if url else "linked")
         await self._drawer.drop(one.id)
+
+    async def _kept(self, one: Wanted) -> File | None:
+        """As a file, or in the store if it came inside a callback."""
+        if (file := await self._drawer.get(one.id)) is not None:
+            return file
+        content = await self._desk.database.run(media.content_of, one.id)
+        if content is None:
+            return None
+        if (kind := kind_of(content)) == UNKNOWN:
+            raise NotMoved(Fault.KIND)
+        return File(kind, content)
 
     async def _fail(self, one: Wanted, fault: Fault) -> None:
         desk, now = self._desk, self._desk.now()
@@ -156,16 +173,23 @@ class Attachments:
         desk = self._desk
         if not (yield from media.give_up(desk.ids, desk.now(), one.id, fault.value)):
             return False
-        words = f"(an attachment is not available here: {fault.words}. The carrier has it at {one.url} for a while.)"
+        where = f" The carrier has it at {one.link} for a while." if one.link else ""
+        words = f"(an attachment is not available here: {fault.words}.{where})"
         yield from self._tell(one, DeliveryKind.TEXT, body=words)
         return True
 
     def _tell(self, one: Wanted, kind: DeliveryKind, *, body: str, url: str = "") -> Transaction[None]:
-        """Each owner that the line has by now."""
+        """Each owner that the line has by now; the admins, if it has none."""
         desk = self._desk
         rules, now = desk.rules(), desk.now()
         line = rules.directory.line_of(one.did)
-        for owner in line.owners if line is not None else ():
+        # of a text that no line took, what has a link was told with it; a file without goes where the text went
+        is_theirs = line is not None and (one.link or line.provider == one.provider)
+        owners = line.owners if line is not None and is_theirs else ()
+        if not owners:
+            told = f"With a text from {one.peer} for {one.did}, which nobody has, came a file: {url or body}"
+            yield from telling.tell_admins(desk, told, one.id)
+        for owner in owners:
             bound = yield from bindings.bind(now, owner, one.peer, one.did)
             is_plain = bound == one.did and rules.address_style is AddressStyle.PLAIN
             draft = Draft(

@@ -4,7 +4,8 @@ Everything that one callback says is one transaction: the message, its key, the 
 delivery for each owner of the line, which the stream may write as soon as that is committed. A text that no line of
 ours owns is kept and told to the admins.
 
-Attachments are brought later (`attachments`), or handed on by the carrier's own URL, each as a delivery of its own.
+Attachments are brought later (`attachments`), or handed on by the carrier's own URL, each as a delivery of its own. The
+bytes of those that came inside a callback are in its transaction too: what is committed lacks nothing.
 """
 
 import itertools
@@ -175,13 +176,11 @@ class Inbound:
                 yield from wishes.heed(desk, line, message, one.key)
                 is_all_ready = False
         for message, line, one in zip(messages, lines, taken, strict=True):
-            if not one.media:
-                continue
-            if line is not None and self._is_fetched(message):
-                is_all_ready = False
-                continue
             for media_id, item in one.media:
-                yield from media.publish(desk.ids, now, media_id, item.url)
+                if item.content is not None or (line is not None and self._is_brought(message, item)):
+                    is_all_ready = False
+                else:
+                    yield from media.publish(desk.ids, now, media_id, item.url)
         return taken, boarded, is_all_ready
 
     def _drafts(self, owner: str, is_bound: bool, message: InboundMessage, taken: Taken) -> list[Draft]:
@@ -210,17 +209,18 @@ class Inbound:
         made = []
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
             made.append(draft(DeliveryKind.TEXT, "0", body=message.text or EMPTY_TEXT))
-        if taken.media and not self._is_fetched(message):
-            made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in taken.media)
+        if taken.media:
+            links = [item for item in taken.media if not self._is_brought(message, item[1])]
+            made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in links)
         return made
 
-    def _is_fetched(self, message: InboundMessage) -> bool:
-        """Whether its attachments are brought later, from where they are."""
-        return message.provider in self._desk.rules().media_places
+    def _is_brought(self, message: InboundMessage, item: Media) -> bool:
+        """Whether an attachment is brought later, from where it is."""
+        return item.content is not None or message.provider in self._desk.rules().media_places
 
     def _tell_admins(self, message: InboundMessage, taken: Taken) -> Transaction[None]:
         """Of a text that nobody's line took; of a repeat only if it brings media that were not known."""
-        urls = [item.url for _, item in taken.media]
+        urls = [item.url for _, item in taken.media if item.content is None]
         if taken.verdict is Verdict.REPEATED and not urls:
             return
         body = (

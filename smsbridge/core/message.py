@@ -37,11 +37,15 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """An attachment, by reference. `size` in bytes."""
+    """An attachment, by reference, or one that came with its text: then it has `content` and no `url`.
+
+    `size` in bytes. What a carrier says of its type is never believed.
+    """
 
     url: str
     mime: str = ""
     size: int | None = None
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ class Fault(StrEnum):
     PACKED = "packed"
     KIND = "kind"
     FULL = "full"
+    NOWHERE = "nowhere"
 
     @property
     def is_final(self) -> bool:
@@ -76,6 +77,7 @@ WORDS: Final[Mapping[Fault, str]] = {
     Fault.PACKED: "it came in a form that is not unpacked here",
     Fault.KIND: "it is of a kind that is not passed on",
     Fault.FULL: "this gateway had no room for it",
+    Fault.NOWHERE: "this gateway has no place to leave it at",
 }
 
 

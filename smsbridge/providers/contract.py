@@ -113,7 +113,7 @@ class Webhooked(Protocol):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """URL paths it may call, such as `/hook/voipms`."""
+        """URL paths it may call, such as `/hook/voipms`; what begins with `/media/` is the bridge's own."""
         ...
 
     def authenticate(self, callback: Callback) -> None:
@@ -121,7 +121,10 @@ class Webhooked(Protocol):
         ...
 
     def parse(self, callback: Callback) -> Parsed:
-        """Raises `Unauthentic` or `Malformed`."""
+        """Raises `Unauthentic` or `Malformed`.
+
+        Files that the callback itself brings are `Media` with `content`: they are committed with their text.
+        """
         ...
 
     def answer(self, parsed: Parsed, parts: Sequence[Part]) -> Answer:

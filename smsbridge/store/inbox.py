@@ -23,6 +23,7 @@ from smsbridge.core.state import MediaState
 from smsbridge.core.text import is_alike, join_surrogates
 from smsbridge.store.database import Row, Transaction, sql, sql_among, sql_rows
 from smsbridge.store.ids import Ids, least_id
+from smsbridge.store.media import keep
 
 MERGE_WINDOW = timedelta(minutes=2)
 BOTH_LISTS_WINDOW = timedelta(seconds=2)
@@ -322,12 +323,20 @@ def _add_media(
     added = []
     for n, item in enumerate(media, start=1):
         media_id = MediaId(ids.new())
+        content = item.content
+        state, url, known_by = (
+            (MediaState.WANTED, item.url, hash_of(item.url))
+            if content is None
+            else (MediaState.FETCHED, media_id, hashlib.sha256(content).hexdigest())
+        )
         rows = yield sql(
             "INSERT INTO media (id, inbox_id, n, url, url_hash, mime, size, state, attempt, due_at, file,"
             " published_url, reason, changed_at) VALUES ($1, $2, $3, $4, $9, $5, $6, $7, 0, $8, '', '', '', $8)"
             " ON CONFLICT DO NOTHING RETURNING id",
-            *(media_id, inbox_id, n, item.url, item.mime, item.size, MediaState.WANTED, to_ms(now), hash_of(item.url)),
+            *(media_id, inbox_id, n, url, item.mime, item.size, state, to_ms(now), known_by),
         )
         if rows:
             added.append((media_id, item))
+            if content is not None:
+                yield from keep(media_id, content)
     return tuple(added)

@@ -1,19 +1,25 @@
 """Attachments: `wanted ─▶ fetched ─▶ published | given_up`. Only the last step makes a delivery.
 
-`due_at` is when one is looked at next, `attempt` counts what failed, `file` says that its bytes are kept.
+`due_at` is when one is looked at next, `attempt` counts what failed, `file` says that its bytes are kept as a file. The
+bytes of one that came inside a callback are rows, from the commit that takes its text to that of the last step: it is
+`fetched` from the start, and its own id stands for the address that it never had.
 """
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.message import InboxId, MediaId, ProviderName
 from smsbridge.core.state import MediaState
 from smsbridge.store import history
-from smsbridge.store.database import Row, Transaction, sql
+from smsbridge.store.database import Row, Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
+
+PIECE: Final = 3 * 64 * 1024  # bytes in a row, a multiple of 3: base64 of the whole is that of the pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,11 @@ class Wanted:
     peer: Peer
     sent_at: datetime | None
     taken_at: datetime
+
+    @property
+    def link(self) -> str:
+        """The carrier's; "" if it has none."""
+        return "" if self.url == self.id else self.url
 
 
 def due(now: datetime, limit: int) -> Transaction[tuple[Wanted, ...]]:
@@ -66,6 +77,21 @@ def fetched(ids: Ids, now: datetime, media_id: MediaId, mime: str, size: int) ->
     return bool(rows)
 
 
+def keep(media_id: MediaId, content: bytes) -> Transaction[None]:
+    """The bytes of an attachment, as rows."""
+    pieces = (content[start : start + PIECE] for start in range(0, len(content) or 1, PIECE))
+    yield from sql_rows(
+        "INSERT INTO media_piece (media_id, n, data) VALUES $rows",
+        [(media_id, n, base64.b64encode(piece).decode()) for n, piece in enumerate(pieces)],
+    )
+
+
+def content_of(media_id: MediaId) -> Transaction[bytes | None]:
+    """The bytes that are kept as rows; None if there are none."""
+    rows = yield sql("SELECT data FROM media_piece WHERE media_id = $1 ORDER BY n", media_id)
+    return b"".join(base64.b64decode(row["data"]) for row in rows) if rows else None
+
+
 def publish(ids: Ids, now: datetime, media_id: MediaId, url: str, who: str = "inbound") -> Transaction[bool]:
     """The attachment can be had at `url` from now on. False if that was settled before."""
     rows = yield sql(
@@ -73,7 +99,7 @@ def publish(ids: Ids, now: datetime, media_id: MediaId, url: str, who: str = "in
         " WHERE id = $1 AND state IN ('wanted', 'fetched') RETURNING attempt",
         *(media_id, url, to_ms(now)),
     )
-    yield from _note(ids, now, rows, media_id, MediaState.PUBLISHED, who)
+    yield from _settle(ids, now, rows, media_id, MediaState.PUBLISHED, who)
     return bool(rows)
 
 
@@ -84,7 +110,7 @@ def give_up(ids: Ids, now: datetime, media_id: MediaId, reason: str) -> Transact
         " WHERE id = $1 AND state IN ('wanted', 'fetched') RETURNING attempt",
         *(media_id, reason, to_ms(now)),
     )
-    yield from _note(ids, now, rows, media_id, MediaState.GIVEN_UP, "attachments", reason)
+    yield from _settle(ids, now, rows, media_id, MediaState.GIVEN_UP, "attachments", reason)
     return bool(rows)
 
 
@@ -95,6 +121,15 @@ def put_off(now: datetime, media_id: MediaId, reason: str, due_at: datetime) -> 
         " WHERE id = $1 AND state IN ('wanted', 'fetched')",
         *(media_id, reason, to_ms(due_at), to_ms(now)),
     )
+
+
+def _settle(
+    ids: Ids, now: datetime, rows: Sequence[Row], media_id: MediaId, state: MediaState, who: str, code: str = ""
+) -> Transaction[None]:
+    """The last step: its bytes are nowhere here any more."""
+    if rows:
+        yield sql("DELETE FROM media_piece WHERE media_id = $1", media_id)
+    yield from _note(ids, now, rows, media_id, state, who, code)
 
 
 def _note(

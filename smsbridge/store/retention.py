@@ -86,8 +86,9 @@ _BODIES: Final = (
         span="bodies",
         # its own id, since no two of a text may be alike
         text="UPDATE media SET url = id, published_url = '' WHERE id > $1 AND id <= $2 AND changed_at < $3"
-        " AND url <> id AND state IN ('published', 'given_up') AND NOT EXISTS (SELECT 1 FROM delivery d"
-        " WHERE d.inbox_id = media.inbox_id AND d.state IN ('waiting', 'handing'))",
+        " AND (url <> id OR published_url <> '') AND state IN ('published', 'given_up')"
+        " AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.inbox_id = media.inbox_id"
+        " AND d.state IN ('waiting', 'handing'))",
     ),
     _Rule(
         table="question",

@@ -77,7 +77,10 @@ async def _entry(snapshot: Snapshot, parts: Sequence[Row]) -> Entry:
     texts = [row["text"] for row in parts]
     media: list[Media] = []
     if is_inbound:
-        query = "SELECT url, mime, size FROM media WHERE inbox_id = $1 AND url <> id ORDER BY n"
+        query = (
+            "SELECT CASE url WHEN id THEN published_url ELSE url END AS url, mime, size FROM media"
+            " WHERE inbox_id = $1 AND (url <> id OR published_url <> '') ORDER BY n"
+        )
         media = [Media(url=r["url"], mime=r["mime"], size=r["size"]) async for r in snapshot.rows(query, first["id"])]
     else:
         for row in parts:

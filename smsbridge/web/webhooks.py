@@ -118,6 +118,7 @@ class Webhooks:
             door = self._doors.get(path, _NO_DOOR)
         callers = door.callers
         claimed = callers[0].name if len(callers) == 1 else UNTOLD
+        held = 0
         try:
             _check_bounds(request, door)
             whole = _whole_body(request, door)  # nearly always; nobody looks at it before the secret is known
@@ -125,6 +126,8 @@ class Webhooks:
             callers = _authenticated(callers, callback)
             if whole is None:
                 body = await self._read(request, _longest(callers))
+                held = len(body) if len(body) > SMALL_BODY else 0
+                self._large += held  # until it is committed: the store would be told all of them at once
                 callback = self._callback_of(request, path, query, body)
             caller, parsed = _parsed(callers, callback)
             claimed = caller.name
@@ -137,6 +140,8 @@ class Webhooks:
             return answer_with(answer, request)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, its text goes nowhere
             return self._refuse(request, claimed, error)
+        finally:
+            self._large -= held
 
     def refuse_garbled(self, address: str, error: str) -> None:
         """Tell of what is no HTTP, and was answered 400: it may be a carrier's."""

@@ -27,7 +27,7 @@ MESSAGE = InboundMessage(
     peer="+15559870002",
     provider_id=ProviderMessageId("1"),
     text='quotes " and \\ and\nlines, \u2028 and 🍷',
-    media=(Media(url="https://media.example.com/1.jpg"),),
+    media=(Media(url="https://media.example.com/1.jpg"), Media(url="", content=bytes(range(256)) * 2000)),
 )
 
 

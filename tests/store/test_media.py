@@ -1,5 +1,7 @@
 """Attachments are settled once."""
 
+from dataclasses import replace
+
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.message import InboundMessage, Kind, Media, MediaId, ProviderMessageId, ProviderName, Source
 from smsbridge.store import history, inbox, media
@@ -29,3 +31,18 @@ async def test_an_attachment_is_published_once(house):
 async def test_what_is_not_there_is_not_published(house):
     assert not await house.do(media.publish, MediaId("none"), "https://media.example.com/1.jpg")
     assert await house.count("history") == 0
+
+
+async def test_bytes_that_came_with_a_text_are_there_until_the_last_step(house):
+    large = bytes(range(256)) * 3000
+    message = replace(MMS, media=(Media(url="", content=large), Media(url="", content=b"")))
+    (first, second) = (media_id for media_id, _ in (await house.do(inbox.take, message)).media)
+    assert await house.run(media.content_of, first) == large
+    assert await house.run(media.content_of, second) == b""
+    assert {row["n"] for row in await house.rows("SELECT n FROM media_piece")} == {0, 1, 2, 3}
+    (repeated, *_) = (await house.do(inbox.take, message)).media or (None,)
+    assert repeated is None
+    assert await house.do(media.publish, first, "https://share.example.com/1.jpg")
+    assert await house.do(media.give_up, second, "kind")
+    assert await house.run(media.content_of, first) is None
+    assert await house.count("media_piece") == 0

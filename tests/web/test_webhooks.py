@@ -355,6 +355,22 @@ async def test_long_bodies_share_a_bound_and_short_ones_are_taken_all_the_same(s
     assert station.web._webhooks._large == 0
 
 
+async def test_a_long_body_counts_until_what_it_told_is_committed(start: Start):
+    able = Capabilities(sms=(), callback_bytes=200_000)
+    station = await start(Carrier(capabilities=able), large_bytes=150_000)
+    station.take.is_open.clear()
+    first = await station.connect()
+    first.send(request(body=b"x" * 100_000))
+    await station.take.is_called.wait()
+    assert (await station.ask(request(body=b"x" * 100_000))).status == 503
+    station.take.is_open.set()
+    assert (await first.reply()).body == b"ok"
+    assert (await station.ask(request(body=b"x" * 100_000))).body == b"ok"
+    station.take.error = StoreUnavailable("the test says so")
+    assert (await station.ask(request(body=b"x" * 100_000))).status == 503
+    assert station.web._webhooks._large == 0
+
+
 async def test_two_accounts_at_voip_ms_share_the_url_of_mod_voipms(start: Start):
     async with aiohttp.ClientSession() as session:
         accounts = [

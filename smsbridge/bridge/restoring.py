@@ -10,15 +10,12 @@ from smsbridge.clock import to_ms
 from smsbridge.core.errors import Reason
 from smsbridge.core.message import ProviderName
 from smsbridge.core.state import PartEvent
+from smsbridge.core.words.say import Say
 from smsbridge.store import outbox, restoring
 from smsbridge.store.database import Transaction
 from smsbridge.store.restoring import HeldBack
 
 AT_ONCE: Final = 100  # parts of one transaction
-DISCARDED: Final = (
-    "This text waited when the backup was made that the bridge was restored from. Whether it was sent since is not"
-    " known here; an admin has discarded it."
-)
 
 
 def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime | None = None) -> Transaction[HeldBack]:
@@ -50,8 +47,8 @@ def release(desk: Desk, *, is_sent: bool) -> Transaction[int]:
     else:
         for part_id in parts:
             moved = yield from outbox.move(
-                desk.ids, desk.now(), "admin", part_id, PartEvent.CANCEL, reason=Reason.CANCELLED, code="restored",
-                words=DISCARDED,
+                desk.ids, desk.now(), "admin", part_id, PartEvent.CANCEL, reason=Reason.UNSURE, code="restored",
+                words=Say.DISCARDED_SINCE(waited=Say.WAITED_THEN()),
             )  # fmt: skip
             if moved is not None:
                 yield from telling.tell(desk, part_id)

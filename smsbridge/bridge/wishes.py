@@ -8,12 +8,13 @@ question that tells him of it, that it was only talk.
 from smsbridge.bridge import questions, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Did, Peer
-from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.errors import Hold, Reason, Refused
 from smsbridge.core.line import Line
 from smsbridge.core.message import InboundMessage
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import PartEvent
 from smsbridge.core.wishes import Wish, wish_of, word_of
+from smsbridge.core.words.say import Say, Words
 from smsbridge.store import conversations, history, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.questions import Question
@@ -67,11 +68,15 @@ def _stop(desk: Desk, line: Line, peer: Peer, word: str) -> Transaction[None]:
         return
     yield from _note(desk, line.did, peer, Wish.STOP)
     waiting = yield from outbox.waiting_for(line.did, peer)
-    for part_id in waiting:
+    for part_id, hold in waiting:
+        words: Words
+        if hold is Hold.RESTORE:
+            reason, words = Reason.UNSURE, Say.STOPPED_SINCE(waited=Say.WAITED_THEN(), peer=peer, word=word)
+        else:
+            reason, words = Reason.OPTED_OUT, refusal(peer, word).words
         moved = yield from outbox.move(
-            desk.ids, desk.now(), "wishes", part_id, PartEvent.CANCEL, reason=Reason.OPTED_OUT, code=word,
-            words=refusal(peer, word).words,
-        )  # fmt: skip
+            desk.ids, desk.now(), "wishes", part_id, PartEvent.CANCEL, reason=reason, code=word, words=words
+        )
         if moved is not None:
             yield from telling.tell(desk, part_id)
     for owner in line.owners:

@@ -90,13 +90,13 @@ def fate(kept: str) -> Transaction[MessageId | Refused | None]:
     if not rows[0]["refusal"]:
         return MessageId(rows[0]["message_id"])
     reason, words, instead = json.loads(rows[0]["refusal"])
-    return Refused(Reason(reason), words, instead=instead)
+    return Refused(Reason(reason), unpack(words), instead=instead)
 
 
 def remember_refusal(now: datetime, kept: str, refused: Refused) -> Transaction[None]:
     """Its writer is told so, whatever is allowed by the time that the XMPP server gives it again; nothing for ""."""
     if kept:
-        refusal = json.dumps([refused.reason, refused.words, refused.instead])
+        refusal = json.dumps([refused.reason, pack(refused.words), refused.instead])
         yield sql(
             "INSERT INTO outbox_key (key, message_id, seen_at, refusal) VALUES ($1, '', $2, $3)"
             " ON CONFLICT (key) DO NOTHING",
@@ -261,14 +261,14 @@ def from_part(part_id: PartId) -> Transaction[list[tuple[Part, PartState]]]:
     return [(part_of(row, row["attempt"]), PartState(row["state"])) for row in rows]
 
 
-def waiting_for(did: Did, peer: Peer) -> Transaction[tuple[PartId, ...]]:
-    """The parts of a conversation that have not begun to leave, oldest first."""
+def waiting_for(did: Did, peer: Peer) -> Transaction[list[tuple[PartId, Hold | None]]]:
+    """The parts of a conversation that have not begun to leave, oldest first, and what each is held by."""
     rows = yield sql(
-        "SELECT id FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('queued', 'held', 'sending', 'unknown')"
+        "SELECT id, hold FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('queued', 'held', 'sending', 'unknown')"
         " AND state IN ('queued', 'held') ORDER BY id",
         *(did, peer),
     )
-    return tuple(PartId(row["id"]) for row in rows)
+    return [(PartId(row["id"]), Hold(row["hold"]) if row["hold"] else None) for row in rows]
 
 
 def unconfirmed(owner: str, destination: str) -> Transaction[tuple[PartId, ...]]:

@@ -157,7 +157,26 @@ class TestReleasing:
         assert sent(waiting) == ["new"]
         errors = await waiting.told("error")
         assert len(errors) == 3
-        assert all("an admin has discarded it" in body for *_, body in errors)
+        assert all("An admin has discarded it" in body for *_, body in errors)
+
+    async def test_of_a_text_that_stop_cancels_nobody_says_that_it_was_not_sent(self, house):
+        await house.accept("look", media=[f"https://upload.example.com/{n}.jpg" for n in range(4)])
+        await hold_back(house)
+        await house.take(inbound("STOP", peer=PEER))
+        assert await house.states() == ["cancelled", "cancelled"]
+        ((*_, body),) = await house.told("error")
+        assert "Whether it was sent since is not known here" in body
+        assert "STOP" in body
+        assert "0 of 2 parts were sent for certain" in body
+        assert "not sent:" not in body
+        assert "Nothing of it was sent" not in body
+
+    async def test_nor_of_one_of_several_parts_that_an_admin_discards(self, house):
+        await house.accept("look", media=[f"https://upload.example.com/{n}.jpg" for n in range(4)])
+        await hold_back(house)
+        await release(house, is_sent=False)
+        ((*_, body),) = await house.told("error")
+        assert "0 of 2 parts were sent for certain" in body
 
     @pytest.mark.parametrize("is_known", [False, True])
     async def test_what_waited_for_its_writers_word_does_so_again(self, house, is_known):

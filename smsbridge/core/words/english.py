@@ -117,6 +117,10 @@ _QUESTIONS: Final[Entries] = {
     _S.COUNTS_AS_SENT_AND_REST: "It counts as sent; the rest of it follows.",
     _S.YOU_DISCARDED: "You discarded this text. It may have been sent once, and is not sent again.",
     _S.NOT_SENT_AGAIN: "It is not sent again.",
+    _S.WAITED_THEN: "This text waited when the backup was made that the bridge was restored from. Whether it was sent"
+    " since is not known here.",
+    _S.STOPPED_SINCE: "{waited} {peer} has written {word}, so it is not sent now.",
+    _S.DISCARDED_SINCE: "{waited} An admin has discarded it.",
 }
 
 _ALERTS: Final[Entries] = {

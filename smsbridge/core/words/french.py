@@ -141,6 +141,10 @@ _QUESTIONS: Final[Entries] = {
     _S.COUNTS_AS_SENT_AND_REST: "Il compte comme envoyé ; le reste suit.",
     _S.YOU_DISCARDED: "Vous avez renoncé à ce texto. Il est peut-être parti une fois, et ne sera pas renvoyé.",
     _S.NOT_SENT_AGAIN: "Il ne sera pas renvoyé.",
+    _S.WAITED_THEN: "Ce texto était en attente dans la sauvegarde depuis laquelle la passerelle a été restaurée. "
+    "On ignore ici s'il est parti depuis.",
+    _S.STOPPED_SINCE: "{waited} {peer} a écrit {word} : il n'est donc pas envoyé maintenant.",
+    _S.DISCARDED_SINCE: "{waited} Un administrateur y a renoncé.",
 }
 
 _ALERTS: Final[Entries] = {

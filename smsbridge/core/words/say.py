@@ -141,6 +141,11 @@ class Say(StrEnum):
     YOU_DISCARDED = "you_discarded"
     NOT_SENT_AGAIN = "not_sent_again"
 
+    # what waited when the backup was made that the bridge was restored from
+    WAITED_THEN = "waited_then"
+    STOPPED_SINCE = "stopped_since"
+    DISCARDED_SINCE = "discarded_since"
+
     # what admins have to know: `Alert`, what it is and what to do
     ALERT_ACCOUNT = "alert_account"
     ADVICE_ACCOUNT = "advice_account"

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from smsbridge.bridge import rationing, settling, wishes
 from smsbridge.bridge.bell import Bell
@@ -104,14 +104,15 @@ class Dispatcher:
         """The next part. What its writer may not send any more fails here; what is over the day's ration is held."""
         desk, held, told = self._desk, list[str](), False
         while True:
-            part, is_probe = yield from self._claim()
+            now = desk.now()
+            part, is_probe = yield from self._claim(now)
             if part is None:
                 break
             if refused := (yield from self._refusal(part)):
                 yield from settling.refuse(desk, part, refused.reason, refused.words)
                 told = True
                 continue
-            over = yield from rationing.claim(desk, part)
+            over = yield from rationing.claim(desk, part, now)
             if over is None:
                 break
             settled = yield from settling.put_off(desk, part, over, self._roll(), is_probe=is_probe)
@@ -119,12 +120,12 @@ class Dispatcher:
             told = True
         return _Found(part=part, is_probe=is_probe, told=told, held=tuple(held))
 
-    def _claim(self) -> Transaction[tuple[Part | None, bool]]:
+    def _claim(self, now: datetime) -> Transaction[tuple[Part | None, bool]]:
         desk = self._desk
-        part = yield from claims.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE)
+        part = yield from claims.claim(desk.ids, now, self._name, desk.holder, LEASE)
         if part is not None:
             return part, False
-        return (yield from claims.claim(desk.ids, desk.now(), self._name, desk.holder, LEASE, is_probe=True)), True
+        return (yield from claims.claim(desk.ids, now, self._name, desk.holder, LEASE, is_probe=True)), True
 
     def _refusal(self, part: Part) -> Transaction[Refused | None]:
         """Since the text was accepted its line may have gone to somebody else, or STOP may have come during a try."""

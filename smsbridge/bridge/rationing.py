@@ -5,6 +5,7 @@ last one: it may count otherwise.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from smsbridge.bridge import alerts
 from smsbridge.bridge.desk import Desk
@@ -15,6 +16,7 @@ from smsbridge.core.errors import Deferred, Hold, Reason, Refused
 from smsbridge.core.message import Part, ProviderName
 from smsbridge.core.ration import Helping, Ration
 from smsbridge.store import caps as counters
+from smsbridge.store import outbox
 from smsbridge.store.database import Transaction
 
 
@@ -35,15 +37,15 @@ def judge(desk: Desk, helpings: Sequence[Helping], used: Mapping[str, int]) -> N
             raise Refused(Reason.QUOTA, f"This text was not sent: {words[0].lower()}{words[1:]}")
 
 
-def claim(desk: Desk, part: Part) -> Transaction[Deferred | None]:
-    """Count a part that is about to leave. If the day's are used up: until when all of the account waits.
+def claim(desk: Desk, part: Part, now: datetime) -> Transaction[Deferred | None]:
+    """Count a part that is about to leave, as of its claim. If the day's are used up: until when all of the account waits.
 
     As any other part that is deferred, it is given back when that is settled.
     """
     ration = desk.rules().rations.get(part.provider)
     if ration is None:
         return None
-    begins, ends = ration.day(desk.now())
+    begins, ends = ration.day(now)
     helping = Helping(provider=part.provider, what="sent", begins=begins)
     used = (yield from counters.take([helping]))[helping.scope]
     if used > ration.limit:
@@ -59,10 +61,11 @@ def claim(desk: Desk, part: Part) -> Transaction[Deferred | None]:
 
 
 def give_back(desk: Desk, part: Part) -> Transaction[None]:
-    """It certainly did not leave."""
+    """It certainly did not leave; of the day that it was claimed on, which may be over."""
     ration = desk.rules().rations.get(part.provider)
-    if ration is not None:
-        begins, _ = ration.day(desk.now())
+    claimed_at = None if ration is None else (yield from outbox.claimed_at(part.id))
+    if ration is not None and claimed_at is not None:
+        begins, _ = ration.day(claimed_at)
         yield from counters.give_back(Helping(provider=part.provider, what="sent", begins=begins).scope, begins)
 
 

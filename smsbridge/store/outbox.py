@@ -251,6 +251,12 @@ def text_of(message_id: MessageId) -> Transaction[str]:
     return str(rows[0]["text"] or "") if rows else ""
 
 
+def claimed_at(part_id: PartId) -> Transaction[datetime | None]:
+    """When a part was last claimed."""
+    rows = yield sql("SELECT claimed_at FROM outbox WHERE id = $1", part_id)
+    return from_ms(rows[0]["claimed_at"]) if rows and rows[0]["claimed_at"] is not None else None
+
+
 def from_part(part_id: PartId) -> Transaction[list[tuple[Part, PartState]]]:
     """A part and those of its text that come after it, in order, each with its state."""
     rows = yield sql(

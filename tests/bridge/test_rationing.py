@@ -8,7 +8,7 @@ import pytest
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.ration import Ration
 
-from .house import ADMIN, CARRIER, FRIEND, JOHN, OTHERS, PEER, THIRD, outbound, rules
+from .house import ADMIN, CARRIER, FRIEND, JOHN, OTHERS, OWN, PEER, THIRD, outbound, rules
 
 ZONE = ZoneInfo("America/New_York")  # where the tests begin at two in the afternoon
 
@@ -100,6 +100,33 @@ async def test_what_certainly_did_not_leave_is_not_counted(house, ration, outcom
     await house.accept("hello")
     await house.dispatch()
     assert await sent_today(house) == 0
+
+
+@pytest.mark.parametrize("is_proved", [False, True])
+async def test_what_comes_back_after_midnight_is_given_back_to_the_day_that_it_was_counted_on(
+    house, ticks, ration, is_proved
+):
+    ration(5)
+    if is_proved:
+        house.look_up()
+    house.provider.script(PEER, Indeterminate("timeout") if is_proved else Rejected(Reason.INVALID_DESTINATION, "no"))
+    ticks.advance(timedelta(hours=9, minutes=59))
+    house.provider.shut(PEER)
+    await house.accept("late")
+    house.dispatcher = house.build_dispatcher()
+    async with house.dispatching():
+        await house.called(1)
+        ticks.advance(timedelta(minutes=1))
+        await house.accept("today", to=FRIEND)
+        await house.called(2)
+        house.provider.open(PEER)
+    if is_proved:
+        house.listing.show("pid-1", "today", did=OWN, peer=FRIEND)
+        for _ in range(4):
+            ticks.advance(timedelta(seconds=90))
+            await house.reconciler.look()
+    assert await house.states() == ["queued" if is_proved else "failed", "sent"]
+    assert await sent_today(house) == 1
 
 
 async def test_what_may_have_left_is_counted(house, ration):

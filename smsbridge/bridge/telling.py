@@ -69,7 +69,8 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
 def tell_waiting(desk: Desk, message: StoredMessage, why: Words) -> Transaction[None]:
     """This text waits longer than a person should without a word."""
     if (yield from outbox.set_told(message.id, WAITING)):
-        yield from _notice(desk, message, Say.NOT_LEFT_YET(why=why or Say.WAITS_ITS_TURN()), WAITING)
+        name = _round(WAITING, (yield from outbox.parts_of(message.id)))
+        yield from _notice(desk, message, Say.NOT_LEFT_YET(why=why or Say.WAITS_ITS_TURN()), name)
 
 
 def tell_linked(desk: Desk, message: StoredMessage) -> Transaction[None]:
@@ -83,7 +84,8 @@ def tell_looking(desk: Desk, part: Part) -> Transaction[None]:
     if desk.now() - message.accepted_at < PATIENCE or message.told:
         return
     if (yield from outbox.set_told(message.id, WAITING)):
-        yield from _notice(desk, message, Say.LOOKED_FOR(), WAITING)
+        name = _round(WAITING, (yield from outbox.parts_of(message.id)))
+        yield from _notice(desk, message, Say.LOOKED_FOR(), name)
 
 
 def tell_left(desk: Desk, part: Part) -> Transaction[None]:
@@ -153,7 +155,7 @@ def _tell_trouble(
         return
     part = next(part for part in parts if part.state in _TROUBLED)
     reason = Reason(part.reason or Reason.BUG)
-    words = _explain(part, reason, tally)
+    words, name = _explain(part, reason, tally), _round(told, parts)
     had_tick = message.told == RECEIPT and message.wants_receipt
     if message.stanza_id:
         draft = Draft(
@@ -161,7 +163,7 @@ def _tell_trouble(
             kind=DeliveryKind.ERROR,
             to_jid=message.sender,
             sender=message.addressed,
-            stanza_id=stanza_id(message.id, told, order=message.id),
+            stanza_id=stanza_id(message.id, name, order=message.id),
             about=message.stanza_id,
             reason=reason,
             body=desk.worded(message.owner, words),
@@ -173,11 +175,16 @@ def _tell_trouble(
         return
     # Clients ignore an error after a tick, and there may be nobody left at the full JID.
     if not message.stanza_id:
-        yield from _notice(desk, message, words, f"{told} notice")
+        yield from _notice(desk, message, words, f"{name} notice")
     elif had_tick or desk.now() - message.accepted_at > PROMPT:
         if start := _start_of((yield from outbox.text_of(message.id))):
             words = Say.YOUR_TEXT(start=start, words=words)
-        yield from _notice(desk, message, words, f"{told} notice")
+        yield from _notice(desk, message, words, f"{name} notice")
+
+
+def _round(told: str, parts: Sequence[PartStatus]) -> str:
+    """A name for what is told now: told once more of what was tried once more, it is another stanza."""
+    return f"{told} {sum(part.attempt for part in parts)}"
 
 
 def _explain(part: PartStatus, reason: Reason, tally: Tally) -> Words:

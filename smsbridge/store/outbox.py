@@ -50,6 +50,7 @@ class PartStatus:
     id: PartId
     n: int
     state: PartState
+    attempt: int
     tries: int
     reason: str
     code: str
@@ -229,13 +230,15 @@ def part_with(provider: ProviderName, kind: Kind, provider_id: ProviderMessageId
 def parts_of(message_id: MessageId) -> Transaction[tuple[PartStatus, ...]]:
     """All parts of a message, in order."""
     rows = yield sql(
-        "SELECT id, n, state, tries, reason, code, words FROM outbox WHERE message_id = $1 ORDER BY n", message_id
+        "SELECT id, n, state, attempt, tries, reason, code, words FROM outbox WHERE message_id = $1 ORDER BY n",
+        message_id,
     )
     return tuple(
         PartStatus(
             id=PartId(row["id"]),
             n=row["n"],
             state=PartState(row["state"]),
+            attempt=row["attempt"],
             tries=row["tries"],
             reason=row["reason"],
             code=row["code"],

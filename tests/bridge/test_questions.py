@@ -6,7 +6,7 @@ import pytest
 
 from smsbridge.bridge import answers, questions
 from smsbridge.core.caps import Caps, Limits, Whose
-from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected
+from smsbridge.core.errors import Deferred, Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.gate import Policy
 from smsbridge.core.questions import CHOICES, Answer, QuestionKind
 from smsbridge.core.words.say import Say
@@ -159,6 +159,25 @@ class TestResend:
         house.provider.script(PEER, Rejected(Reason.INVALID_DESTINATION, "no", "No such number."))
         await house.dispatch()
         assert ("error", FULL, CONTACT, "No such number.") in await told_since(house, 4)
+
+    async def test_what_is_told_of_another_try_is_another_stanza(self, house):
+        await doubt(house, "hello")
+        house.ticks.advance(timedelta(hours=1))
+        await answer(house, 1, RESEND)
+        house.provider.script(PEER, Deferred(Reason.PROVIDER_DOWN, "down"), DOUBT)
+        await house.dispatch()
+        house.ticks.advance(timedelta(minutes=6))
+        await house.janitor.tell_waiting()
+        await house.dispatch()
+        await house.reconciler.look()
+        await answer(house, 2, RESEND)
+        house.provider.script(PEER, Deferred(Reason.PROVIDER_DOWN, "down"))
+        await house.dispatch()
+        house.ticks.advance(timedelta(minutes=6))
+        await house.janitor.tell_waiting()
+        rows = await house.rows("SELECT kind, stanza_id FROM delivery WHERE sender <> ''")
+        assert sorted(row["kind"] for row in rows) == ["error", "error", "notice", "notice"]
+        assert len({row["stanza_id"] for row in rows}) == 4
 
     async def test_the_parts_after_it_follow(self, house):
         house.provider.script(PEER, "a", DOUBT)

@@ -38,7 +38,7 @@ def judge(desk: Desk, helpings: Sequence[Helping], used: Mapping[str, int]) -> N
 
 
 def claim(desk: Desk, part: Part, now: datetime) -> Transaction[Deferred | None]:
-    """Count a part that is about to leave, as of its claim. If the day's are used up: until when all of the account waits.
+    """Count a part that was claimed. If the day's are used up: until when all of the account waits.
 
     As any other part that is deferred, it is given back when that is settled.
     """

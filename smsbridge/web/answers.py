@@ -28,11 +28,14 @@ class Plain(web.StreamResponse):
         """Nothing is to be prepared."""
         self._keep_alive = True
         self._transport = request.transport
+        self._request = request
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """All of it, once."""
+        """All of it, once. Who asks and does not read is not served further until he has, or his time is over."""
         if self._transport is not None and not self._eof_sent:
             self._transport.write(self._written)
+            if self._request.protocol.writing_paused:
+                await self._request.writer.drain()
         self._eof_sent = True
 
 

@@ -175,6 +175,24 @@ async def test_a_crowd_of_slow_clients_does_not_keep_a_carrier_out(start: Start,
         assert (await carrier.reply()).body == b"ok"
 
 
+async def test_who_asks_without_reading_is_not_served_further_and_goes(start):
+    station = await start(Carrier(answer_with=Answer(body=b"x" * 20_000)), idle_seconds=0.3)
+    wire = await station.connect()
+    for _ in range(2000):  # 40 MB of answers: more than the kernel keeps
+        wire.send(request())
+    await until(lambda: station.ended("late") == 1)
+    assert 0 < station.take.calls < 2000
+
+
+async def test_who_asks_many_at_once_and_reads_is_answered_each(start):
+    station = await start(Carrier(answer_with=Answer(body=b"x" * 20_000)))
+    wire = await station.connect()
+    for _ in range(500):
+        wire.send(request())
+    for _ in range(500):
+        assert (await wire.reply()).status == 200
+
+
 async def test_one_source_cannot_take_every_place(start: Start):
     station = await start(per_source=2)
     wires = [await station.connect("127.0.0.2") for _ in range(5)]

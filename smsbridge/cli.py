@@ -22,8 +22,9 @@ from smsbridge.config_json import json_schema
 from smsbridge.config_rules import advice
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.log import Event, Log
+from smsbridge.providers.contract import discover_kinds
 from smsbridge.rules_book import tell_warnings
-from smsbridge.service import Service, discover_kinds, serve
+from smsbridge.service import Service, serve
 from smsbridge.tenure import AlreadyRunning
 from smsbridge.web.app import CannotListen
 

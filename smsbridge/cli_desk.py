@@ -18,7 +18,7 @@ from smsbridge.config import Config, ConfigError, describe, load
 from smsbridge.core.errors import SmsbridgeError
 from smsbridge.core.line import Directory
 from smsbridge.metrics import Metrics
-from smsbridge.service import discover_kinds
+from smsbridge.providers.contract import discover_kinds
 from smsbridge.store import deliveries, migrations
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids

@@ -130,8 +130,13 @@ class StoreSettings(Section):
 
     @property
     def media_directory(self) -> Path:
-        """Where attachments wait that are fetched: beside the database."""
+        """Where attachments wait that came in: beside the database."""
         return self._beside("media")
+
+    @property
+    def outgoing_directory(self) -> Path:
+        """Where files wait that go out."""
+        return self._beside("outgoing")
 
     @property
     def served_directory(self) -> Path:
@@ -233,6 +238,10 @@ class MediaSettings(Section):
     )
     serve_days: Annotated[int, Field(ge=1, le=90)] = Field(
         default=7, description="how long a link lasts that we serve ourselves"
+    )
+    fetch_from: tuple[Origin, ...] = Field(
+        default=(),
+        description="places (https://host) that users' files are fetched from, besides the server's upload service",
     )
     near: tuple[Origin, ...] = Field(
         default=(), description="places (https://host:port) that may be called though their address is private"

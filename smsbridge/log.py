@@ -69,6 +69,7 @@ class Event(StrEnum):
     MEDIA_GIVEN_UP = "media_given_up"
     MEDIA_STUCK = "media_stuck"
     MEDIA_CRASHED = "media_crashed"
+    ENCLOSURE_SETTLED = "enclosure_settled"
     UPLOAD_MISSED = "upload_missed"
     SENT_ELSEWHERE = "sent_elsewhere"
     COPY_RETURNED = "copy_returned"

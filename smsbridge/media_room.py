@@ -1,16 +1,22 @@
-"""Builds what moves attachments, and runs it: a part of the composition root."""
+"""Builds what moves files, in and out, and runs it: a part of the composition root."""
 
+import asyncio
 import random
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from smsbridge.bridge.attachments import Attachments
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
+from smsbridge.bridge.enclosures import Enclosures
 from smsbridge.bridge.room import Room, free_beside
 from smsbridge.bridge.shelves import MOST_SERVED, OwnShelf, Shelves
 from smsbridge.config import Config
+from smsbridge.core.message import ProviderName
+from smsbridge.media.convert import Converter
 from smsbridge.media.drawer import Drawer
-from smsbridge.media.fetch import open_courier
+from smsbridge.media.fetch import File, open_courier
+from smsbridge.providers.contract import Capabilities
 from smsbridge.xmpp.component import Component
 from smsbridge.xmpp.upload import UploadService
 
@@ -22,20 +28,53 @@ def build_own_shelf(config: Config, desk: Desk) -> OwnShelf:
     return OwnShelf(desk, Drawer(directory, MOST_SERVED), room.is_there)
 
 
-async def move_attachments(config: Config, desk: Desk, bell: Bell, component: Component, own: OwnShelf) -> None:
-    """Until it is cancelled."""
-    async with open_courier(config.media.near) as courier:
-        service = UploadService(
-            asking=component.asking,
-            is_up=lambda: component.is_up,
-            jid=desk.domain,
-            server=config.xmpp.ping,
-            courier=courier,
-            clock=desk.clock,
-        )
-        shelves = Shelves(
-            lambda: desk.rules().publishing.how,
-            upload=lambda _, file, name: service.leave(file, name),
-            own=own.leave,
-        )
-        await Attachments(desk, bell, courier, shelves, Drawer(config.store.media_directory), roll=random.random).run()
+class MediaRoom:
+    """What others need of it is there from the start; `run` needs the rest of the house."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._in, self._out = Bell(), Bell()
+        self._outgoing = Drawer(config.store.outgoing_directory)
+        self._service: UploadService | None = None
+
+    def ring(self) -> None:
+        """There may be something to move."""
+        self._in.ring()
+        self._out.ring()
+
+    def uploads(self) -> frozenset[str]:
+        """From where users' own uploads are had, as far as is known."""
+        return frozenset() if self._service is None else self._service.known()
+
+    async def load(self, file_id: str) -> File | None:
+        """The bytes of a file that goes out."""
+        return await self._outgoing.get(file_id)
+
+    async def run(
+        self, desk: Desk, component: Component, own: OwnShelf,
+        capabilities: Callable[[], Mapping[ProviderName, Capabilities]],
+    ) -> None:  # fmt: skip
+        """Until it is cancelled."""
+        config = self._config
+        async with open_courier(config.media.near) as courier, asyncio.TaskGroup() as group:
+            self._service = UploadService(
+                asking=component.asking,
+                is_up=lambda: component.is_up,
+                jid=desk.domain,
+                server=config.xmpp.ping,
+                courier=courier,
+                clock=desk.clock,
+            )
+            service = self._service
+            shelves = Shelves(
+                lambda: desk.rules().publishing.how,
+                upload=lambda _, file, name: service.leave(file, name),
+                own=own.leave,
+            )
+            incoming = Drawer(config.store.media_directory)
+            attachments = Attachments(desk, self._in, courier, shelves, incoming, roll=random.random)
+            enclosures = Enclosures(
+                desk, self._out, courier, service, self._outgoing, Converter(), capabilities, roll=random.random
+            )
+            group.create_task(attachments.run())
+            group.create_task(enclosures.run())

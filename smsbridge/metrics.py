@@ -23,6 +23,9 @@ class Metrics:
             "sent_elsewhere", "Listed texts that no answer of a carrier told of", "provider", "fate"
         )
         self.media_settled = self._counter("media_settled", "Attachments that came in, by their end", "provider", "how")
+        self.enclosures_settled = self._counter(
+            "enclosures_settled", "Files that go out, by how they do", "provider", "how"
+        )
         self.polls = self._counter("polls", "Looks into a carrier's list", "provider", "outcome")
         self.callbacks = self._counter("callbacks", "Callbacks by HTTP status", "provider", "status")
         self.files_asked = self._counter(
@@ -40,11 +43,9 @@ class Metrics:
         self.deliveries = self._counter("deliveries", "Stanzas by how their hand-over ended", "kind", "state")
         self.deliveries_doubted = self._counter("deliveries_doubted", "Stanzas handed again after a server's death")
         self.streams_opened = self._counter("streams_opened", "XMPP component streams opened")
-        self.holds = Gauge(
-            "smsbridge_holds", "Accounts and lines on hold", ["provider", "hold"], registry=self.registry
-        )
-        self.alerts = Gauge("smsbridge_alerts", "Alerts that last", ["kind"], registry=self.registry)
-        self.backlog = Gauge("smsbridge_backlog", "Rows by state", ["table", "state"], registry=self.registry)
+        self.holds = self._gauge("holds", "Accounts and lines on hold", "provider", "hold")
+        self.alerts = self._gauge("alerts", "Alerts that last", "kind")
+        self.backlog = self._gauge("backlog", "Rows by state", "table", "state")
         self.oldest_seconds = Gauge(
             "smsbridge_oldest_waiting_seconds", "Age of the oldest waiting row", ["table"], registry=self.registry
         )
@@ -70,6 +71,9 @@ class Metrics:
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
         return Counter(f"smsbridge_{name}", words, labels, registry=self.registry)
+
+    def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
+        return Gauge(f"smsbridge_{name}", words, labels, registry=self.registry)
 
     def openings(self) -> int:
         """How often the stream was opened."""

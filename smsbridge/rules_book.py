@@ -29,7 +29,9 @@ SEE_CHECK: Final = "smsbridge check tells what is wrong; what was in force stays
 
 # What is built into sockets and files when the process starts, but for the keys that nothing is built from.
 _BUILT_IN: Final = ("xmpp", "http", "store", "media")
-_FREE: Final = frozenset({("http", "public_url"), ("media", "inbound"), ("media", "serve_days")})
+_FREE: Final = frozenset({
+    ("http", "public_url"), ("media", "inbound"), ("media", "serve_days"), ("media", "fetch_from"),
+})  # fmt: skip
 _KNOWN: Final = frozenset({"kind", *(key for model in SECTIONS.values() for key in known_keys(model))})
 
 Changed = tuple[Place, ...]
@@ -113,6 +115,7 @@ class RulesBook:
             directory=directory(config, capabilities),
             media_places=media_places(config, capabilities),
             publishing=publishing(config),
+            fetch_from=frozenset(config.media.fetch_from),
             policy=policy(config),
             address_style=config.address_style,
             admins=config.admins,

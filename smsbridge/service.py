@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from typing import Final
 
 from smsbridge.bridge import restoring
@@ -41,10 +40,10 @@ from smsbridge.core.message import ProviderName
 from smsbridge.failpoints import failpoint
 from smsbridge.lists_room import build_looking, build_readers
 from smsbridge.log import Event, Log
-from smsbridge.media_room import build_own_shelf, move_attachments
+from smsbridge.media_room import MediaRoom, build_own_shelf
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
-from smsbridge.providers.contract import ENTRY_POINTS, Checked, Provider, ProviderKind, Sends
+from smsbridge.providers.contract import Checked, Provider, ProviderKind, Sends, abilities
 from smsbridge.providers.http import open_session
 from smsbridge.rules_book import Changed, Reloader, RulesBook
 from smsbridge.store import bindings, deliveries, holds
@@ -77,16 +76,6 @@ class Service:
     reload: Callable[[], None]
 
 
-def discover_kinds() -> dict[str, ProviderKind]:
-    """Every kind of provider that is installed, ours and third parties'."""
-    found: dict[str, ProviderKind] = {}
-    for point in metadata.entry_points(group=ENTRY_POINTS):
-        kind = point.load()
-        if isinstance(kind, ProviderKind):
-            found[kind.kind] = kind
-    return found
-
-
 async def serve(
     config: Config,
     kinds: Mapping[str, ProviderKind],
@@ -112,8 +101,8 @@ async def serve(
             account.name: kinds[account.kind].build(account.name, account.settings, session)
             for account in config.providers.values()
         }
-        bells = _Bells(stream=Bell(), reconciler=Bell(), media=Bell(), senders={name: Bell() for name in providers})
-        book, privileges = RulesBook(config, providers), Privileges()
+        bells = _Bells(stream=Bell(), reconciler=Bell(), senders={name: Bell() for name in providers})
+        book, privileges, media = RulesBook(config, providers), Privileges(), MediaRoom(config)
         room = Room(partial(free_beside, config.store.path), config.store.min_free, clock)
         desk = Desk(
             database=tenure.database,
@@ -125,7 +114,9 @@ async def serve(
             rules=book.rules,
             wake_stream=bells.stream.ring,
             wake_senders=bells.ring_senders,
-            wake_media=bells.media.ring,
+            wake_media=media.ring,
+            uploads=media.uploads,
+            load_file=media.load,
             pulse=Pulse(clock),
             speaks_for=privileges.speaks_for,
             has_room=room.is_there,
@@ -135,7 +126,7 @@ async def serve(
             await desk.database.run(restoring.hold_back, desk, providers)
             tenure.accept_copy()
         again = reread or (lambda: Loaded(config=config, warnings=()))
-        await _run(config, desk, book, again, providers, bells, tenure, privileges, room, stop, on_start)
+        await _run(config, desk, book, again, providers, bells, tenure, privileges, room, media, stop, on_start)
 
 
 def _place(config: Config, holder: str, clock: Clock, metrics: Metrics) -> Place:
@@ -154,7 +145,6 @@ def _place(config: Config, holder: str, clock: Clock, metrics: Metrics) -> Place
 class _Bells:
     stream: Bell
     reconciler: Bell
-    media: Bell
     senders: Mapping[ProviderName, Bell]
 
     def ring_senders(self) -> None:
@@ -165,7 +155,7 @@ class _Bells:
 async def _run(
     config: Config, desk: Desk, book: RulesBook, reread: Callable[[], Loaded],
     providers: Mapping[ProviderName, Provider], bells: _Bells, tenure: Tenure, privileges: Privileges,
-    room: Room, stop: asyncio.Event, on_start: Callable[[Service], None],
+    room: Room, media: MediaRoom, stop: asyncio.Event, on_start: Callable[[Service], None],
 ) -> None:  # fmt: skip
     pacers = {name: Pacer(provider.capabilities, desk.clock) for name, provider in providers.items()}
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
@@ -188,7 +178,7 @@ async def _run(
         others = [
             group.create_task(Reconciler(desk, bells.reconciler, build_looking(desk, providers, pacers)).run()),
             group.create_task(Janitor(desk, own_shelf.forget).run()),
-            group.create_task(move_attachments(config, desk, bells.media, component, own_shelf)),
+            group.create_task(media.run(desk, component, own_shelf, partial(abilities, providers))),
             group.create_task(completing.run(inbound.take_listed)),
             group.create_task(tenure.keep()),
             group.create_task(reloader.run()),
@@ -241,7 +231,7 @@ def _build_xmpp(
     contacts: Sequence[tuple[str, Peer, Did]], privileges: Privileges,
 ) -> tuple[Handlers, Component]:  # fmt: skip
     handover = HandOver(desk, bells.stream)
-    outbound = Outbound(desk, lambda: {name: provider.capabilities for name, provider in providers.items()})
+    outbound = Outbound(desk, partial(abilities, providers))
     component = Component(
         StreamSettings(
             jid=config.xmpp.jid,

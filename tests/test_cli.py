@@ -18,7 +18,7 @@ from smsbridge import __version__, cli, log
 from smsbridge.cli import main
 from smsbridge.config import load
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.service import discover_kinds
+from smsbridge.providers.contract import discover_kinds
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, SECOND_DID, bridge_yaml
 from tests.scenarios.running import Running, free_port
 

@@ -34,7 +34,8 @@ class Admitted:
     """It may be taken.
 
     `recent` is what the loop breaker carries along; `is_told`: the admins hear of a cap; `is_linked`: its files go as
-    links; `to_confirm`: the kind of destination that its writer has to confirm first, "" if it may leave.
+    links, else `pieces` are as many as it may come to with them; `to_confirm`: the kind of destination that its writer
+    has to confirm first, "" if it may leave.
     """
 
     line: Line

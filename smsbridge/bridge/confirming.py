@@ -9,11 +9,11 @@ from smsbridge.bridge import questions, telling
 from smsbridge.bridge.admission import judge_again
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Peer
-from smsbridge.core.errors import Reason
+from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import PartId
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import PartEvent
-from smsbridge.store import conversations, outbox
+from smsbridge.store import conversations, enclosures, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.questions import Question
 
@@ -69,7 +69,12 @@ def end(desk: Desk, part_id: PartId, destination: str) -> Transaction[None]:
 
 def _let_go(desk: Desk, part_id: PartId) -> Transaction[None]:
     message = yield from outbox.message_of(part_id)
-    yield from outbox.move(desk.ids, desk.now(), "confirming", part_id, PartEvent.RELEASE, due_at=desk.now())
+    if (yield from enclosures.want(desk.now(), message.id)):
+        yield from outbox.move(
+            desk.ids, desk.now(), "confirming", part_id, PartEvent.HOLD, hold=Hold.MEDIA, reason=Reason.MEDIA_UNFETCHED
+        )
+    else:
+        yield from outbox.move(desk.ids, desk.now(), "confirming", part_id, PartEvent.RELEASE, due_at=desk.now())
     yield from outbox.set_told(message.id, "")
 
 

@@ -1,6 +1,6 @@
 """What every use case works with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
 from smsbridge.core.words.say import Language, Words
 from smsbridge.core.words.wording import language_named, worded
+from smsbridge.media.fetch import File
 from smsbridge.metrics import Metrics
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
@@ -34,6 +35,7 @@ class Rules:
 
     `media_places`: from where attachments are fetched; what an account that is not there brings is linked to.
     `language`: of everybody who has none in `languages` (by bare JIDs), None if the operator chose none.
+    `fetch_from`: from where files are fetched that owners attach, besides the XMPP server's upload service.
     """
 
     directory: Directory
@@ -47,6 +49,7 @@ class Rules:
     catch_up: Mapping[ProviderName, CatchUp] = field(default_factory=dict)
     media_places: Mapping[ProviderName, frozenset[str]] = field(default_factory=dict)
     publishing: Publishing = field(default_factory=Publishing)
+    fetch_from: frozenset[str] = frozenset()
     language: Language | None = None
     languages: Mapping[str, Language] = field(default_factory=dict)
 
@@ -56,6 +59,10 @@ class Rules:
         return chosen or language_named(asked) or Language.ENGLISH
 
 
+async def _no_file(_file_id: str) -> File | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """The store, the time and the rules.
@@ -63,7 +70,8 @@ class Desk:
     `domain` is the component's; `holder` is `node/life`, the name under which this process claims;
     `wake_stream`, `wake_senders` and `wake_media` are called after a commit that gave them work;
     `speaks_for` says whether an owner's server lets us write in their name (None: nobody knows yet);
-    `has_room`: whether there is room to take anything new;
+    `has_room`: whether there is room to take anything new; `uploads`: from where users' own uploads are had (origins),
+    as far as is known; `load_file`: the bytes that are kept under an id;
     `pulse` is where a loop that lives as long as the process promises to turn again.
     """
 
@@ -79,6 +87,8 @@ class Desk:
     wake_media: Callable[[], None] = lambda: None
     speaks_for: Callable[[str], bool | None] = lambda _: False
     has_room: Callable[[], bool] = lambda: True
+    uploads: Callable[[], frozenset[str]] = frozenset
+    load_file: Callable[[str], Awaitable[File | None]] = _no_file
     pulse: Pulse = field(default_factory=lambda: Pulse(system_clock()))
 
     def unknowns(self, provider: ProviderName) -> Unknowns:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from smsbridge.bridge import rationing, settling, wishes
+from smsbridge.bridge import enclosing, rationing, settling, wishes
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.pacer import Pacer
-from smsbridge.core.errors import Deferred, Indeterminate, Outcome, Reason, Refused, Rejected, StoreUnavailable
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartState
 from smsbridge.failpoints import failpoint
@@ -155,7 +155,10 @@ class Dispatcher:
         with self._desk.metrics.send_seconds.labels(self._name).time():
             try:
                 async with asyncio.timeout(LEASE.total_seconds()):
-                    provider_id = await self._sends.send(part)
+                    whole = await enclosing.with_files(self._desk, part) if part.media else part
+                    if whole is None:
+                        return Deferred(Reason.MEDIA_UNFETCHED, "file_lost", hold=Hold.MEDIA)
+                    provider_id = await self._sends.send(whole)
             except (Rejected, Deferred, Indeterminate) as outcome:
                 return outcome
             except TimeoutError:

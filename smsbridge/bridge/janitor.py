@@ -130,7 +130,9 @@ class Janitor:
     def _tell_waiting(self) -> Transaction[int]:
         waiting = yield from overdue.waiting_untold(self._desk.now() - PATIENCE, AT_ONCE)
         for part in waiting:
-            _, _, words = yield from self._obstacle(part)
+            reason, _, words = yield from self._obstacle(part)
+            if reason is Reason.MEDIA_UNFETCHED:
+                words = Say.FILE_IS_LATE()
             message = yield from outbox.message_of(part.id)
             yield from telling.tell_waiting(self._desk, message, words)
         return len(waiting)

@@ -7,19 +7,20 @@ words, whatever has changed since.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from smsbridge.bridge import confirming, telling
-from smsbridge.bridge.admission import admit
+from smsbridge.bridge.admission import Admitted, admit
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
-from smsbridge.core.message import MessageId, OutboundMessage, ProviderName
+from smsbridge.core.message import Media, MessageId, OutboundMessage, ProviderName
 from smsbridge.core.state import Fold, fold
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
+from smsbridge.media.fetch import origin_of
 from smsbridge.providers.contract import Capabilities
-from smsbridge.store import deliveries, holds, outbox
+from smsbridge.store import deliveries, enclosures, holds, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.outbox import StoredMessage
 
@@ -34,12 +35,25 @@ class _Accepted:
     parts: int
     provider: ProviderName
     is_told: bool
+    has_files: bool
 
 
 class Copy(Enum):
     """What we wrote in an owner's name about a text that left elsewhere is no text to be sent."""
 
     RETURNED = "returned"
+
+
+def with_attachment(message: OutboundMessage, uploads: frozenset[str]) -> OutboundMessage:
+    """A message that is nothing but the link of an upload is its file, as clients write it that know no better."""
+    link = message.text.strip()
+    if message.media or not link.startswith(("https://", "http://")):
+        return message
+    try:
+        is_upload = origin_of(link) in uploads
+    except ValueError:
+        return message
+    return replace(message, text="", media=(Media(url=link),)) if is_upload else message
 
 
 class Outbound:
@@ -66,6 +80,8 @@ class Outbound:
         elif accepted is not None:
             self._desk.metrics.outbound_accepted.inc()
             self._desk.wake_senders()
+            if accepted.has_files:
+                self._desk.wake_media()
             if accepted.is_told:
                 self._desk.wake_stream()
             _log.info(Event.TEXT_ACCEPTED, message=accepted.id, parts=accepted.parts, provider=accepted.provider)
@@ -103,11 +119,18 @@ class Outbound:
             return None
         if not desk.has_room():
             raise Refused(Reason.NO_ROOM)
+        message = with_attachment(message, desk.uploads() | desk.rules().fetch_from)
         admitted = yield from admit(desk, message, self._capabilities())
         if isinstance(admitted, Refused):
             yield from outbox.remember_refusal(desk.now(), kept, admitted)
             return admitted
-        line = admitted.line
+        accepted = yield from self._record(message, admitted, key)
+        yield from outbox.remember(desk.now(), kept, accepted.id)
+        failpoint("outbound.recorded")
+        return accepted
+
+    def _record(self, message: OutboundMessage, admitted: Admitted, key: str) -> Transaction[_Accepted]:
+        desk, line = self._desk, admitted.line
         stored = StoredMessage(
             id=MessageId(desk.ids.new()),
             domain=desk.domain,
@@ -123,19 +146,23 @@ class Outbound:
         )
         if admitted.to_confirm:
             yield from confirming.ask(desk, stored.owner, admitted.peer, admitted.to_confirm)
+        files = () if admitted.is_linked else message.media
         yield from outbox.accept(
             desk.ids, desk.now(), stored, key, admitted.pieces, line.provider, admitted.peer,
-            recent=admitted.recent, to_confirm=admitted.to_confirm,
+            recent=admitted.recent, to_confirm=admitted.to_confirm, awaits_files=bool(files),
         )  # fmt: skip
-        yield from outbox.remember(desk.now(), kept, stored.id)
+        yield from enclosures.wish(desk.ids, desk.now(), stored.id, files, is_due=not admitted.to_confirm)
         if (words := (yield from holds.locked(line.did))) is not None:
             yield from telling.tell_waiting(desk, stored, words)
         if admitted.is_linked:
             yield from telling.tell_linked(desk, stored)
-        is_told = admitted.is_told or admitted.is_linked or words is not None
-        failpoint("outbound.recorded")
-        is_told = is_told or bool(admitted.to_confirm)
-        return _Accepted(id=stored.id, parts=len(admitted.pieces), provider=line.provider, is_told=is_told)
+        return _Accepted(
+            id=stored.id,
+            parts=len(admitted.pieces),
+            provider=line.provider,
+            is_told=admitted.is_told or admitted.is_linked or words is not None or bool(admitted.to_confirm),
+            has_files=bool(files),
+        )
 
     def _has_failed(self, message_id: MessageId) -> Transaction[bool]:
         """Nothing of it left, or ever will: some clients send again under the same id."""

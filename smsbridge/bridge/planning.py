@@ -1,5 +1,10 @@
-"""Into what a message is cut: the pieces that a carrier takes in one call each."""
+"""Into what a message is cut: the pieces that a carrier takes in one call each.
 
+What comes with files is cut twice: when it is taken, into as many pieces as it may come to, and when the files are
+there, or it is known that they will not be, into what leaves.
+"""
+
+from collections.abc import Sequence
 from typing import Final
 
 from smsbridge.core.errors import Reason, Refused
@@ -23,9 +28,9 @@ def goes_as_link(line: Line, capabilities: Capabilities) -> bool:
 def plan(text: str, media: tuple[Media, ...], line: Line, capabilities: Capabilities) -> list[Piece]:
     """Cut a message into what the carrier takes in one call; raises `Refused`.
 
-    Text that fits goes as one SMS; longer text as text-only MMS where the line can, else as SMS parts. Media go
-    as MMS, as many to each as it takes, the text with the first; where they cannot, each as its link, which is not cut
-    if it fits at all.
+    Text that fits goes as one SMS; longer text as text-only MMS where the line can, else as SMS parts. What comes with
+    files is MMS: as many as they or their links may take, all of the text in the first, and the files not yet in them.
+    Where they cannot be sent, each goes as its link, which is not cut if it fits at all.
     """
     if not all(item.url.startswith(_LINKS) for item in media):
         raise Refused(Reason.MEDIA_REFUSED)
@@ -35,24 +40,44 @@ def plan(text: str, media: tuple[Media, ...], line: Line, capabilities: Capabili
     if not media:
         pieces = _texts(text, capabilities, can_mms=can_mms)
     elif goes_as_link(line, capabilities):
-        words = [*([text] if text else []), *(item.url for item in media)]
-        whole = "\n".join(words)
-        if all(limit.holds(whole) for limit in capabilities.sms):
-            words = [whole]
-        pieces = [piece for one in words for piece in _texts(one, capabilities, can_mms=can_mms)]
+        pieces = _linked(text, [item.url for item in media], capabilities, can_mms=can_mms)
     else:
-        texts = split(text, capabilities.mms_text) if text else []
-        groups = [media[n : n + capabilities.media_count] for n in range(0, len(media), capabilities.media_count)]
-        count = max(len(texts), len(groups))
-        pieces = [
-            (Kind.MMS, texts[n] if n < len(texts) else "", groups[n] if n < len(groups) else ()) for n in range(count)
-        ]
+        words = split(_joined(text, [item.url for item in media]), capabilities.mms_text)
+        count = max(len(words), -(-len(media) // capabilities.media_count))
+        pieces = [(Kind.MMS, "" if n else text, ()) for n in range(count)]
     if len(pieces) > MAX_PARTS:
         raise Refused(
             Reason.TOO_LONG,
             f"This text would be {len(pieces)} messages, and {MAX_PARTS} is the most. It was not sent; shorten it.",
         )
     return pieces
+
+
+def enclose(text: str, files: Sequence[Media], links: Sequence[str], capabilities: Capabilities) -> list[Piece]:
+    """Cut a message whose files are there, but for those that go as links; from a line that can send files.
+
+    As many files to each MMS as it takes, the words with the first.
+    """
+    if not files:
+        return _linked(text, links, capabilities, can_mms=True)
+    words = _joined(text, links)
+    texts = split(words, capabilities.mms_text) if words else []
+    groups = [tuple(files[n : n + capabilities.media_count]) for n in range(0, len(files), capabilities.media_count)]
+    return [
+        (Kind.MMS, texts[n] if n < len(texts) else "", groups[n] if n < len(groups) else ())
+        for n in range(max(len(texts), len(groups)))
+    ]
+
+
+def _linked(text: str, links: Sequence[str], capabilities: Capabilities, *, can_mms: bool) -> list[Piece]:
+    whole = _joined(text, links)
+    is_one = can_mms or all(limit.holds(whole) for limit in capabilities.sms)
+    words = [whole] if is_one else [*([text] if text else []), *links]
+    return [piece for one in words for piece in _texts(one, capabilities, can_mms=can_mms)]
+
+
+def _joined(text: str, links: Sequence[str]) -> str:
+    return "\n".join([*([text] if text else []), *links])
 
 
 def _texts(text: str, capabilities: Capabilities, *, can_mms: bool) -> list[Piece]:

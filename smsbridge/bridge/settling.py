@@ -24,7 +24,7 @@ from smsbridge.core.state import PartEvent, PartState
 from smsbridge.core.words.say import Say, Words
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
-from smsbridge.store import doubts, holds, outbox
+from smsbridge.store import doubts, enclosures, holds, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 
@@ -60,6 +60,8 @@ async def settle(
     failpoint("settling.settled", StoreUnavailable)
     desk.wake_stream()
     desk.wake_senders()  # the conversation is free for its next part
+    if part.media:
+        desk.wake_media()
     label = "accepted" if isinstance(outcome, str) else type(outcome).__name__.lower()
     desk.metrics.part_outcomes.labels(part.provider, label).inc()
     code = outcome.code if isinstance(outcome, Outcome) else ""
@@ -140,6 +142,8 @@ def _settle(
             settled = Settled(state=state)
         case Deferred(hold=None):
             settled = yield from _defer(desk, part, outcome, roll)
+        case Deferred(hold=Hold.MEDIA):
+            settled = yield from _wait_for_files(desk, part, outcome)
         case Deferred():
             settled = yield from _hold(desk, part, outcome, roll, is_probe)
         case Indeterminate():
@@ -164,6 +168,17 @@ def _defer(desk: Desk, part: Part, outcome: Deferred, roll: float) -> Transactio
         desk.ids, desk.now(), "dispatcher", part.id, PartEvent.DEFER, attempt=part.attempt, due_at=desk.now() + wait,
         counts=counts, reason=outcome.reason, code=outcome.code, words=outcome.words,
     )  # fmt: skip
+    return Settled(state=state)
+
+
+def _wait_for_files(desk: Desk, part: Part, outcome: Deferred) -> Transaction[Settled]:
+    """What was to leave with it is not here any more: it waits until that has been fetched once more."""
+    state = yield from outbox.move(
+        desk.ids, desk.now(), "dispatcher", part.id, PartEvent.HOLD, attempt=part.attempt, counts=False,
+        hold=Hold.MEDIA, reason=outcome.reason, code=outcome.code,
+    )  # fmt: skip
+    if state is not None:
+        yield from enclosures.want_again(desk.now(), part)
     return Settled(state=state)
 
 

@@ -78,6 +78,11 @@ def tell_linked(desk: Desk, message: StoredMessage) -> Transaction[None]:
     yield from _notice(desk, message, Say.GOES_AS_LINK(), "linked")
 
 
+def tell_done(desk: Desk, message: StoredMessage, words: Words) -> Transaction[None]:
+    """What was done to the files of this text so that they could go."""
+    yield from _notice(desk, message, words, "done")
+
+
 def tell_looking(desk: Desk, part: Part) -> Transaction[None]:
     """Whether this text left is being found out, and that takes longer than a person should be without a word."""
     message = yield from outbox.message_of(part.id)

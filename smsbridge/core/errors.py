@@ -38,6 +38,7 @@ class Reason(StrEnum):
     TOO_LONG = "too_long"
     EMPTY = "empty"
     MEDIA_REFUSED = "media_refused"
+    MEDIA_UNFETCHED = "media_unfetched"
     INVALID_DESTINATION = "invalid_destination"
     CARRIER_REFUSED = "carrier_refused"
     QUOTA = "quota"
@@ -70,6 +71,7 @@ class Hold(StrEnum):
     RESTORE = "restore"
     PAUSE = "pause"
     CONFIRM = "confirm"
+    MEDIA = "media"
 
 
 class SmsbridgeError(Exception):

@@ -17,6 +17,7 @@ MessageId = NewType("MessageId", str)
 PartId = NewType("PartId", str)
 DeliveryId = NewType("DeliveryId", str)
 MediaId = NewType("MediaId", str)
+EnclosureId = NewType("EnclosureId", str)
 
 
 class Kind(StrEnum):
@@ -39,12 +40,14 @@ class Source(StrEnum):
 class Media:
     """An attachment, by reference, or one that came with its text: then it has `content` and no `url`.
 
-    `size` in bytes. What a carrier says of its type is never believed.
+    `size` in bytes. What a carrier says of its type is never believed. One that goes out is kept here as the `file` of
+    this id, and has `content` on its way to the carrier.
     """
 
     url: str
     mime: str = ""
     size: int | None = None
+    file: str = ""
     content: bytes | None = field(default=None, repr=False)
 
 

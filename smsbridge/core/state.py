@@ -57,6 +57,8 @@ PART: dict[tuple[PartState, PartEvent], PartState] = {
     (P.HELD, V.CANCEL): P.CANCELLED,
     (P.HELD, V.EXPIRE): P.EXPIRED,
     (P.HELD, V.ACCEPT): P.SENT,
+    (P.HELD, V.REJECT): P.FAILED,  # the file that it waits for cannot be had
+    (P.HELD, V.HOLD): P.HELD,  # its writer has said yes, and its file is still to be fetched
     (P.HELD, V.FIND): P.SENT,  # it had left after the backup that it was restored from
     (P.SENDING, V.ACCEPT): P.SENT,
     (P.SENDING, V.DEFER): P.QUEUED,
@@ -111,6 +113,15 @@ class MediaState(StrEnum):
     FETCHED = "fetched"
     PUBLISHED = "published"
     GIVEN_UP = "given_up"
+
+
+class EnclosureState(StrEnum):
+    """Of a file that goes out with a text: it goes as a file, as its link, or not at all."""
+
+    WANTED = "wanted"
+    KEPT = "kept"
+    LINKED = "linked"
+    REFUSED = "refused"
 
 
 class IllegalTransition(ValueError):

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -31,6 +32,7 @@ _PIECE: Final = 64 * 1024
 _ODD: Final = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _GONE: Final = frozenset({404, 410})
+_SHOWN: Final = ("image/", "video/", "audio/")
 _HEADERS: Final = frozenset({"authorization", "cookie", "expires"})  # XEP-0363, 5: no others
 
 
@@ -58,6 +60,11 @@ class Fault(StrEnum):
         return self in {Fault.URL, Fault.PLACE, Fault.LARGE, Fault.PACKED, Fault.KIND}
 
     @property
+    def is_lasting(self) -> bool:
+        """Whether it would be no different in some minutes."""
+        return self.is_final or self in {Fault.GONE, Fault.EMPTY, Fault.ADDRESS, Fault.REDIRECTED}
+
+    @property
     def words(self) -> str:
         """For who waits for the file."""
         return WORDS[self]
@@ -82,11 +89,12 @@ WORDS: Final[Mapping[Fault, str]] = {
 
 
 class NotMoved(Exception):
-    """The file was neither fetched nor left."""
+    """The file was neither fetched nor left. `is_honest`: as far as its server says what it is."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, *, is_honest: bool = True) -> None:
         super().__init__(fault.value)
         self.fault = fault
+        self.is_honest = is_honest
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +162,7 @@ class Courier:
         async with _in_time(seconds):
             target = self._checked(url, places)
             async with self._session.put(
-                target, data=file.data, headers={**taken, "Content-Type": file.kind}, allow_redirects=False
+                target, data=BytesIO(file.data), headers={**taken, "Content-Type": file.kind}, allow_redirects=False
             ) as answer:
                 if not 200 <= answer.status < 300:
                     raise NotMoved(Fault.REFUSED)
@@ -208,12 +216,12 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> File:
     async for piece in answer.content.iter_chunked(_PIECE):
         data += piece
         if len(data) > most:
-            raise NotMoved(Fault.LARGE)
+            raise NotMoved(Fault.LARGE, is_honest=False)
     if not data:
         raise NotMoved(Fault.EMPTY)
     kind = kind_of(bytes(data[: 2 * LOOKED_AT]))
     if kind == UNKNOWN:
-        raise NotMoved(Fault.KIND)
+        raise NotMoved(Fault.KIND, is_honest=not answer.content_type.startswith(_SHOWN))
     return File(kind, bytes(data))
 
 

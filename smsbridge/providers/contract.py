@@ -7,6 +7,7 @@ the entry-point group `smsbridge.providers`, whose objects are `ProviderKind`s.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from importlib import metadata
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -37,9 +38,10 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 class Capabilities:
     """Limits as data. `sms`: every limit one SMS part must keep; `mms_text`: likewise, empty if no MMS.
 
-    `media_bytes` per attachment; `media_places`: the origins (https://host) that it serves attachments from, so that
-    they are fetched from nowhere else, and not at all if there are none; `delivery_reports`: it tells what arrived, by
-    itself or when asked (`Reported`); `callback_bytes` the largest callback body worth reading, rates per account.
+    `media_bytes` per attachment; `media_places`: the origins (https://host) that it serves
+    attachments from, so that they are fetched from nowhere else, and not at all if there are none; `delivery_reports`:
+    it tells what arrived, by itself or when asked (`Reported`); `callback_bytes` the largest callback body worth
+    reading, rates per account.
     """
 
     sms: tuple[Limit, ...]
@@ -67,6 +69,11 @@ class Provider(Protocol):
 
     @property
     def capabilities(self) -> Capabilities: ...
+
+
+def abilities(providers: Mapping[ProviderName, Provider]) -> dict[ProviderName, Capabilities]:
+    """What each account can carry."""
+    return {name: provider.capabilities for name, provider in providers.items()}
 
 
 @runtime_checkable
@@ -288,3 +295,13 @@ class ProviderKind:
     kind: str
     settings: type[BaseModel]
     build: Callable[[ProviderName, Any, aiohttp.ClientSession], Provider]
+
+
+def discover_kinds() -> dict[str, ProviderKind]:
+    """Every kind of provider that is installed, ours and third parties'."""
+    found: dict[str, ProviderKind] = {}
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        kind = point.load()
+        if isinstance(kind, ProviderKind):
+            found[kind.kind] = kind
+    return found

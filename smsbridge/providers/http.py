@@ -20,10 +20,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import Final
 
 import aiohttp
-from aiohttp.payload import BytesPayload, Payload
+from aiohttp.payload import BytesIOPayload, BytesPayload, Payload
 
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason
 from smsbridge.core.text import decode
@@ -31,6 +32,7 @@ from smsbridge.failpoints import failpoint
 
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
 RETRY_AFTER: Final = timedelta(seconds=60)  # where a 429 does not say
+_AT_ONCE: Final = 64 * 1024
 LONGEST_RETRY_AFTER: Final = timedelta(days=1)
 
 # aiohttp raises these only before it has a connection to write to
@@ -119,7 +121,9 @@ def form(fields: Mapping[str, str]) -> aiohttp.MultipartWriter:
     """`multipart/form-data` as a browser writes it; aiohttp's own FormData without a file goes out urlencoded."""
     writer = aiohttp.MultipartWriter("form-data")
     for name, value in fields.items():
-        part = BytesPayload(value.encode("utf-8", "replace"))
+        data = value.encode("utf-8", "replace")
+        # aiohttp writes a large BytesPayload at once, and warns of it
+        part: Payload = BytesPayload(data) if len(data) <= _AT_ONCE else BytesIOPayload(BytesIO(data))
         part.headers.clear()
         part.set_content_disposition("form-data", name=name)
         writer.append_payload(part)

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from smsbridge.config import load
-from smsbridge.service import Service, discover_kinds, serve
+from smsbridge.providers.contract import discover_kinds
+from smsbridge.service import Service, serve
 from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
 from smsbridge.sim.client import Client

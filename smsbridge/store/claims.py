@@ -92,8 +92,12 @@ def next_due(now: datetime, provider: ProviderName) -> Transaction[datetime | No
 
 def _next(provider: ProviderName, at: int, *, is_probe: bool) -> Transaction[Sequence[Row]]:
     holds = yield from _holds(provider)
-    # no probe finds out whether an operator has changed his mind, or what a writer means
-    states = " AND p.hold NOT IN ('lockdown', 'restore', 'pause', 'confirm')" if is_probe else " AND p.state = 'queued'"
+    # no probe finds out whether an operator has changed his mind, or what a writer means; and files are not there yet
+    states = (
+        " AND p.hold NOT IN ('lockdown', 'restore', 'pause', 'confirm', 'media')"
+        if is_probe
+        else " AND p.state = 'queued'"
+    )
     if not holds.lines:
         if not holds.lets(WHOLE_ACCOUNT, at, is_probe=is_probe):
             return ()

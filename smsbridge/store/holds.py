@@ -68,8 +68,8 @@ def lift(ids: Ids, now: datetime, provider: ProviderName, did: Did) -> Transacti
     for row in rows:
         parts = yield sql(
             "UPDATE outbox SET state = 'queued', hold = '', due_at = $3, changed_at = $3 WHERE provider = $1"
-            " AND state = 'held' AND hold NOT IN ('lockdown', 'restore', 'pause', 'confirm') AND ($2 = '' OR did = $2)"
-            " RETURNING id, attempt, did, peer",
+            " AND state = 'held' AND hold NOT IN ('lockdown', 'restore', 'pause', 'confirm', 'media')"
+            " AND ($2 = '' OR did = $2) RETURNING id, attempt, did, peer",
             *(provider, row["did"], to_ms(now)),
         )
         yield from heads.renew((part["did"], part["peer"]) for part in parts)

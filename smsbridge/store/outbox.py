@@ -8,7 +8,7 @@ kept in the trail as evidence.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -121,13 +121,18 @@ def accept(
     provider: ProviderName, peer: Peer, *,
     recent: str = "",
     to_confirm: str = "",
+    awaits_files: bool = False,
 ) -> Transaction[None]:  # fmt: skip
     """Take responsibility for a text: the message, its key and its parts, due now.
 
-    `recent` is what the loop breaker carries along; `to_confirm`: the parts wait for their writer's word on this.
+    `recent` is what the loop breaker carries along; `to_confirm`: the parts wait for their writer's word on this;
+    `awaits_files`: for what comes with them, then.
     """
-    at, state = to_ms(now), PartState.HELD if to_confirm else PartState.QUEUED
-    hold, reason = (Hold.CONFIRM, Reason.UNCONFIRMED) if to_confirm else ("", "")
+    at, state, hold, reason = to_ms(now), PartState.QUEUED, "", ""
+    if to_confirm:
+        state, hold, reason = PartState.HELD, Hold.CONFIRM, Reason.UNCONFIRMED
+    elif awaits_files:
+        state, hold, reason = PartState.HELD, Hold.MEDIA, Reason.MEDIA_UNFETCHED
     yield sql(
         "INSERT INTO message (id, domain, owner, sender, addressed, stanza_id, did, receipts, wants_receipt, told,"
         " accepted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -147,7 +152,7 @@ def accept(
             "INSERT INTO outbox (id, message_id, provider, did, peer, kind, n, of_n, text, media, state, hold, due_at,"
             " attempt, tries, claimed_by, fingerprint, reason, code, words, queued_at, changed_at, segments) VALUES"
             " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $11, 0, 0, '', '', $15, $16, '', $11, $11, $14)",
-            *(part_id, message.id, provider, message.did, peer, kind, n, len(parts), text, _media_text(media), at),
+            *(part_id, message.id, provider, message.did, peer, kind, n, len(parts), text, media_text(media), at),
             *(state, hold, 1 if kind is Kind.MMS else count(text).segments, reason, to_confirm),
         )
         yield from history.note(ids, now, _step("part", part_id, "outbound", state))
@@ -319,9 +324,19 @@ def part_of(row: Row, attempt: int) -> Part:
         n=row["n"],
         of=row["of_n"],
         text=row["text"] or "",
-        media=tuple(Media(url=url, mime=mime, size=size) for url, mime, size in json.loads(row["media"])),
+        media=tuple(_media(row)),
         attempt=attempt,
     )
+
+
+def media_text(media: Sequence[Media]) -> str:
+    """As a row has them."""
+    return json.dumps([[item.url, item.mime, item.size, item.file] for item in media])
+
+
+def _media(row: Row) -> Iterator[Media]:
+    for url, mime, size, *file in json.loads(row["media"]):  # what was taken before files were kept has none
+        yield Media(url=url, mime=mime, size=size, file=file[0] if file else "")
 
 
 def _is_claimed(row: Row, provider_id: ProviderMessageId) -> Transaction[bool]:
@@ -340,10 +355,6 @@ def _step(
         subject=subject, subject_id=subject_id, who=who, state=state, attempt=attempt, provider_id=provider_id,
         reason=reason, code=code,
     )  # fmt: skip
-
-
-def _media_text(media: Sequence[Media]) -> str:
-    return json.dumps([[item.url, item.mime, item.size] for item in media])
 
 
 def _message(row: Row) -> StoredMessage:

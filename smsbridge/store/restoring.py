@@ -15,7 +15,7 @@ from smsbridge.clock import to_ms
 from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import PartId, ProviderName
 from smsbridge.core.state import PartState
-from smsbridge.store import heads, history, holds
+from smsbridge.store import enclosures, heads, history, holds
 from smsbridge.store.database import Row, Transaction, sql, sql_among
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 from smsbridge.store.ids import Ids
@@ -72,18 +72,20 @@ def lift(ids: Ids, now: datetime) -> Transaction[None]:
 
 
 def send(ids: Ids, now: datetime, part_ids: list[PartId]) -> Transaction[list[PartId]]:
-    """These are due now, and wait from now on; those that are returned, for their writer's word as before."""
+    """These are due now, and wait from now on: for their files, or for their writer's word, those that are returned."""
     rows = yield from sql_among(
-        "UPDATE outbox SET state = CASE reason WHEN 'unconfirmed' THEN 'held' ELSE 'queued' END,"
-        " hold = CASE reason WHEN 'unconfirmed' THEN 'confirm' ELSE '' END, due_at = $1, queued_at = $1,"
-        " changed_at = $1 WHERE id IN $among AND state = 'held' AND hold = 'restore'"
-        " RETURNING id, attempt, did, peer, state",
+        "UPDATE outbox SET state = CASE WHEN reason IN ('unconfirmed', 'media_unfetched') THEN 'held'"
+        " ELSE 'queued' END, hold = CASE reason WHEN 'unconfirmed' THEN 'confirm' WHEN 'media_unfetched' THEN 'media'"
+        " ELSE '' END, due_at = $1, queued_at = $1, changed_at = $1 WHERE id IN $among AND state = 'held'"
+        " AND hold = 'restore' RETURNING id, attempt, message_id, did, peer, state, hold",
         part_ids,
         to_ms(now),
     )
+    for message_id in {row["message_id"] for row in rows if row["hold"] == Hold.MEDIA}:
+        yield from enclosures.want(now, message_id)
     for state in (PartState.QUEUED, PartState.HELD):
         yield from _settle(ids, now, [row for row in rows if row["state"] == state], state, "released")
-    return [PartId(row["id"]) for row in rows if row["state"] == PartState.HELD]
+    return [PartId(row["id"]) for row in rows if row["hold"] == Hold.CONFIRM]
 
 
 def _settle(ids: Ids, now: datetime, rows: Iterable[Row], state: PartState, code: str) -> Transaction[None]:

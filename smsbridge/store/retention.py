@@ -91,6 +91,12 @@ _BODIES: Final = (
         " AND d.state IN ('waiting', 'handing'))",
     ),
     _Rule(
+        table="enclosure",
+        span="bodies",
+        text="UPDATE enclosure SET url = '' WHERE id > $1 AND id <= $2 AND changed_at < $3 AND url <> ''"
+        " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.message_id = enclosure.message_id AND p.text IS NOT NULL)",
+    ),
+    _Rule(
         table="question",
         span="bodies",
         text="UPDATE question SET words = '' WHERE id > $1 AND id <= $2 AND words <> ''"

@@ -84,7 +84,7 @@ async def _entry(snapshot: Snapshot, parts: Sequence[Row]) -> Entry:
         media = [Media(url=r["url"], mime=r["mime"], size=r["size"]) async for r in snapshot.rows(query, first["id"])]
     else:
         for row in parts:
-            media += [Media(url=url, mime=mime, size=size) for url, mime, size in json.loads(row["media"] or "[]")]
+            media += [Media(url=url, mime=mime, size=size) for url, mime, size, *_ in json.loads(row["media"] or "[]")]
     states = {row["state"] for row in parts}
     return Entry(
         id=first["id"],

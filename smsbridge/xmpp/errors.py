@@ -57,6 +57,7 @@ ERRORS: Final[Mapping[Reason, StanzaError]] = MappingProxyType(
         _R.TOO_LONG: StanzaError("modify", "not-acceptable"),
         _R.EMPTY: StanzaError("modify", "not-acceptable"),
         _R.MEDIA_REFUSED: StanzaError("modify", "not-acceptable"),
+        _R.MEDIA_UNFETCHED: StanzaError("wait", "remote-server-timeout"),
         _R.INVALID_DESTINATION: StanzaError("cancel", "item-not-found"),
         _R.CARRIER_REFUSED: StanzaError("cancel", "not-allowed"),
         _R.QUOTA: StanzaError("wait", "resource-constraint"),

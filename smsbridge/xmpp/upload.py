@@ -1,4 +1,4 @@
-"""The XMPP server's upload service (XEP-0363): ask for a slot, leave the file there.
+"""The XMPP server's upload service (XEP-0363): ask for a slot, leave the file there; and know whose links are its own.
 
 The server is asked where its service is. A service that does not serve us, or whose address the guard does not let us
 call, is as good as none: an admin reads in the journal what to do about it.
@@ -27,6 +27,9 @@ _HIDDEN: Final = {
     Fault.URL: "the upload service does not speak https",
 }
 
+_OTHERWISE: Final = "pictures go by http.public_url if there is one, else as links of the carrier"
+_PROBE: Final = File("text/plain", b"?")
+
 _log = Log("upload")
 
 
@@ -52,6 +55,8 @@ class UploadService:
         self._found: str | None = None
         self._found_at: float | None = None
         self._told = ""
+        self._origins: frozenset[str] = frozenset()
+        self._asked_at: float | None = None
 
     async def leave(self, file: File, name: str) -> str | None:
         """The link to the file; None if there is no service for us. Raises `NotMoved`."""
@@ -75,13 +80,32 @@ class UploadService:
         self._told = ""
         return slot.get
 
-    def _tell(self, words: str) -> None:
+    def known(self) -> frozenset[str]:
+        """The places that slots have named, as far as one was asked for."""
+        return self._origins
+
+    async def serves(self, origin: str) -> bool:
+        """Whether users' own uploads are had from there. Raises `NotMoved` while nobody answers.
+
+        Only a slot tells, so one is asked for, of one byte, and left empty.
+        """
+        if origin not in self._origins and self._is_worth_asking():
+            if not self._is_up():
+                raise NotMoved(Fault.UNREACHABLE)
+            service = await self._service()
+            slot = None if service is None else await self._slot(service, _PROBE, "probe.txt")
+            self._asked_at = self._clock.monotonic()
+            if slot is None:
+                self._tell("no upload service serves this component", "name its address in media.fetch_from")
+        return origin in self._origins
+
+    def _is_worth_asking(self) -> bool:
+        return self._asked_at is None or self._clock.monotonic() - self._asked_at > REMEMBERED
+
+    def _tell(self, words: str, what: str = _OTHERWISE) -> None:
         if words != self._told:
             self._told = words
-            _log.warning(
-                Event.UPLOAD_MISSED,
-                words=f"{words}; pictures go by http.public_url if there is one, else as links of the carrier",
-            )
+            _log.warning(Event.UPLOAD_MISSED, words=f"{words}; {what}")
 
     async def _service(self) -> str | None:
         now = self._clock.monotonic()
@@ -119,7 +143,9 @@ class UploadService:
         if condition:
             is_large = next(answer.iter(f"{{{UPLOAD}}}file-too-large"), None) is not None
             raise NotMoved(Fault.LARGE if is_large else Fault.REFUSED)
-        return _read(answer)
+        slot = _read(answer)
+        self._origins |= {origin_of(slot.get)}
+        return slot
 
 
 def _read(answer: ET.Element) -> _Slot:

@@ -231,7 +231,10 @@ class House:
             rules=lambda: self.rules,
             wake_stream=lambda: (self.stream_bell.ring(), self.changed.set()),
             wake_senders=lambda: (self.senders_bell.ring(), self.changed.set()),
+            uploads=lambda: self.uploads,
+            load_file=self.load_file,
         )
+        self.uploads, self.drawer = frozenset(), None
         self.provider = ScriptedProvider(on_call=self.changed.set)
         self.lane = Lane()
         self.inbound = Inbound(self.desk, self.lane)
@@ -260,6 +263,10 @@ class House:
         house = cls(database, ticks, life)
         house.ids.start_after(await database.run(deliveries.newest_id))
         return house
+
+    async def load_file(self, file_id):
+        """What is kept under an id: nothing, unless a test has a drawer."""
+        return await self.drawer.get(file_id) if self.drawer else None
 
     def build_dispatcher(self):
         pacer = Pacer(self.provider.capabilities, self.desk.clock)
@@ -346,7 +353,17 @@ class House:
 
     async def wipe(self):
         """All that was stored is gone."""
-        for table in ("outbox_key", "outbox", "message", "media", "delivery", "inbox_key", "inbox", "binding"):
+        for table in (
+            "outbox_key",
+            "outbox",
+            "enclosure",
+            "message",
+            "media",
+            "delivery",
+            "inbox_key",
+            "inbox",
+            "binding",
+        ):
             await self.rows(f"DELETE FROM {table}")  # noqa: S608
 
     async def states(self):

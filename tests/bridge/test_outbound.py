@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from smsbridge.bridge.planning import MAX_PARTS, plan
+from smsbridge.bridge.planning import MAX_PARTS, enclose, plan
 from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.gate import Policy
@@ -225,18 +225,48 @@ class TestPlan:
     def test_a_very_long_text_is_several_mms(self):
         assert self.shape("x" * 2001) == [(Kind.MMS, 2000, 0), (Kind.MMS, 1, 0)]
 
-    def test_four_media_are_two_mms_and_the_text_goes_with_the_first(self):
-        assert self.shape("look", 4) == [(Kind.MMS, 4, 3), (Kind.MMS, 0, 1)]
+    def test_four_files_may_be_two_mms_and_are_in_neither_before_they_are_there(self):
+        assert self.shape("look", 4) == [(Kind.MMS, 4, 0), (Kind.MMS, 0, 0)]
 
-    def test_media_need_no_text(self):
-        assert self.shape("", 1) == [(Kind.MMS, 0, 1)]
+    def test_there_is_room_for_a_file_that_turns_out_to_go_as_its_link(self):
+        assert self.shape("x" * 1990, 1) == [(Kind.MMS, 1990, 0), (Kind.MMS, 0, 0)]
 
-    def test_more_text_than_media_goes_on_without_media(self):
-        assert self.shape("x" * 2001, 1) == [(Kind.MMS, 2000, 1), (Kind.MMS, 1, 0)]
+    def enclosed(self, text, count=0, links=()):
+        pieces = enclose(text, media(count), links, self.capabilities)
+        return [(kind, len(piece), len(attached)) for kind, piece, attached in pieces]
 
-    def test_the_order_of_media_is_kept(self):
-        pieces = plan("", media(4), LINE, self.capabilities)
+    def test_four_files_are_two_mms_and_the_text_goes_with_the_first(self):
+        assert self.enclosed("look", 4) == [(Kind.MMS, 4, 3), (Kind.MMS, 0, 1)]
+
+    def test_files_need_no_text(self):
+        assert self.enclosed("", 1) == [(Kind.MMS, 0, 1)]
+
+    def test_more_text_than_files_goes_on_without_them(self):
+        assert self.enclosed("x" * 2001, 1) == [(Kind.MMS, 2000, 1), (Kind.MMS, 1, 0)]
+
+    def test_the_order_of_files_is_kept(self):
+        pieces = enclose("", media(4), (), self.capabilities)
         assert [item.url for _, _, group in pieces for item in group] == list(pictures(4))
+
+    def test_links_stand_below_the_text_of_the_first_mms(self):
+        ((_, text, attached),) = enclose("look", media(2), pictures(1), self.capabilities)
+        assert (text, attached) == (f"look\n{pictures(1)[0]}", media(2))
+
+    def test_links_alone_are_one_text(self):
+        assert enclose("look", (), pictures(1), self.capabilities) == [(Kind.SMS, f"look\n{pictures(1)[0]}", ())]
+        ((kind, _, _),) = enclose("look", (), pictures(6), self.capabilities)
+        assert kind is Kind.MMS
+
+    @pytest.mark.parametrize("length", [0, 1, 1900, 1980, 2000, 2001, 3990])
+    @pytest.mark.parametrize("count", [1, 3, 4, 7])
+    def test_there_is_room_for_whatever_becomes_of_the_files(self, length, count):
+        text = "word " * (length // 5) + "x" * (length % 5)
+        room = len(plan(text, media(count), LINE, self.capabilities))
+        for kept in range(count + 1):
+            pieces = enclose(text, media(count)[:kept], pictures(count)[kept:], self.capabilities)
+            assert len(pieces) <= room
+            words = " ".join(piece for _, piece, _ in pieces).split()
+            assert words == [*text.split(), *pictures(count)[kept:]]
 
     def test_as_many_parts_as_are_allowed_are_taken(self):
         assert len(self.shape("x" * 2000 * MAX_PARTS)) == MAX_PARTS

@@ -56,12 +56,11 @@ from smsbridge.media import shrinking
 from smsbridge.media.bare import NotUnderstood, bare, turned
 from smsbridge.media.convert_child import Unable
 from smsbridge.media.kinds import kind_of as media_kind_of
-from smsbridge.providers.contract import Callback
+from smsbridge.providers.contract import Callback, discover_kinds
 from smsbridge.providers.http import Reply
 from smsbridge.providers.voipms import listing, webhook
 from smsbridge.providers.voipms.api import Settings
 from smsbridge.providers.voipms.provider import VoipMs
-from smsbridge.service import discover_kinds
 from smsbridge.store import dump
 from smsbridge.store.migrations import migrations
 from smsbridge.web.sources import LOCAL_PROXIES, Proxies, mask_source, source_key, source_of

@@ -1,28 +1,24 @@
 """Alice answers: her text leaves once, in order, from her number, and she learns what really became of it."""
 
 import asyncio
-from xml.etree import ElementTree as ET
 
 import pytest
 
 from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Direction, Kind
 from smsbridge.sim.stage import DID, Stage, StageConfig
+from smsbridge.sim.uploading import out_of_band
 
 from .cues import error_for, from_, judged, locked, receipt_for, round_trips_until, sample
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SECOND, PLAIN = "+15551230002", "+15551230003"
+SECOND = "+15551230002"
 
 
 @pytest.fixture(scope="module")
 def stage_config():
-    return StageConfig(
-        owners={"alice": (DID, SECOND, PLAIN)},
-        account_yaml="    settle_seconds: 0.4\n",
-        extra_yaml=f'lines: {{"{PLAIN}": {{mms: false}}}}\n',
-    )
+    return StageConfig(owners={"alice": (DID, SECOND)}, account_yaml="    settle_seconds: 0.4\n")
 
 
 def left_for(stage, peer):
@@ -32,12 +28,6 @@ def left_for(stage, peer):
 
 def sent_to(stage, peer):
     return [row for row in stage.carrier.handset(peer) if row.direction is Direction.SENT]
-
-
-def attachment(url):
-    oob = ET.Element("{jabber:x:oob}x")
-    ET.SubElement(oob, "{jabber:x:oob}url").text = url
-    return oob
 
 
 async def test_a_reply_leaves_once_from_the_number_that_was_texted_and_gets_its_tick(stage, login, peer):
@@ -144,27 +134,9 @@ async def test_when_the_answer_is_lost_the_text_is_found_and_ticked_and_not_sent
     assert left_for(stage, peer) == ["doubtful", "following"]
 
 
-async def test_a_picture_goes_out_by_its_link(stage, login, peer):
-    alice, url = await login("alice"), "https://share.example.com/abc/wine.jpg"
-    written = await alice.send_text(stage.contact(peer), url, extra=[attachment(url)])
-    await alice.next(receipt_for(written))
-    [row] = sent_to(stage, peer)
-    assert (row.kind, [item.url for item in row.media], row.message.strip()) == (Kind.MMS, [url], "")
-
-
-async def test_a_picture_from_a_number_without_mms_goes_as_a_link_and_its_writer_hears_it(stage, login, peer):
-    alice, url = await login("alice"), "https://share.example.com/abc/wine.jpg"
-    contact = stage.contact(f"{peer}%{PLAIN}")
-    written = await alice.send_text(contact, url, extra=[attachment(url)])
-    assert "as a link" in (await alice.next(from_(contact))).body
-    await alice.next(receipt_for(written))
-    [row] = sent_to(stage, peer)
-    assert (row.kind, row.message, row.media) == (Kind.SMS, url, ())
-
-
 async def test_a_picture_that_is_encrypted_is_refused_in_words_and_nothing_leaves(stage, login, peer):
     alice, url = await login("alice"), f"aesgcm://share.example.com/abc/wine.jpg#{'0' * 88}"
-    written = await alice.send_text(stage.contact(peer), url, extra=[attachment(url)])
+    written = await alice.send_text(stage.contact(peer), url, extra=out_of_band([url]))
     told = await alice.next(error_for(written))
     assert "encrypted" in told.error.text
     assert sent_to(stage, peer) == []

@@ -27,6 +27,7 @@ _REASONS: Final[Entries] = {
     _S.TOO_LONG: "This text was not sent: it is too long. Write a shorter one.",
     _S.EMPTY: "This text was not sent: there is nothing in it.",
     _S.MEDIA_REFUSED: "This attachment was not sent: it is too large or of a kind that phones do not take.",
+    _S.MEDIA_UNFETCHED: "This message was not sent: the file that comes with it could not be fetched. Send it again.",
     _S.INVALID_DESTINATION: "This text was not sent: the carrier says that this number cannot take texts. "
     "It may be mistyped, or a landline.",
     _S.CARRIER_REFUSED: "This text was not delivered: the carrier refused it. "
@@ -75,6 +76,34 @@ _TEXTS: Final[Entries] = {
     _S.NOT_WITHIN_A_DAY: "This text could not be sent within a day. {why}",
     _S.NO_ACCOUNT: "This text was not sent: the account it was to leave through is not configured any more.",
     _S.YOUR_TEXT: "Your text “{start}”: {words}",
+}
+
+_ENCLOSED: Final[Entries] = {
+    _S.FILE_NOT_HAD: "This message was not sent, since a file of it could not be fetched: {why}.",
+    _S.FILE_IS_LATE: "the file that comes with it is still being fetched.",
+    _S.FILE_SHRUNK: "Your picture was made smaller, so that it fits.",
+    _S.FILE_RECODED: "Your picture was put into a format that phones know.",
+    _S.FILE_STILLED: "Only the first frame of your picture goes out, so that it fits.",
+    _S.FILE_LINKED: "Your file goes as a link: {why}.",
+    _S.FILES_GO: "Of your {of} files go out: {done}.",
+    _S.FILES_SHRUNK: Plural("{n} made smaller", "{n} made smaller"),
+    _S.FILES_RECODED: Plural("{n} in a format that phones know", "{n} in a format that phones know"),
+    _S.FILES_STILLED: Plural("{n} as its first frame", "{n} as their first frames"),
+    _S.FILES_LINKED: Plural("{n} as a link ({why})", "{n} as links ({why})"),
+    _S.WHY_URL: "its address is not one that is fetched",
+    _S.WHY_PLACE: "it is at a place that this gateway does not fetch from",
+    _S.WHY_ADDRESS: "its address leads into a private network",
+    _S.WHY_REDIRECTED: "its address leads on too often",
+    _S.WHY_UNREACHABLE: "where it is could not be reached",
+    _S.WHY_SLOW: "it did not arrive in time",
+    _S.WHY_REFUSED: "the server that has it did not give it out",
+    _S.WHY_GONE: "it is not there any more",
+    _S.WHY_EMPTY: "there is nothing in it",
+    _S.WHY_PACKED: "it came in a form that is not unpacked here",
+    _S.WHY_FULL: "this gateway had no room for it",
+    _S.WHY_FALSE: "it is not what its server says it is",
+    _S.WHY_ENDLESS: "it does not end where it should",
+    _S.WHY_LOST: "it is not there any more as it was",
 }
 
 _QUESTIONS: Final[Entries] = {
@@ -203,7 +232,7 @@ _SPANS: Final[Entries] = {
 }
 
 ENGLISH: Final = Tongue(
-    entries=MappingProxyType({**_REASONS, **_TEXTS, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}),
+    entries=MappingProxyType({**_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}),
     is_one=lambda n: n == 1,
     months=(
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

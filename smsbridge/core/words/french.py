@@ -42,6 +42,8 @@ _REASONS: Final[Entries] = {
     _S.EMPTY: "Ce texto n'a pas été envoyé : il est vide.",
     _S.MEDIA_REFUSED: "Cette pièce jointe n'a pas été envoyée : elle est trop grande ou d'un type que les téléphones "
     "n'acceptent pas.",
+    _S.MEDIA_UNFETCHED: "Ce message n'a pas été envoyé : impossible d'aller chercher le fichier qui l'accompagne. "
+    "Renvoyez-le.",
     _S.INVALID_DESTINATION: "Ce texto n'a pas été envoyé : d'après l'opérateur, ce numéro ne peut pas recevoir de "
     "textos. Il est peut-être mal écrit, ou c'est une ligne fixe.",
     _S.CARRIER_REFUSED: "Ce texto n'a pas été remis : l'opérateur l'a refusé. "
@@ -99,6 +101,34 @@ _TEXTS: Final[Entries] = {
     _S.NOT_WITHIN_A_DAY: "Ce texto n'a pas pu être envoyé en un jour. {why}",
     _S.NO_ACCOUNT: "Ce texto n'a pas été envoyé : le compte par lequel il devait partir n'est plus configuré.",
     _S.YOUR_TEXT: "Votre texto « {start} » : {words}",
+}
+
+_ENCLOSED: Final[Entries] = {
+    _S.FILE_NOT_HAD: "Ce message n'a pas été envoyé : impossible d'aller chercher un de ses fichiers ({why}).",
+    _S.FILE_IS_LATE: "on va encore chercher le fichier qui l'accompagne.",
+    _S.FILE_SHRUNK: "Votre image a été réduite pour convenir.",
+    _S.FILE_RECODED: "Votre image a été convertie dans un format que les téléphones connaissent.",
+    _S.FILE_STILLED: "Seule la première vue de votre image part, pour convenir.",
+    _S.FILE_LINKED: "Votre fichier part sous forme de lien : {why}.",
+    _S.FILES_GO: "De vos {of} fichiers partent : {done}.",
+    _S.FILES_SHRUNK: Plural("{n} réduit", "{n} réduits"),
+    _S.FILES_RECODED: Plural("{n} converti", "{n} convertis"),
+    _S.FILES_STILLED: Plural("{n} réduit à sa première vue", "{n} réduits à leur première vue"),
+    _S.FILES_LINKED: Plural("{n} sous forme de lien ({why})", "{n} sous forme de liens ({why})"),
+    _S.WHY_URL: "son adresse n'est pas de celles que l'on consulte",
+    _S.WHY_PLACE: "il est à un endroit où cette passerelle ne va pas chercher de fichiers",
+    _S.WHY_ADDRESS: "son adresse mène à un réseau privé",
+    _S.WHY_REDIRECTED: "son adresse renvoie trop souvent ailleurs",
+    _S.WHY_UNREACHABLE: "l'endroit où il se trouve est injoignable",
+    _S.WHY_SLOW: "il n'est pas arrivé à temps",
+    _S.WHY_REFUSED: "le serveur qui l'a ne l'a pas donné",
+    _S.WHY_GONE: "il n'y est plus",
+    _S.WHY_EMPTY: "il est vide",
+    _S.WHY_PACKED: "il est arrivé sous une forme que l'on ne décompresse pas ici",
+    _S.WHY_FULL: "cette passerelle n'avait pas de place pour lui",
+    _S.WHY_FALSE: "il n'est pas ce que son serveur prétend",
+    _S.WHY_ENDLESS: "il ne finit pas là où il devrait",
+    _S.WHY_LOST: "il n'y est plus tel qu'il était",
 }
 
 _QUESTIONS: Final[Entries] = {
@@ -230,7 +260,7 @@ _SPANS: Final[Entries] = {
     _S.DAYS: Plural("{n} jour", "{n} jours"),
 }
 
-_ENTRIES: Final[Entries] = {**_REASONS, **_TEXTS, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}
+_ENTRIES: Final[Entries] = {**_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}
 
 FRENCH: Final = Tongue(
     entries=MappingProxyType({

@@ -1,10 +1,12 @@
 """The provider that the bridge knows: what VoIP.ms can carry, and how a part becomes a call.
 
 An SMS is at most 160 bytes of UTF-8 and 160 septets; a longer one is refused, never split. An MMS has 2048 bytes,
-three media by URL (the carrier fetches them itself) and one recipient; with media, an empty text must be one blank.
+three media of 1.2 MB as `data:` URIs (or by URL, which the carrier fetches itself) and one recipient; with media, an
+empty text must be one blank.
 Nothing makes a send idempotent: the same call twice is two texts. Numbers go out with ten digits.
 """
 
+import base64
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
@@ -156,5 +158,12 @@ def _content(part: Part) -> tuple[str, dict[str, str]]:
         return "sendSMS", {"message": part.text}
     if len(part.media) > CAPABILITIES.media_count:
         raise Rejected(Reason.MEDIA_REFUSED, "too_many_media", "VoIP.ms takes three attachments at a time.")
-    media = {f"media{n}": item.url for n, item in enumerate(part.media, start=1)}
+    media = {f"media{n}": _written(item) for n, item in enumerate(part.media, start=1)}
     return "sendMMS", {"message": part.text or (" " if media else ""), **media}
+
+
+def _written(item: Media) -> str:
+    """The bytes themselves where we have them: a URL it would have to fetch, and may fetch late or not at all."""
+    if not item.content:
+        return item.url
+    return f"data:{item.mime};base64,{base64.b64encode(item.content).decode()}"

@@ -1,0 +1,413 @@
+"""What is attached goes out as it is if it can, else as a link, or its writer reads why not; and never twice."""
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.enclosures import MOST_TRIES, Enclosures
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected, StoreUnavailable
+from smsbridge.media.convert import Converter
+from smsbridge.media.drawer import Drawer
+from smsbridge.media.fetch import Fault, NotMoved, open_courier, origin_of
+from smsbridge.sim.pictures import tiny_jpeg, tiny_png
+
+from .house import CARRIER, FRIEND, JOHN, PEER, outbound
+
+TYPES = frozenset({"image/jpeg", "image/png", "audio/mpeg"})
+A_MINUTE = timedelta(minutes=1)
+
+
+class Shared:
+    """What users have uploaded: a path each, with a status, a type and bytes."""
+
+    def __init__(self):
+        self.origin, self.asked, self.serves_uploads = "", [], True
+        self.answers = {}
+
+    def put(self, name, data, *, kind="application/octet-stream", status=200, headers=()):
+        self.answers[name] = (data, kind, status, dict(headers))
+        return f"{self.origin}/{name}"
+
+    async def answer(self, request):
+        name = request.match_info["name"]
+        self.asked.append(name)
+        data, kind, status, headers = self.answers.get(name, (b"", "text/plain", 404, {}))
+        return web.Response(body=data, content_type=kind, status=status, headers=headers)
+
+    async def serves(self, origin):
+        if self.serves_uploads is None:
+            raise NotMoved(Fault.UNREACHABLE)
+        return self.serves_uploads and origin == self.origin
+
+
+@pytest.fixture
+async def shared():
+    app, its = web.Application(), Shared()
+    app.router.add_get("/{name}", its.answer)
+    async with TestServer(app) as server:
+        its.origin = origin_of(str(server.make_url("/")))
+        yield its
+
+
+@asynccontextmanager
+async def fetching(house, shared, drawer):
+    house.drawer = drawer
+    house.provider.capabilities = replace(house.provider.capabilities, media_types=TYPES)
+    async with open_courier([shared.origin]) as courier:
+        yield Enclosures(
+            house.desk, Bell(), courier, shared, drawer, Converter(), lambda: {CARRIER: house.provider.capabilities},
+            roll=lambda: 0.0,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def drawer(tmp_path):
+    return Drawer(tmp_path / "outgoing")
+
+
+def left(house):
+    """What the carrier took: (kind, text, the bytes of its files)."""
+    return [(part.kind, part.text, [item.content for item in part.media]) for part in house.provider.accepted]
+
+
+async def notices(house):
+    return [body for _, _, _, body in await house.told("notice")]
+
+
+async def errors(house):
+    return [body for _, _, _, body in await house.told("error")]
+
+
+def kept_in(tmp_path):
+    directory = tmp_path / "outgoing"
+    return sorted(one.name for one in directory.iterdir()) if directory.exists() else []
+
+
+async def test_a_picture_waits_until_it_is_there_and_then_leaves_whole_with_its_caption(
+    house, shared, drawer, tmp_path
+):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await house.dispatch()
+        assert (await house.states(), left(house), shared.asked) == (["held"], [], [])
+        await enclosures.look()
+        assert (await house.states(), len(kept_in(tmp_path))) == (["queued"], 1)
+        await house.dispatch()
+        assert left(house) == [("mms", "look", [tiny_jpeg()])]
+        assert [kind for kind, *_ in await house.told()] == ["receipt"]
+        await enclosures.tidy()
+    assert kept_in(tmp_path) == []
+    (row,) = await house.rows("SELECT media, fingerprint FROM outbox")
+    assert shared.origin in row["media"]
+    assert row["fingerprint"]
+
+
+async def test_a_later_text_does_not_overtake_the_picture_and_one_to_somebody_else_does(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await house.accept("and?")
+        await house.accept("hello", to=FRIEND)
+        await house.dispatch()
+        assert house.provider.texts == ["hello"]
+        await enclosures.look()
+        await house.dispatch()
+    assert house.provider.texts == ["hello", "look", "and?"]
+
+
+async def test_four_files_are_two_mms_in_their_order(house, shared, drawer):
+    data = [tiny_png(side) for side in (8, 9, 10, 11)]
+    urls = [shared.put(str(n), one) for n, one in enumerate(data)]
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=urls))
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "", data[:3]), ("mms", "", data[3:])]
+    assert [kind for kind, *_ in await house.told()] == ["receipt"]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "why"),
+    [
+        (b"%PDF-1.7 ...", "application/pdf", "it is of a kind that phones do not take"),
+        (b"\x00\x01\x02\x03", "application/zip", "it is of a kind that phones do not take"),
+        (b"ID3" + bytes(1_000_000), "audio/mpeg", "too large"),
+    ],
+)
+async def test_what_cannot_be_a_picture_message_goes_as_its_link_and_its_writer_is_told_once(
+    house, shared, drawer, data, kind, why
+):
+    url = shared.put("1", data, kind=kind)
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[url]))
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("sms", f"look\n{url}", [])]
+    (body,) = await notices(house)
+    assert body.startswith("Your file goes as a link: ")
+    assert why in body
+
+
+async def test_of_several_files_each_goes_as_it_can_and_one_line_says_how(house, shared, drawer):
+    urls = [shared.put("1", tiny_jpeg()), shared.put("2", b"%PDF-1.7"), shared.put("3", tiny_png())]
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=urls))
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", f"look\n{urls[1]}", [tiny_jpeg(), tiny_png()])]
+    assert await notices(house) == ["Of your 3 files go out: 1 as a link (it is of a kind that phones do not take)."]
+
+
+async def test_a_place_that_is_no_upload_service_is_not_called_and_its_link_is_sent(house, shared, drawer):
+    shared.serves_uploads = False
+    url = shared.put("1", tiny_jpeg())
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[url]))
+        await enclosures.look()
+        await house.dispatch()
+    assert shared.asked == []
+    assert left(house) == [("sms", url, [])]
+    assert "a place that this gateway does not fetch from" in (await notices(house))[0]
+
+
+async def test_a_place_that_the_administrator_has_named_is_fetched_from(house, shared, drawer):
+    shared.serves_uploads = False
+    house.rules = replace(house.rules, fetch_from=frozenset({shared.origin}))
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "", [tiny_jpeg()])]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "why"),
+    [
+        ("gone", {"data": b"", "status": 404}, "it is not there any more"),
+        ("empty", {"data": b""}, "there is nothing in it"),
+        ("lying", {"data": b"\x7fELF\x02\x01\x01", "kind": "image/jpeg"}, "it is not what its server says it is"),
+        ("page", {"data": b"<html>", "kind": "image/png"}, "it is not what its server says it is"),
+        ("away", {"data": b"", "status": 302, "headers": {"Location": "https://10.0.0.1/x"}},
+         "its address is not one that is fetched"),
+        ("afar", {"data": b"", "status": 302, "headers": {"Location": "https://other.example.com/x"}},
+         "a place that this gateway does not fetch from"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_there_or_not_what_it_says_is_refused_on_the_message_and_nothing_leaves(
+    house, shared, drawer, name, given, why
+):
+    urls = [shared.put("good", tiny_jpeg()), shared.put(name, **given)]
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=urls))
+        await enclosures.look()
+        await house.dispatch()
+        await enclosures.tidy()
+    assert (await house.states(), left(house)) == (["failed"], [])
+    (body,) = await errors(house)
+    assert why in body
+    (row,) = await house.rows("SELECT about, reason FROM delivery WHERE kind = 'error'")
+    assert row == {"about": "s1", "reason": "media_refused"}
+    assert await drawer.get((await house.rows("SELECT id FROM enclosure ORDER BY n"))[0]["id"]) is None
+
+
+async def test_what_cannot_be_had_now_is_tried_for_some_minutes_and_then_refused(house, shared, drawer):
+    shared.put("1", b"", status=503)
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[f"{shared.origin}/1"]))
+        await house.accept("and?")
+        for _ in range(MOST_TRIES):
+            assert await house.states() == ["held", "queued"]
+            await enclosures.look()
+            house.ticks.advance(A_MINUTE)
+        await house.dispatch()
+    assert len(shared.asked) == MOST_TRIES
+    assert house.provider.texts == ["and?"]
+    assert "did not give it out" in (await errors(house))[0]
+
+
+async def test_while_nobody_can_say_where_uploads_are_the_picture_waits(house, shared, drawer):
+    url, shared.serves_uploads = shared.put("1", tiny_jpeg()), None
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[url]))
+        await enclosures.look()
+        assert (await house.states(), shared.asked) == (["held"], [])
+        shared.serves_uploads = True
+        house.ticks.advance(A_MINUTE)
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "look", [tiny_jpeg()])]
+
+
+async def test_where_there_is_no_room_a_file_goes_as_its_link_in_the_end(house, shared, tmp_path):
+    url = shared.put("1", tiny_jpeg())
+    async with fetching(house, shared, Drawer(tmp_path / "outgoing", most=10)) as enclosures:
+        await house.outbound.accept(outbound("", media=[url]))
+        for _ in range(MOST_TRIES):
+            await enclosures.look()
+            house.ticks.advance(A_MINUTE)
+        await house.dispatch()
+    assert left(house) == [("sms", url, [])]
+    assert "no room" in (await notices(house))[0]
+
+
+async def test_who_may_not_text_makes_nobody_fetch(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        with pytest.raises(Exception, match="not_owner"):
+            await house.outbound.accept(
+                outbound("look", owner="mallory@example.com", media=[shared.put("1", tiny_jpeg())])
+            )
+        await enclosures.look()
+    assert shared.asked == []
+    assert await house.rows("SELECT * FROM enclosure") == []
+
+
+async def test_an_unusual_destination_is_confirmed_before_anything_is_fetched(house, shared, drawer):
+    london = "+442079460123"
+    policy = replace(house.rules.policy, regions=frozenset({"NANP", "GB"}), usual=frozenset({"NANP"}))
+    house.rules = replace(house.rules, policy=policy)
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", to=london, media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        assert (await house.states(), shared.asked) == (["held"], [])
+        await house.commands.typed(JOHN, "confirm 1")
+        await house.dispatch()
+        assert (await house.states(), left(house)) == (["held"], [])
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "look", [tiny_jpeg()])]
+
+
+async def test_no_probe_and_no_end_of_a_fault_lets_it_leave_before_its_file_is_there(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        house.provider.script(FRIEND, Deferred(Reason.ACCOUNT_FAULT, "login", hold=Hold.ACCOUNT))
+        await house.accept("first", to=FRIEND)
+        await house.dispatch()
+        house.ticks.advance(timedelta(hours=1))
+        await house.dispatch()
+        assert (await house.states(), house.provider.texts) == (["held", "sent"], ["first", "first"])
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house)[-1] == ("mms", "look", [tiny_jpeg()])
+
+
+@pytest.mark.parametrize("statement", range(1, 16))
+async def test_a_kill_on_the_way_costs_no_picture_and_sends_none_twice(reopen, shared, tmp_path, statement):
+    house, drawer = await reopen(), Drawer(tmp_path / "outgoing")
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        house.store.break_at(statement, of="settle")
+        try:
+            await enclosures.look()
+        except StoreUnavailable:
+            assert await house.states() == ["held"]
+    await house.kill()
+    house = await reopen()
+    async with fetching(house, shared, Drawer(tmp_path / "outgoing")) as enclosures:
+        await enclosures.look()
+        await house.dispatch()
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "look", [tiny_jpeg()])]
+    assert await house.states() == ["sent"]
+
+
+async def test_an_answer_of_the_store_that_is_lost_changes_nothing(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", b"%PDF-1.7")]))
+        house.store.lose_answers(1, of="settle")
+        with pytest.raises(StoreUnavailable):
+            await enclosures.look()
+        await enclosures.look()
+        await house.dispatch()
+    assert len(left(house)) == len(await notices(house)) == 1
+
+
+async def test_bytes_that_were_lost_are_fetched_again_before_it_leaves(reopen, shared, tmp_path):
+    house, drawer = await reopen(), Drawer(tmp_path / "outgoing")
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+    await house.kill()
+    house = await reopen()
+    async with fetching(house, shared, Drawer(tmp_path / "of another machine")) as enclosures:
+        await house.dispatch()
+        assert (await house.states(), left(house)) == (["held"], [])
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "look", [tiny_jpeg()])]
+    assert [kind for kind, *_ in await house.told()] == ["receipt"]
+
+
+async def test_bytes_that_were_lost_and_are_nowhere_any_more_fail_in_words(house, shared, drawer, tmp_path):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        for name in kept_in(tmp_path):
+            await drawer.drop(name)
+        shared.answers.clear()
+        await house.dispatch()
+        await enclosures.look()
+        await house.dispatch()
+    assert (await house.states(), left(house)) == (["failed"], [])
+    assert "it is not there any more" in (await errors(house))[0]
+
+
+async def test_the_bytes_are_kept_while_nobody_knows_whether_it_left(house, shared, drawer, tmp_path):
+    house.provider.script(PEER, Indeterminate("timeout"))
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        await house.dispatch()
+        await house.reconciler.look()
+        await enclosures.tidy()
+        assert (await house.states(), len(kept_in(tmp_path))) == (["unsure"], 1)
+        await house.commands.typed(JOHN, "resend 1")
+        await house.dispatch()
+        await enclosures.tidy()
+    assert left(house) == [("mms", "look", [tiny_jpeg()])]
+    assert kept_in(tmp_path) == []
+
+
+async def test_what_the_carrier_rejects_is_told_and_its_bytes_go(house, shared, drawer, tmp_path):
+    house.provider.script(PEER, Rejected(Reason.CARRIER_REFUSED, "no", "The carrier said no."))
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        await house.dispatch()
+        await enclosures.tidy()
+    assert (await errors(house), kept_in(tmp_path)) == (["The carrier said no."], [])
+
+
+@pytest.mark.parametrize("words", ["{}", " {}\n"])
+async def test_a_message_that_is_nothing_but_the_link_of_an_upload_is_its_file(house, shared, drawer, words):
+    house.uploads = frozenset({shared.origin})
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound(words.format(shared.put("1", tiny_jpeg()))))
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "", [tiny_jpeg()])]
+
+
+@pytest.mark.parametrize("words", ["see {}", "{} {}", "https://other.example.com/1", "{}/a b"])
+async def test_a_link_in_a_sentence_or_to_elsewhere_is_text(house, shared, words):
+    house.uploads = frozenset({shared.origin})
+    text = words.format(*[shared.put("1", tiny_jpeg())] * 2)
+    await house.outbound.accept(outbound(text))
+    await house.dispatch()
+    assert left(house) == [("sms", text, [])]
+    assert shared.asked == []
+
+
+async def test_a_repeated_stanza_is_one_picture(house, shared, drawer):
+    house.uploads = frozenset({shared.origin})
+    async with fetching(house, shared, drawer) as enclosures:
+        for _ in range(2):
+            await house.outbound.accept(outbound(shared.put("1", tiny_jpeg())))
+            await enclosures.look()
+        await house.dispatch()
+    assert len(left(house)) == 1

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
+from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 from smsbridge.bridge.commands import Command, Field, Said
@@ -18,7 +19,7 @@ from smsbridge.core.words.say import Language, Say
 from smsbridge.core.words.wording import worded
 from smsbridge.xmpp import jids, wire
 from smsbridge.xmpp.errors import Envelope
-from smsbridge.xmpp.stanzas import envelope_of
+from smsbridge.xmpp.stanzas import HINTS, RECEIPTS, Typed, envelope_of
 
 COMMANDS: Final = "http://jabber.org/protocol/commands"
 DATA: Final = "jabber:x:data"
@@ -36,6 +37,21 @@ class Commands(Protocol):
     async def run(self, jid: str, name: str, values: Mapping[str, str]) -> Said: ...
 
     async def typed(self, jid: str, line: str, asked: str = "") -> None: ...
+
+
+async def take(line: Typed, envelope: Envelope, commands: Commands, domain: str) -> bytes | None:
+    """Do what a line of chat says; its answer goes its own way. The receipt (XEP-0184), if it asks for one."""
+    await commands.typed(line.owner, line.text, line.lang)
+    if not (line.wants_receipt and envelope.id):
+        return None
+    sender = jids.bare(envelope.addressed)
+    tick = wire.stanza("message", sender=sender, to=envelope.sender, stanza_id=str(uuid4()), stanza_type="chat")
+    wire.add(tick, "received", RECEIPTS, id=envelope.id)
+    wire.add(tick, "store", HINTS)
+    try:
+        return wire.serialise(tick, domain=domain)
+    except wire.Unrenderable:  # an id beyond all measure; what was said is done all the same
+        return None
 
 
 async def answer(

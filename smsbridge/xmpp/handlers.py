@@ -145,8 +145,9 @@ class Handlers:
             case OutboundMessage() as text:
                 await self._outbound.accept(replace(text, kept_as=kept_as) if kept_as else text)
                 self._safekeeping.acknowledge(kept_as, is_taken=True)
-            case Typed(owner=owner, text=line, lang=lang):
-                await self._commands.typed(owner, line, lang)
+            case Typed() as line:
+                if (tick := await commands.take(line, envelope_of(element), self._commands, self._domain)) is not None:
+                    self._send(tick)
             case Bounce(stanza_id=stanza_id, from_bare_jid=recipient, condition=condition):
                 await self._handover.bounce(stanza_id, recipient, condition)
             case Refused() as refused:

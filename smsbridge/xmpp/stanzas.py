@@ -124,6 +124,7 @@ class Typed:
     owner: str
     text: str
     lang: str = ""
+    wants_receipt: bool = False
 
 
 Reading = OutboundMessage | Typed | Bounce | Refused | Ignored
@@ -327,7 +328,7 @@ def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessag
     if not text and not urls:
         return Ignored("nothing to send")
     if not jids.localpart_of(envelope.addressed):
-        return Typed(owner=owner, text=text, lang=envelope.lang)
+        return Typed(owner=owner, text=text, lang=envelope.lang, wants_receipt=_has(element, _RECEIPT_WANTED))
     return OutboundMessage(
         owner=owner,
         sender=envelope.sender,

@@ -183,6 +183,7 @@ async def locks_her_number_by_the_form_of_the_bridge(stage, walk):
     await walk.sees("her number is locked, and what she writes waits")
     await walk.types(f"/msg {bridge} lockdown off")
     await walk.terminal.shows(f"{DID}: unlocked. What waited goes out.")
+    await walk.terminal.colour_becomes("me: lockdown off", "me: ", TICKED)
     await walk.sees("the same in words")
     await walk.types(f"/msg {contact}")
     await walk.terminal.colour_becomes(text, "me: ", TICKED)

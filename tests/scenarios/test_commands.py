@@ -84,6 +84,12 @@ async def test_help_lists_what_can_be_said(stage, alice):
     assert "resend N" in typed
 
 
+async def test_a_line_to_the_bridge_has_its_tick(stage, alice):
+    stanza_id = await alice.send_text(stage.server.component_jid, "help")
+    assert (await alice.next(receipt_for(stanza_id))).sender == stage.server.component_jid
+    assert "resend N" in (await alice.next(from_(stage.server.component_jid))).body
+
+
 async def test_what_is_no_command_is_answered_with_the_list_and_goes_nowhere(stage, alice):
     accepted = sample(stage, "outbound_accepted_total")
     assert "I do not know that word" in await say(stage, alice, "Is anybody there?")

@@ -18,6 +18,7 @@ from smsbridge.core.message import OutboundMessage, ProviderName
 from smsbridge.core.words.say import Language
 from smsbridge.metrics import Metrics
 from smsbridge.xmpp.handlers import Handlers
+from smsbridge.xmpp.wire import MAX_STANZA
 
 DOMAIN = "sms.example.com"
 NUMBER = "+15559870002@sms.example.com"
@@ -271,6 +272,32 @@ async def test_the_language_of_a_line_to_the_bridge_comes_with_it(fed: Fed) -> N
     fed.stream.data_received(xml.encode())
     await fed.drain()
     assert fed.bridge.ran == [("ann@example.com", "help", {"lang": "fr"})]
+
+
+WANTED = "<request xmlns='urn:xmpp:receipts'/>"
+
+
+async def test_a_line_to_the_bridge_has_its_receipt_when_it_has_been_acted_on(fed: Fed) -> None:
+    fed.feed("<body>help</body>" + WANTED, to=DOMAIN)
+    await fed.drain()
+    assert fed.bridge.ran == [("ann@example.com", "help", {})]
+    (tick,) = map(ET.XML, fed.sent)
+    assert (tick.get("from"), tick.get("to"), tick.get("type")) == (DOMAIN, FULL, "chat")
+    assert [received.get("id") for received in tick.iter("{urn:xmpp:receipts}received")] == ["m1"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stanza_id"),
+    [("", "m1"), (WANTED, ""), (WANTED, "m" * MAX_STANZA)],
+    ids=["not asked for", "names nothing", "too long"],
+)
+async def test_a_line_to_the_bridge_without_a_receipt_is_done_all_the_same(
+    fed: Fed, wanted: str, stanza_id: str
+) -> None:
+    fed.feed("<body>help</body>" + wanted, to=DOMAIN, stanza_id=stanza_id)
+    await fed.drain()
+    assert len(fed.bridge.ran) == 1
+    assert fed.sent == []
 
 
 async def test_what_cannot_be_a_text_never_reaches_the_bridge(fed: Fed) -> None:

@@ -17,7 +17,8 @@ long: it is emptied at once whatever happens, and a client that it has no room f
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
@@ -35,6 +36,7 @@ _log = Log("web")
 _LINGER_SECONDS: Final = 1.0  # how long a refused body is still drained, so that the refusal can be read
 _SWEEPS: Final = 10  # in the shortest time that a connection may stay
 _NEVER: Final = math.inf
+_SERVING: Final = web.RequestHandler._handle_request.__code__  # noqa: SLF001 - what serves one request
 _BACKLOG: Final = 4096  # the kernel takes the smaller of this and net.core.somaxconn
 _PARSER: Final[dict[str, Any]] = {
     "max_line_size": 32 * 1024,  # a long text of emoji in a GET callback is twelve bytes a character
@@ -96,6 +98,7 @@ class Listener:
         self._sweeper: asyncio.TimerHandle | None = None
         self._server: web.Server | None = None
         self._socket: asyncio.Server | None = None
+        self.loop = _as_seen(asyncio.get_running_loop())
 
     @property
     def port(self) -> int:
@@ -177,6 +180,31 @@ class _Request(web.BaseRequest):
         response.headers.popall(hdrs.DATE, None)
 
 
+class _Inline:
+    """The loop as a connection sees it, but that a request is served by the connection's own task.
+
+    COMPAT(aiohttp 3.14, Python 3.11): there each request has a task of its own, which is registered, waits for its turn
+    on the loop and wakes the connection's. From Python 3.12 on aiohttp starts it eagerly, and this is not used.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.time = loop.time
+        self.call_at = loop.call_at
+        self.create_future = loop.create_future
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def create_task(self, work: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
+        """What serves a connection is a task; what serves a request is awaited by it as it is."""
+        return work if getattr(work, "cr_code", None) is _SERVING else self._loop.create_task(work)
+
+
+def _as_seen(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    return cast("asyncio.AbstractEventLoop", _Inline(loop)) if sys.version_info < (3, 12) else loop
+
+
 class _Connection(web.RequestHandler):
     """aiohttp's protocol with a deadline, whenever no request is being served."""
 
@@ -186,7 +214,7 @@ class _Connection(web.RequestHandler):
         settings = listener.settings
         super().__init__(
             server,
-            loop=asyncio.get_running_loop(),
+            loop=listener.loop,
             keepalive_timeout=settings.idle_seconds,
             lingering_time=min(_LINGER_SECONDS, settings.bounds.body_seconds),
             **_PARSER,

@@ -23,6 +23,8 @@ RECEIVED: Final = "message.received"
 KEY_NAMES: Final = frozenset({"key", "token"})
 LONGEST_LABEL: Final = 64
 
+_JSON: Final = json.JSONDecoder()
+_AROUND: Final = " \t\r\n\ufeff"
 _KINDS: Final = {"SMS": Kind.SMS, "MMS": Kind.MMS}
 
 
@@ -63,10 +65,13 @@ def parse(callback: Callback, provider: ProviderName) -> Parsed:
 
 
 def _read_webhook(body: bytes) -> _Told | None:
+    text = decode(body).strip(_AROUND)
     try:
-        document: object = json.loads(decode(body).removeprefix("\ufeff"))
+        document, end = _JSON.raw_decode(text)  # json.loads looks for blanks with patterns
     except (ValueError, RecursionError):
         raise Malformed("no JSON") from None
+    if end != len(text):
+        raise Malformed("more than JSON")
     envelope = loose.member(document, "data")
     if loose.member(envelope, "event_type") not in (None, RECEIVED):
         return None

@@ -2,7 +2,7 @@
 
     converter = Converter()
     fit = await converter.fit(content, limit=Limit(bytes=1_200_000, kinds=provider.capabilities.media_types))
-    fit.content, fit.kind, fit.changes          or `Unconvertible`, whose `reason.words` are for who sent it
+    fit.content, fit.kind, fit.changes          or `Unconvertible`, with its reason
 
 What a file is, its first bytes say (`kinds`); what its sender or its server calls it is not asked.
 
@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Final
 
 import smsbridge
-from smsbridge.core.words.say import Phrase, Say
 from smsbridge.media import films
 from smsbridge.media.bare import Bare, NotUnderstood, bare, turned
 from smsbridge.media.convert_child import HEADER, Did, Verdict
@@ -60,22 +59,6 @@ class Hindrance(StrEnum):
     def is_final(self) -> bool:
         """Whether it would be no different later."""
         return self is not Hindrance.FAILED
-
-    @property
-    def words(self) -> Phrase:
-        """For who sent the file."""
-        return WORDS[self]
-
-
-WORDS: Final[Mapping[Hindrance, Phrase]] = {
-    Hindrance.LARGE: Say.FILE_TOO_LARGE(),
-    Hindrance.KIND: Say.FILE_KIND_NOT_TAKEN(),
-    Hindrance.DAMAGED: Say.FILE_DAMAGED(),
-    Hindrance.BOMB: Say.FILE_BOMB(),
-    Hindrance.SLOW: Say.FILE_SLOW(),
-    Hindrance.TOOL: Say.FILE_NO_TOOL(),
-    Hindrance.FAILED: Say.FILE_NOT_LOOKED_AT(),
-}
 
 
 class Change(StrEnum):

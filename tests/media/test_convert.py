@@ -3,8 +3,6 @@
 import pytest
 from PIL import Image, ImageChops
 
-from smsbridge.core.words.say import Language
-from smsbridge.core.words.wording import worded
 from smsbridge.media.convert import Change, Converted, Converter, Hindrance, Limit, Unconvertible
 from tests.media.pictures import PLACE, XMP, look, moving, noted, scene, written
 
@@ -116,8 +114,3 @@ async def test_what_takes_too_long_is_given_up_and_its_child_is_gone():
     with pytest.raises(Unconvertible) as refusal:
         await Converter(seconds=0.05).fit(written(PHOTO, "JPEG"), limit=CARRIER)
     assert refusal.value.reason is Hindrance.SLOW
-
-
-def test_every_hindrance_can_be_said():
-    for hindrance in Hindrance:
-        assert worded(hindrance.words, Language.ENGLISH) != worded(hindrance.words, Language.FRENCH)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from smsbridge.core.enclosures import Why
 from smsbridge.core.words.say import Language
 from smsbridge.core.words.wording import worded
 from smsbridge.media import convert, convert_child, shrinking
@@ -117,7 +118,7 @@ def test_a_bomb_is_refused_in_words_and_the_memory_of_the_bridge_does_not_grow(t
     # libheif and libavif say themselves that the size is no picture's
     assert ends == dict.fromkeys(files, "bomb") | {"HEIF": ends["HEIF"], "AVIF": ends["AVIF"]}
     assert {ends["HEIF"], ends["AVIF"]} <= {"bomb", "damaged"}
-    assert worded(Hindrance.BOMB.words, Language.ENGLISH) == "it would take too much memory to open"
+    assert worded(Why(Hindrance.BOMB).words, Language.ENGLISH) == "it would take too much memory to open"
     assert parent < 16 * MIB
     assert child < convert_child.MEMORY
 
@@ -360,7 +361,7 @@ async def test_without_the_extra_nothing_is_converted_and_what_fits_still_loses_
     with pytest.raises(Unconvertible) as refusal:
         await Converter().fit(SMALL, limit=JPEG_ONLY)
     assert refusal.value.reason is Hindrance.TOOL
-    assert "smsbridge[media]" in worded(refusal.value.reason.words, Language.FRENCH)
+    assert "smsbridge[media]" in worded(Why(Hindrance.TOOL).words, Language.FRENCH)
     sent = await Converter().fit(written(scene(96, 64), "JPEG", exif=noted(6)), limit=JPEG_ONLY)
     assert (sent.changes, dict(look(sent.content).getexif())) == ({Change.LOCATION_REMOVED}, {0x0112: 6})
 

@@ -221,7 +221,6 @@ _FILES: Final[Entries] = {
     _S.FILE_BOMB: "it would take too much memory to open",
     _S.FILE_SLOW: "making it smaller took too long",
     _S.FILE_NO_TOOL: "this gateway cannot convert pictures (its admin can: install smsbridge[media])",
-    _S.FILE_NOT_LOOKED_AT: "this gateway could not look at it just now",
 }
 
 _SPANS: Final[Entries] = {

@@ -250,7 +250,6 @@ _FILES: Final[Entries] = {
     _S.FILE_SLOW: "le réduire a pris trop de temps",
     _S.FILE_NO_TOOL: "cette passerelle ne sait pas convertir les images "
     "(à son administrateur : installer smsbridge[media])",
-    _S.FILE_NOT_LOOKED_AT: "cette passerelle n'a pas pu l'examiner pour l'instant",
 }
 
 _SPANS: Final[Entries] = {

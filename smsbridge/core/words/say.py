@@ -233,7 +233,6 @@ class Say(StrEnum):
     FILE_BOMB = "file_bomb"
     FILE_SLOW = "file_slow"
     FILE_NO_TOOL = "file_no_tool"
-    FILE_NOT_LOOKED_AT = "file_not_looked_at"
 
     # times
     SECONDS = "seconds"

@@ -67,6 +67,7 @@ class Event(StrEnum):
     MEDIA_PUBLISHED = "media_published"
     MEDIA_PUT_OFF = "media_put_off"
     MEDIA_GIVEN_UP = "media_given_up"
+    OWN_DOOR_MISSED = "own_door_missed"
     MEDIA_STUCK = "media_stuck"
     MEDIA_CRASHED = "media_crashed"
     ENCLOSURE_SETTLED = "enclosure_settled"

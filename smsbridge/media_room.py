@@ -4,21 +4,24 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
 from smsbridge.bridge.attachments import Attachments
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.enclosures import Enclosures
 from smsbridge.bridge.room import Room, free_beside
-from smsbridge.bridge.shelves import MOST_SERVED, OwnShelf, Shelves
+from smsbridge.bridge.shelves import MOST_SERVED, OwnShelf, Shelves, TriedShelf
 from smsbridge.config import Config
 from smsbridge.core.message import ProviderName
 from smsbridge.media.convert import Converter
 from smsbridge.media.drawer import Drawer
-from smsbridge.media.fetch import File, open_courier
+from smsbridge.media.fetch import Courier, Fault, File, NotMoved, open_courier, origin_of
 from smsbridge.providers.contract import Capabilities
 from smsbridge.xmpp.component import Component
 from smsbridge.xmpp.upload import UploadService
+
+TRY_SECONDS: Final = 20.0
 
 
 def build_own_shelf(config: Config, desk: Desk) -> OwnShelf:
@@ -69,7 +72,7 @@ class MediaRoom:
             shelves = Shelves(
                 lambda: desk.rules().publishing.how,
                 upload=lambda _, file, name: service.leave(file, name),
-                own=own.leave,
+                own=TriedShelf(desk, own, partial(_fetch, courier)).leave,
             )
             incoming = Drawer(config.store.media_directory)
             attachments = Attachments(desk, self._in, courier, shelves, incoming, roll=random.random)
@@ -78,3 +81,12 @@ class MediaRoom:
             )
             group.create_task(attachments.run())
             group.create_task(enclosures.run())
+
+
+async def _fetch(courier: Courier, link: str) -> File:
+    """A link of ours, as somebody else would."""
+    try:
+        place = origin_of(link)
+    except ValueError:
+        raise NotMoved(Fault.URL) from None
+    return await courier.get(link, {place}, seconds=TRY_SECONDS)

@@ -1,6 +1,6 @@
 """Where a file that came in is left for its owners: the shelf of the administrator's choice, or the next best.
 
-    upload  the XMPP server's service; if it has none for us, or will not have this one, our own door
+    upload  the XMPP server's service; if it has none for us, or will not have this one, our own door if that is reached
     serve   our own door
     link    the carrier's own link; a file that has none goes as with `upload`
 
@@ -27,6 +27,7 @@ from smsbridge.store.served import Served
 
 PREFIX: Final = "/media/"
 TOKEN_BYTES: Final = 24
+BELIEVED, DOUBTED = 3600.0, 600.0  # seconds until a link is tried again that led here, that did not
 MOST_SERVED: Final = 1024 * 1024 * 1024
 
 Leave = Callable[[MediaId, File, str], Awaitable[str | None]]  # as `Shelves.leave`
@@ -97,6 +98,10 @@ class OwnShelf:
             await self._desk.database.run(served.put, one, _hash_of(token), self._desk.now() + how.serve_for)
         return f"{how.public_url}{PREFIX}{token}/{name}"
 
+    async def take_back(self, media_id: MediaId) -> None:
+        """Nobody was told its link, and nobody will be. Raises `StoreUnavailable`."""
+        await self._desk.database.run(served.take_back, media_id)
+
     async def find(self, token: str) -> Found | None:
         """What is given out for a token; raises `StoreUnavailable`."""
         one = await self._desk.database.run(served.find, self._desk.now(), _hash_of(token))
@@ -111,6 +116,49 @@ class OwnShelf:
                 await self._drawer.drop_others(await self._desk.database.run(served.kept))
             except OSError as error:
                 _log.error(Event.MEDIA_STUCK, why=error.strerror)
+
+
+class TriedShelf:
+    """Our own door, where now and then the file that was just left is fetched by its link, as its owners would.
+
+    `get` fetches a link, or raises `NotMoved`. Where the administrator asked for this door (`serve`), a link that does
+    not lead here is given out all the same, since from here it may look otherwise than from outside; an admin reads of
+    it in the journal. Elsewhere there are better ones.
+    """
+
+    def __init__(self, desk: Desk, own: OwnShelf, get: Callable[[str], Awaitable[File]]) -> None:
+        self._desk = desk
+        self._own = own
+        self._get = get
+        self._reached: bool | None = None
+        self._try_at = float("-inf")
+
+    async def leave(self, media_id: MediaId, file: File, name: str) -> str | None:
+        """The link; None if it does not lead here. Raises `NotMoved` or `StoreUnavailable`."""
+        link = await self._own.leave(media_id, file, name)
+        if link is None or await self._leads_here(link, file):
+            return link
+        if self._desk.rules().publishing.how is Republish.SERVE:
+            return link
+        await self._own.take_back(media_id)
+        return None
+
+    async def _leads_here(self, link: str, file: File) -> bool:
+        now = self._desk.clock.monotonic()
+        if self._reached is None or now >= self._try_at:
+            why = await self._obstacle(link, file)
+            self._try_at = now + (BELIEVED if why is None else DOUBTED)
+            if why is not None and self._reached is not False:
+                _log.warning(Event.OWN_DOOR_MISSED, why=why)
+            self._reached = why is None
+        return self._reached
+
+    async def _obstacle(self, link: str, file: File) -> str | None:
+        try:
+            found = await self._get(link)
+        except NotMoved as refusal:
+            return refusal.fault.value
+        return None if found.data == file.data else "another_file"
 
 
 def _hash_of(token: str) -> str:

@@ -29,6 +29,11 @@ def put(one: Served, token: str, ends_at: datetime) -> Transaction[None]:
     )
 
 
+def take_back(media_id: str) -> Transaction[None]:
+    """Give a file out no more."""
+    yield sql("DELETE FROM served WHERE id = $1", media_id)
+
+
 def find(now: datetime, token: str) -> Transaction[Served | None]:
     """What is given out under the hash of a token."""
     rows = yield sql("SELECT id, name, mime FROM served WHERE token = $1 AND ends_at > $2", token, to_ms(now))

@@ -6,10 +6,11 @@ import re
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from smsbridge.bridge.desk import Publishing
 from smsbridge.bridge.janitor import Janitor
-from smsbridge.bridge.shelves import OwnShelf, Shelves
+from smsbridge.bridge.shelves import BELIEVED, DOUBTED, OwnShelf, Shelves, TriedShelf
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import Republish
 from smsbridge.core.message import Kind, MediaId
@@ -195,3 +196,76 @@ async def test_a_kill_on_the_way_to_our_own_shelf_leaves_one_picture_and_one_lin
     assert await found(own, link) == (tiny_jpeg(), "image.jpg", "image/jpeg")
     assert len(names(tmp_path)) == 1
     assert await media_of(house) == [("published", "")]
+
+
+class Outside:
+    """What fetches links from outside, as long as it is let in."""
+
+    def __init__(self, shelf):
+        self.shelf = shelf
+        self.fault = None
+        self.other = None
+        self.tried = []
+
+    async def get(self, link):
+        self.tried.append(link)
+        if self.fault is not None:
+            raise NotMoved(self.fault)
+        data, _, kind = await found(self.shelf, link)
+        return self.other or File(kind, data)
+
+
+async def test_our_own_door_is_tried_now_and_then_by_the_link_itself(house, tmp_path):
+    own = own_shelf(house, tmp_path, Publishing(public_url=URL))
+    outside = Outside(own)
+    tried = TriedShelf(house.desk, own, outside.get)
+    links = [await tried.leave(FIRST, PICTURE, "image.jpg") for _ in range(3)]
+    assert outside.tried == links[:1]
+    house.ticks.advance(timedelta(seconds=BELIEVED))
+    links.append(await tried.leave(FIRST, PICTURE, "image.jpg"))
+    assert outside.tried == [links[0], links[3]]
+
+
+@pytest.mark.parametrize(
+    "obstacle", [{"fault": Fault.GONE}, {"fault": Fault.ADDRESS}, {"other": File("text/plain", b"hello")}]
+)
+async def test_a_link_that_does_not_lead_here_is_given_to_nobody_who_did_not_ask_for_it(house, tmp_path, obstacle):
+    own = own_shelf(house, tmp_path, Publishing(public_url=URL))
+    outside = Outside(own)
+    tried = TriedShelf(house.desk, own, outside.get)
+    for name, value in obstacle.items():
+        setattr(outside, name, value)
+    assert [await tried.leave(FIRST, PICTURE, "image.jpg") for _ in range(2)] == [None, None]
+    assert len(outside.tried) == 1
+    await own.forget()
+    assert names(tmp_path) == []
+    outside.fault = outside.other = None
+    house.ticks.advance(timedelta(seconds=DOUBTED))
+    assert await found(own, await tried.leave(FIRST, PICTURE, "image.jpg"))
+
+
+async def test_a_link_that_was_asked_for_is_given_out_and_the_journal_tells_that_it_does_not_lead_here(
+    house, tmp_path
+):  # fmt: skip
+    own = own_shelf(house, tmp_path)
+    outside = Outside(own)
+    outside.fault = Fault.GONE
+    tried = TriedShelf(house.desk, own, outside.get)
+    link = await tried.leave(FIRST, PICTURE, "image.jpg")
+    await tried.leave(SECOND, PICTURE, "image.jpg")
+    assert await found(own, link)
+    house.ticks.advance(timedelta(seconds=DOUBTED))
+    await tried.leave(SECOND, PICTURE, "image.jpg")
+    assert len(outside.tried) == 2
+    with capture_logs() as told:
+        again = TriedShelf(house.desk, own, outside.get)
+        for _ in range(2):
+            await again.leave(SECOND, PICTURE, "image.jpg")
+    assert [(line["event"], line["why"]) for line in told] == [("own_door_missed", "gone")]
+
+
+async def test_without_an_address_there_is_no_door_to_try(house, tmp_path):
+    own = own_shelf(house, tmp_path, Publishing())
+    outside = Outside(own)
+    assert await TriedShelf(house.desk, own, outside.get).leave(FIRST, PICTURE, "image.jpg") is None
+    assert outside.tried == []

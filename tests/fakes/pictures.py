@@ -19,8 +19,8 @@ from smsbridge.config import load
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Malformed, Unauthentic
 from smsbridge.core.message import InboundMessage, Kind, Media, Part, ProviderMessageId, ProviderName, Source
-from smsbridge.providers.contract import Answer, Callback, Capabilities, Parsed, ProviderKind
-from smsbridge.service import Service, discover_kinds, serve
+from smsbridge.providers.contract import Answer, Callback, Capabilities, Parsed, ProviderKind, discover_kinds
+from smsbridge.service import Service, serve
 
 KEY = "pretended-picture-key-0001"
 PATH = "/hook/pictures"

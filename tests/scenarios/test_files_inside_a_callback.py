@@ -2,7 +2,7 @@
 
 import pytest
 
-from smsbridge.service import discover_kinds
+from smsbridge.providers.contract import discover_kinds
 from smsbridge.sim import stage as stage_module
 from smsbridge.sim.pictures import tiny_jpeg
 from smsbridge.sim.stage import DID, LOOPBACK, StageConfig

@@ -16,6 +16,7 @@ from smsbridge.core.gate import Policy
 from smsbridge.core.line import CatchUp, Directory, Line, Receipts, Republish
 from smsbridge.core.message import ProviderName
 from smsbridge.core.ration import Ration
+from smsbridge.media.convert import can_convert
 from smsbridge.providers.contract import AccountSettings, Capabilities, CatchingUp, Rationed
 
 SHORTEST_SETTLE: Final = timedelta(seconds=60)  # a call may take as long
@@ -150,4 +151,9 @@ def advice(config: Config) -> tuple[Problem, ...]:
             words.append(f"on_unknown of {name}: what may have left already is sent again, and texts will go twice")
         if unknown.settle < SHORTEST_SETTLE:
             words.append(f"settle_seconds of {name}: the carrier may list a text later, and then it goes twice")
+    if not can_convert():
+        words.append(
+            "the extra media is not installed whole: pictures that are too large or of a kind that phones do not"
+            " know go as links (pip install 'smsbridge[media]')"
+        )
     return tuple(Problem(line=None, words=text, is_warning=True) for text in words)

@@ -1,6 +1,7 @@
 """The command line: what it says, and with which exit code. No XMPP server is there, and no carrier."""
 
 import asyncio
+import importlib.util
 import os
 import signal
 import socket
@@ -83,6 +84,16 @@ def test_what_may_send_texts_twice_is_warned_of(write, capsys):
     told = capsys.readouterr().err
     assert "texts will go twice" in told
     assert "then it goes twice" in told
+
+
+@pytest.mark.parametrize("missing", ["PIL", "pillow_heif"])
+def test_that_pictures_cannot_be_converted_is_warned_of(write, capsys, monkeypatch, missing):
+    main(["check", str(write())])
+    assert "smsbridge[media]" not in capsys.readouterr().err
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    main(["check", str(write())])
+    assert "pip install 'smsbridge[media]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["check"], ["run", "-c"]], ids=["check", "run"])

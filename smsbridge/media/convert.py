@@ -17,6 +17,7 @@ JPEG is stripped here as if it had come from outside.
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import signal
 import sys
@@ -105,6 +106,11 @@ class Converted:
     width: int = 0
     height: int = 0
     changes: frozenset[Change] = frozenset()
+
+
+def can_convert() -> bool:
+    """Whether the extra `media` is installed, as far as can be seen without loading it."""
+    return all(importlib.util.find_spec(name) is not None for name in ("PIL", "pillow_heif"))
 
 
 class Converter:

@@ -26,6 +26,7 @@ from smsbridge.config_spans import Span
 from smsbridge.config_types import (
     AbsolutePath,
     Cap,
+    ContactUri,
     DidKey,
     Domain,
     ListenEndpoint,
@@ -279,6 +280,9 @@ class Config(Section):
         default=None, description="in which the bridge speaks; default: the client's if it is one of them, else en"
     )
     languages: dict[Owner, Language] = Field(default={}, description="who is spoken to in another one")
+    contact: tuple[ContactUri, ...] = Field(
+        default=(), description="where this gateway's administrator is reached, for everybody to read"
+    )
     address_style: AddressStyle = Field(default=AddressStyle.PLAIN, description="from which JID a text comes")
     caps: CapsSettings = Field(default=CapsSettings(), description="the most that may be sent")
     loop_breaker: bool = Field(

@@ -21,6 +21,8 @@ from smsbridge.xmpp.jids import bare, owner_jid
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[^?#\s]*)?")
 
+_CONTACT = re.compile(r"(mailto|xmpp|https?|sips?|tel):[\x21\x23-\x3b\x3d\x3f-\x7e]{3,200}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -114,6 +116,12 @@ def _origin(text: str) -> str:
     return origin
 
 
+def _contact(text: str) -> str:
+    if not _CONTACT.fullmatch(text):
+        raise ValueError("a URI is expected, such as mailto:admin@example.com or xmpp:admin@example.com")
+    return text
+
+
 def _public_url(text: str) -> str:
     if not _PUBLIC_URL.fullmatch(text):
         raise ValueError("a URL is expected, such as https://sms.example.com")
@@ -164,6 +172,7 @@ Owner = Annotated[str, AfterValidator(owner_jid), Field(json_schema_extra={"patt
 Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"pattern": "^[A-Z]{2}$"})]
 Origin = Annotated[str, AfterValidator(_origin)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
+ContactUri = Annotated[str, AfterValidator(_contact)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Price = Annotated[Decimal, Field(ge=0, json_schema_extra={"pattern": r"^(\$\{\w+\}|[0-9]*\.?[0-9]+)$"})]
 Cap = Annotated[int, Field(ge=1)]

@@ -15,6 +15,7 @@ from typing import Final
 
 from smsbridge.bridge import restoring
 from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.carriers import Carriers
 from smsbridge.bridge.checkup import Checkup
 from smsbridge.bridge.commands import Commands
 from smsbridge.bridge.completing import Completing
@@ -23,6 +24,7 @@ from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.handover import HandOver
 from smsbridge.bridge.inbound import Inbound
 from smsbridge.bridge.janitor import Janitor
+from smsbridge.bridge.lately import Lately
 from smsbridge.bridge.lookout import Lookout, Views
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.pacer import Pacer
@@ -43,6 +45,7 @@ from smsbridge.log import Event, Log
 from smsbridge.media_room import MediaRoom, build_own_shelf
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
+from smsbridge.presence_room import PresenceRoom, build_presence
 from smsbridge.providers.contract import Checked, Provider, ProviderKind, Sends, abilities
 from smsbridge.providers.http import open_session
 from smsbridge.rules_book import Changed, Reloader, RulesBook
@@ -118,6 +121,7 @@ async def serve(
             uploads=media.uploads,
             load_file=media.load,
             pulse=Pulse(clock),
+            carriers=Carriers(clock),
             speaks_for=privileges.speaks_for,
             has_room=room.is_there,
         )
@@ -160,7 +164,7 @@ async def _run(
     pacers = {name: Pacer(provider.capabilities, desk.clock) for name, provider in providers.items()}
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
     contacts = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
-    handlers, component = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
+    handlers, component, presence = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
     completing = Completing(providers, pacers)
     inbound = Inbound(desk, component.lane, completing.expect)
     own_shelf = build_own_shelf(config, desk)
@@ -180,6 +184,7 @@ async def _run(
             group.create_task(Janitor(desk, own_shelf.forget).run()),
             group.create_task(media.run(desk, component, own_shelf, partial(abilities, providers))),
             group.create_task(completing.run(inbound.take_listed)),
+            group.create_task(presence.run()),
             group.create_task(tenure.keep()),
             group.create_task(reloader.run()),
             group.create_task(_build_watch(desk, component, reloader, tenure).run()),
@@ -229,7 +234,7 @@ def _build_dispatchers(
 def _build_xmpp(
     config: Config, desk: Desk, book: RulesBook, providers: Mapping[ProviderName, Provider], bells: _Bells,
     contacts: Sequence[tuple[str, Peer, Did]], privileges: Privileges,
-) -> tuple[Handlers, Component]:  # fmt: skip
+) -> tuple[Handlers, Component, PresenceRoom]:  # fmt: skip
     handover = HandOver(desk, bells.stream)
     outbound = Outbound(desk, partial(abilities, providers))
     component = Component(
@@ -251,19 +256,22 @@ def _build_xmpp(
         promises=partial(_build_promises, config, desk, contacts),
         privileges=privileges,
     )
+    presence = build_presence(desk, book, component.send)
     handlers = Handlers(
         outbound=outbound,
         handover=handover,
         commands=Commands(desk),
         safekeeping=component.safekeeping,
-        directory=lambda: book.rules().directory,
         language_of=lambda jid, asked: book.rules().language_of(jid, asked),
+        showing=presence.showing,
+        memory=Lately(desk),
+        profile=presence.profile,
         domain=config.xmpp.jid,
         send=component.send,
         metrics=desk.metrics,
         clock=desk.clock,
     )
-    return handlers, component
+    return handlers, component, presence
 
 
 def _build_promises(

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from smsbridge.xmpp import commands, disco, privileges, sharing, stanzas, upload
+from smsbridge.xmpp import caps, commands, disco, manners, privileges, sharing, stanzas, upload
 
 ROOT = Path(__file__).parents[1]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -15,8 +15,13 @@ XEPS = {
     commands.DATA: "0004",
     "http://jabber.org/protocol/disco#info": "0030",
     "http://jabber.org/protocol/disco#items": "0030",
+    manners.LAST: "0012",
     commands.COMMANDS: "0050",
-    "jabber:iq:version": "0092",
+    manners.VERSION: "0092",
+    manners.GATEWAY: "0100",
+    caps.CAPS: "0115",
+    disco.SERVER_INFO: "0157",
+    caps.CAPS_2: "0390",
     "urn:xmpp:ping": "0199",
     "urn:xmpp:time": "0202",
     sharing.OOB: "0066",
@@ -34,6 +39,8 @@ XEPS = {
     sharing.SHARING: "0447",
     stanzas.REPLY: "0461",
 }
+# what has no namespace of its own
+NAMELESS = {"0082", "0106", "0114", "0128"}
 
 
 def described() -> list[str]:
@@ -51,5 +58,11 @@ def test_every_feature_that_is_advertised_is_described():
     assert {XEPS[feature] for feature in {*disco.NUMBER_FEATURES, *disco.GATEWAY_FEATURES}} <= set(described())
 
 
-def test_every_namespace_in_use_is_described():
-    assert set(XEPS.values()) <= set(described())
+def test_what_is_described_is_in_use_and_what_is_in_use_is_described():
+    assert set(described()) == {*XEPS.values(), *NAMELESS}
+
+
+def test_each_is_described_with_the_version_that_it_is_of():
+    root = ET.parse(ROOT / "doap.xml").getroot()  # noqa: S314  # our own file
+    for xep in root.iter(f"{XMPP}SupportedXep"):
+        assert re.fullmatch(r"[0-9]+(\.[0-9]+){1,2}", xep.findtext(f"{XMPP}version") or ""), ET.tostring(xep)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from smsbridge.bridge.carriers import Carriers
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock, system_clock
 from smsbridge.core.doubt import Unknowns
@@ -72,7 +73,8 @@ class Desk:
     `speaks_for` says whether an owner's server lets us write in their name (None: nobody knows yet);
     `has_room`: whether there is room to take anything new; `uploads`: from where users' own uploads are had (origins),
     as far as is known; `load_file`: the bytes that are kept under an id;
-    `pulse` is where a loop that lives as long as the process promises to turn again.
+    `pulse` is where a loop that lives as long as the process promises to turn again; `carriers` knows which cannot be
+    reached.
     """
 
     database: Database
@@ -90,6 +92,7 @@ class Desk:
     uploads: Callable[[], frozenset[str]] = frozenset
     load_file: Callable[[str], Awaitable[File | None]] = _no_file
     pulse: Pulse = field(default_factory=lambda: Pulse(system_clock()))
+    carriers: Carriers = field(default_factory=lambda: Carriers(system_clock()))
 
     def unknowns(self, provider: ProviderName) -> Unknowns:
         """How this account's unknown sends are dealt with."""

@@ -69,6 +69,12 @@ def stop_word(did: Did, peer: Peer) -> Transaction[str]:
     return str(rows[0]["word"]) if rows else ""
 
 
+def stops() -> Transaction[tuple[tuple[Did, Peer, str], ...]]:
+    """All who have asked for no more texts, of which number, and by which word. They are few."""
+    rows = yield sql("SELECT did, peer, word FROM opt_out")
+    return tuple((Did(row["did"]), Peer(row["peer"]), row["word"]) for row in rows)
+
+
 def stop(now: datetime, did: Did, peer: Peer, word: str) -> Transaction[bool]:
     """No more texts are wanted; False if that was known."""
     rows = yield sql(

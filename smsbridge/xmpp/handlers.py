@@ -20,15 +20,15 @@ from slixmpp.xmlstream.stanzabase import StanzaBase
 
 from smsbridge.clock import Clock
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
-from smsbridge.core.line import Directory
 from smsbridge.core.message import OutboundMessage
 from smsbridge.core.words.say import Language
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
-from smsbridge.xmpp import commands, disco
+from smsbridge.xmpp import commands, disco, manners
+from smsbridge.xmpp.caps import ProfileOf
 from smsbridge.xmpp.commands import Commands
 from smsbridge.xmpp.errors import Envelope, error_reply
-from smsbridge.xmpp.presence import answer_presence, render_answers
+from smsbridge.xmpp.showing import Showing
 from smsbridge.xmpp.stanzas import Bounce, Ignored, Typed, envelope_of, read_message
 
 _log = Log("xmpp")
@@ -67,8 +67,10 @@ class Handlers:
         handover: HandOver,
         commands: Commands,
         safekeeping: Safekeeping,
-        directory: Callable[[], Directory],
         language_of: Callable[[str, str], Language],
+        showing: Showing,
+        memory: manners.Memory,
+        profile: ProfileOf,
         domain: str,
         send: Callable[[bytes], None],
         metrics: Metrics,
@@ -78,8 +80,10 @@ class Handlers:
         self._handover = handover
         self._commands = commands
         self._safekeeping = safekeeping
-        self._directory = directory
         self._language_of = language_of
+        self._showing = showing
+        self._memory = memory
+        self._profile = profile
         self._domain = domain
         self._send = send
         self._metrics = metrics
@@ -87,14 +91,18 @@ class Handlers:
         self._running: set[asyncio.Task[object]] = set()
 
     def install(self, stream: ComponentXMPP) -> None:
-        """Take the place of slixmpp's own handlers of messages and presence, and answer disco, version, ping, time."""
+        """Take the place of slixmpp's own handlers of messages and presence, and answer whatever is asked of us."""
         for name in _REPLACED:
             stream.remove_handler(name)
         stream.register_handler(Callback("smsbridge message", _Named("message"), self._on_message))
         stream.register_handler(Callback("smsbridge presence", _Named("presence"), self._on_presence))
+        stream.add_event_handler("session_start", self._showing.opened)
+        for tag in manners.TAGS:
+            is_question = MatchXPath(f"{{{stream.default_ns}}}iq/{tag}")
+            stream.register_handler(Callback(f"smsbridge {tag}", is_question, self._on_question))
         is_command = MatchXPath(f"{{{stream.default_ns}}}iq/{commands.TAG}")
         stream.register_handler(Callback("smsbridge command", is_command, self._on_command))
-        disco.install(stream, self._clock, self._commands.offered, self._language_of)
+        disco.install(stream, self._clock, self._commands.offered, self._language_of, self._profile)
 
     async def drain(self) -> None:
         """Return when everything that came has been taken and answered."""
@@ -107,17 +115,23 @@ class Handlers:
     def _on_command(self, stanza: StanzaBase) -> None:
         self._start(self._is_settled(stanza.xml, self._answer_command))
 
+    def _on_question(self, stanza: StanzaBase) -> None:
+        if manners.is_asked(stanza.xml, self._domain):
+            self._start(self._is_settled(stanza.xml, self._answer_question))
+        elif stanza.xml.get("type") in {"get", "set"}:
+            stanza.unhandled()
+
     def _start(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     def _on_presence(self, stanza: StanzaBase) -> None:
-        envelope = envelope_of(stanza.xml)
+        self._start(self._show(envelope_of(stanza.xml)))
+
+    async def _show(self, envelope: Envelope) -> None:
         try:
-            answers = answer_presence(envelope, directory=self._directory(), domain=self._domain)
-            for xml in render_answers(answers, domain=self._domain):
-                self._send(xml)
+            await self._showing.take(envelope)
         except Exception as error:  # noqa: BLE001 - a presence is no reason to lose the stream
             _log.crash(Event.STANZA_FAILED, error, stanza="presence")
 
@@ -159,6 +173,11 @@ class Handlers:
         answer = await commands.answer(element, self._commands, domain=self._domain, language_of=self._language_of)
         if answer is not None:
             self._send(answer)
+
+    async def _answer_question(self, element: ET.Element) -> None:
+        envelope = envelope_of(element)
+        language = self._language_of(envelope.sender, envelope.lang)
+        self._send(await manners.answer(element, self._memory, domain=self._domain, language=language))
 
     def _refuse(self, envelope: Envelope, refused: Refused) -> bool:
         if envelope.type == "error":  # RFC 6120, 8.3.1: an error is never answered

@@ -8,6 +8,8 @@ import pytest
 
 from smsbridge.bridge import answers, catching_up
 from smsbridge.bridge.janitor import PART_LIFE
+from smsbridge.bridge.lately import Lately
+from smsbridge.bridge.outlooks import Outlooks
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.address import Peer
 from smsbridge.core.caps import Caps, Limits, Prices, Whose
@@ -19,15 +21,15 @@ from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
 from smsbridge.store import deliveries, holds, listed, media, reports
 
-from .house import CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
+from .house import CARRIER, DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
 
 FOURTH = Peer("+15559870005")
 LONDON = Peer("+442079460123")
 A_MOMENT = timedelta(seconds=1)
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
-# A row for each fault, lease, domain or account, not for each text.
-SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "schema_version"}
+# A row for each fault, lease, domain, account or STOP, not for each text.
+SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "opt_out", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
 SHORT = {"message_left", "media_due", "outbox_in_flight", "outbox_held", "delivery_handing", "doubt_open", "doubt_due"}
 # Counted by an index up to a limit.
@@ -99,6 +101,7 @@ async def live_through(house, ticks):
     await house.accept("hello", to=PEER)  # a repeat
     await house.take(report("pid"))
     await read_list(house)
+    await show(house)
     await house.reconciler.look()
     for line in ("questions", "lockdown on", "resend 1"):
         await house.commands.typed(JOHN, line)
@@ -143,6 +146,17 @@ async def read_list(house):
     await house.store.run(reports.news, CARRIER, [report("pid")])
     house.rules = replace(house.rules, mirror=Mirror.LINE)
     await house.inbound.take_listed([*shown, *sent, inbound(kind=Kind.UNTOLD, pid="8")])
+
+
+async def show(house):
+    """What presence and the questions of clients take."""
+    outlooks, pair = Outlooks(house.desk), (JOHN, f"{PEER}@{DOMAIN}")
+    await outlooks.look()
+    await outlooks.of(JOHN, "29283")
+    await outlooks.remember(*pair)
+    await outlooks.watched(("", ""))
+    await outlooks.forget(*pair)
+    await Lately(house.desk).last_text(JOHN, PEER)
 
 
 async def write_as_a_machine(house):

@@ -6,18 +6,17 @@ from xml.etree import ElementTree as ET
 import pytest
 from slixmpp import ComponentXMPP
 
-from smsbridge import __version__
 from smsbridge.bridge.commands import COMMANDS
 from smsbridge.clock import system_clock
-from smsbridge.core.errors import Refused
 from smsbridge.core.words.say import Language
-from smsbridge.xmpp import disco
+from smsbridge.xmpp import caps, disco
 
 DOMAIN = "sms.example.com"
 NUMBER = "+15559870002@sms.example.com"
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
 NODE = "http://jabber.org/protocol/commands"
+CONTACT = ("mailto:admin@example.com", "xmpp:admin@example.com")
 ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 
@@ -28,6 +27,10 @@ def offered(jid):
 
 def language_of(jid: str, _asked: str) -> Language:
     return Language.FRENCH if jid == "fay@example.com" else Language.ENGLISH
+
+
+def profile(localpart, jid):
+    return disco.profile_of(localpart, CONTACT, language_of(jid, ""))
 
 
 class Transport(asyncio.Transport):
@@ -47,7 +50,7 @@ class Transport(asyncio.Transport):
 @pytest.fixture
 async def ask():
     stream = ComponentXMPP(DOMAIN, "secret", "127.0.0.1", 1, fix_error_ns=True)
-    disco.install(stream, system_clock(), offered, language_of)
+    disco.install(stream, system_clock(), offered, language_of, profile)
     transport = Transport()
     stream._current_connection_attempt = True
     stream.connection_made(transport)
@@ -88,7 +91,7 @@ async def test_the_gateway_is_named_in_the_language_of_who_asks(ask) -> None:
 async def test_a_number_is_a_phone_that_gives_receipts(ask, to: str) -> None:
     answer = await ask(f"<query xmlns='{INFO}'/>", to)
     identity = answer.find(f"{{{INFO}}}query/{{{INFO}}}identity")
-    assert identity.attrib == {"category": "client", "type": "phone", "name": "+1 555-987-0002"}
+    assert identity.attrib == {"category": "client", "type": "phone", "name": "SMS"}
     features = {each.get("var") for each in answer.iter(f"{{{INFO}}}feature")}
     assert {"urn:xmpp:receipts", "jabber:x:oob"} <= features
     assert "urn:xmpp:chat-markers:0" not in features
@@ -115,10 +118,7 @@ async def test_what_is_no_address_is_not_found(ask) -> None:
 
 
 @pytest.mark.parametrize("to", [DOMAIN, NUMBER])
-async def test_version_ping_and_time_are_answered_everywhere(ask, to: str) -> None:
-    version = await ask("<query xmlns='jabber:iq:version'/>", to)
-    assert version.findtext("{jabber:iq:version}query/{jabber:iq:version}name") == "smsbridge"
-    assert version.findtext("{jabber:iq:version}query/{jabber:iq:version}version") == __version__
+async def test_ping_and_time_are_answered_everywhere(ask, to: str) -> None:
     assert (await ask("<ping xmlns='urn:xmpp:ping'/>", to)).get("type") == "result"
     time = await ask("<time xmlns='urn:xmpp:time'/>", to)
     assert time.findtext("{urn:xmpp:time}time/{urn:xmpp:time}utc").endswith("Z")
@@ -131,24 +131,31 @@ async def test_what_can_only_be_read_is_not_set_and_the_answer_says_so(ask, tag:
     assert answer.find(f".//{{{ERRORS}}}feature-not-implemented") is not None
 
 
-@pytest.mark.parametrize(
-    ("localpart", "name"),
-    [
-        ("29283", "29283"),
-        (r"amazon\20pay", "amazon pay"),
-        ("+15559870002%+15551230001", "+1 555-987-0002"),
-        ("+15559870002,+15559870003", "+1 555-987-0002, +1 555-987-0003"),
-        ("+442079460000", "+44 20 7946 0000"),
-    ],
-)
-def test_a_number_is_named_as_people_write_it(localpart: str, name: str) -> None:
-    ((_, _, _, found),) = disco.describe(localpart)["identities"]
-    assert found == name
+async def test_the_gateway_says_where_its_administrator_is_reached(ask) -> None:
+    form = (await ask(f"<query xmlns='{INFO}'/>", DOMAIN)).find(".//{jabber:x:data}x")
+    assert form.get("type") == "result"
+    fields = {field.get("var"): [value.text for value in field] for field in form.findall("{jabber:x:data}field")}
+    assert fields == {"FORM_TYPE": ["http://jabber.org/network/serverinfo"], "admin-addresses": [*CONTACT]}
 
 
-def test_what_is_no_address_has_no_description() -> None:
-    with pytest.raises(Refused):
-        disco.describe("+1")
+async def test_a_number_says_nothing_of_the_administrator(ask) -> None:
+    assert (await ask(f"<query xmlns='{INFO}'/>", NUMBER)).find(".//{jabber:x:data}x") is None
+
+
+@pytest.mark.parametrize("localpart", ["", "+15559870002", r"amazon\20pay", "+15559870002%+15551230001"])
+async def test_what_is_behind_the_hashes_of_a_presence_is_what_they_were_made_of(ask, localpart: str) -> None:
+    to = f"{localpart}@{DOMAIN}" if localpart else DOMAIN
+    plain = (await ask(f"<query xmlns='{INFO}'/>", to))[0]
+    for node in caps.nodes(disco.profile_of(localpart, CONTACT)):
+        query = (await ask(f"<query xmlns='{INFO}' node='{node}'/>", to))[0]
+        assert query.attrib == {"node": node}
+        assert [ET.tostring(child) for child in query] == [ET.tostring(child) for child in plain]
+
+
+async def test_behind_the_hash_of_another_there_is_nothing(ask) -> None:
+    node, _ = caps.nodes(disco.profile_of(""))
+    answer = await ask(f"<query xmlns='{INFO}' node='{node}'/>", NUMBER)
+    assert answer.find(f".//{{{ERRORS}}}item-not-found") is not None
 
 
 class TestCommands:

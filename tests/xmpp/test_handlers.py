@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -18,9 +19,12 @@ from smsbridge.core.message import OutboundMessage, ProviderName
 from smsbridge.core.words.say import Language
 from smsbridge.metrics import Metrics
 from smsbridge.xmpp.handlers import Handlers
+from smsbridge.xmpp.showing import Showing
 from smsbridge.xmpp.wire import MAX_STANZA
+from tests.fakes.outlooks import ScriptedOutlooks, look
 
 DOMAIN = "sms.example.com"
+START = datetime(2026, 10, 5, 18, 0, tzinfo=UTC)
 NUMBER = "+15559870002@sms.example.com"
 FULL = "ann@example.com/Laptop"
 ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -90,6 +94,17 @@ class Bridge:
         self.bounced.append((stanza_id, from_bare_jid, condition))
         return False
 
+    def now(self) -> datetime:
+        return START + timedelta(seconds=90)
+
+    def started_at(self) -> datetime:
+        return START
+
+    async def last_text(self, owner: str, localpart: str) -> datetime | None:
+        if owner != "ann@example.com":
+            raise Refused(Reason.NOT_OWNER)
+        return START if localpart == "+15559870002" else None
+
     def id_in(self, stanza: ET.Element) -> str:
         mark = stanza.find("{urn:smsbridge:hold:1}hold")
         return "" if mark is None else mark.get("id", "")
@@ -114,8 +129,15 @@ class Fed:
             handover=self.bridge,
             commands=self.bridge,
             safekeeping=self.bridge,
-            directory=self.directory,
             language_of=Rules(directory=Directory([]), languages={"fay@example.com": Language.FRENCH}).language_of,
+            showing=Showing(
+                outlooks=ScriptedOutlooks(),
+                directory=self.directory,
+                look=look(),
+                send=self.send,
+            ),
+            memory=self.bridge,
+            profile=look().profile,
             domain=DOMAIN,
             send=self.send,
             metrics=self.metrics,
@@ -356,16 +378,19 @@ async def test_a_localpart_longer_than_a_jid_may_be_is_survived(fed: Fed) -> Non
     assert fed.sent == []
 
 
-async def test_presence_is_answered_at_once_and_in_order(fed: Fed) -> None:
+async def test_presence_is_answered_in_order(fed: Fed) -> None:
     fed.presence("subscribe")
+    await fed.drain()
     assert [ET.XML(xml).get("type") for xml in fed.sent] == ["subscribed", None, "subscribe"]
 
 
 async def test_a_presence_that_fails_harms_nobody(fed: Fed) -> None:
     fed.is_directory_broken = True
     fed.presence("probe")
+    await fed.drain()
     fed.is_directory_broken = False
     fed.presence("probe")
+    await fed.drain()
     assert len(fed.sent) == 1
 
 
@@ -525,3 +550,27 @@ COMMAND = f"{{{NAMESPACE}}}command"
 
 def execute(node: str) -> str:
     return f"<command xmlns='{NAMESPACE}' node='{node}' action='execute'/>"
+
+
+LAST = "<query xmlns='jabber:iq:last'/>"
+VERSION = "<query xmlns='jabber:iq:version'/>"
+
+
+@pytest.mark.parametrize(
+    ("payload", "to", "sender", "kind", "found"),
+    [
+        (LAST, DOMAIN, FULL, "get", 'seconds="90"'),
+        (LAST, NUMBER, FULL, "get", 'seconds="90"'),
+        (LAST, f"+15559870003@{DOMAIN}", FULL, "get", "item-not-found"),
+        (LAST, NUMBER, "eve@example.com/x", "get", "forbidden"),
+        (LAST, NUMBER, FULL, "set", "feature-not-implemented"),
+        (VERSION, DOMAIN, "eve@example.com/x", "get", "smsbridge"),
+        (VERSION, NUMBER, FULL, "get", "feature-not-implemented"),
+    ],
+)
+async def test_a_question_has_one_answer(fed: Fed, payload: str, to: str, sender: str, kind: str, found: str) -> None:
+    fed.stream.data_received(f"<iq id='q7' type='{kind}' from='{sender}' to='{to}'>{payload}</iq>".encode())
+    await fed.drain()
+    said = b"".join(fed.sent) + await fed.written()
+    assert said.count(b'id="q7"') == 1
+    assert found in said.decode()

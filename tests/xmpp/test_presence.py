@@ -11,11 +11,13 @@ from smsbridge.core.message import ProviderName
 from smsbridge.xmpp import wire
 from smsbridge.xmpp.errors import Envelope
 from smsbridge.xmpp.presence import Answer, answer_presence, render_answers
+from tests.fakes.outlooks import look
 
 DOMAIN = "sms.example.com"
 NUMBER = "+15559870002@sms.example.com"
 OWNER, BOB = "ann@example.com", "bob@example.com"
 FULL = "ann@example.com/Laptop"
+LOOK = look()
 DIRECTORY = Directory(
     [
         Line(did=Did("+15551230001"), provider=ProviderName("voipms"), owners=(OWNER,)),
@@ -31,7 +33,7 @@ def answers(kind: str, sender: str = FULL, to: str = NUMBER) -> list[Answer]:
 
 def said(kind: str, sender: str = FULL, to: str = NUMBER) -> list[tuple[str, str, str]]:
     """What goes out, as (type, from, to)."""
-    stanzas = [ET.XML(xml) for xml in render_answers(answers(kind, sender, to), domain=DOMAIN)]
+    stanzas = [ET.XML(xml) for xml in render_answers(answers(kind, sender, to), LOOK)]
     assert all(stanza.tag == "presence" for stanza in stanzas)
     return [(stanza.get("type", ""), stanza.get("from"), stanza.get("to")) for stanza in stanzas]
 
@@ -68,7 +70,7 @@ def test_what_needs_no_answer_gets_none(kind: str, sender: str) -> None:
 
 @pytest.mark.parametrize("to", [NUMBER, "+15551230001@sms.example.com", "nonsense!,@sms.example.com", DOMAIN])
 def test_a_stranger_who_subscribes_hears_the_same_everywhere(to: str) -> None:
-    (xml,) = render_answers(answers("subscribe", "eve@example.com", to), domain=DOMAIN)
+    (xml,) = render_answers(answers("subscribe", "eve@example.com", to), LOOK)
     stanza = ET.XML(xml)
     assert stanza.attrib == {"from": to, "to": "eve@example.com", "id": "p1", "type": "error"}
     assert [child.tag for child in stanza[0]] == [
@@ -96,7 +98,7 @@ def test_an_owners_own_line_may_be_named() -> None:
 
 
 def test_a_careless_number_is_answered_with_the_right_one() -> None:
-    (xml,) = render_answers(answers("subscribe", OWNER, "5559870002@sms.example.com"), domain=DOMAIN)
+    (xml,) = render_answers(answers("subscribe", OWNER, "5559870002@sms.example.com"), LOOK)
     gone = ET.XML(xml)[0].findtext(f"{{{wire.STANZA_ERRORS}}}gone")
     assert gone == "xmpp:+15559870002@sms.example.com"
     assert answers("probe", to="5559870002@sms.example.com") == []

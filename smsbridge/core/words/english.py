@@ -223,6 +223,19 @@ _FILES: Final[Entries] = {
     _S.FILE_NO_TOOL: "this gateway cannot convert pictures (its admin can: install smsbridge[media])",
 }
 
+_PRESENCE: Final[Entries] = {
+    _S.OUTLOOK_HELD: "{why} What you write waits.",
+    _S.OUTLOOK_SILENT: "The carrier cannot be reached. What you write waits.",
+    _S.OUTLOOK_ACCOUNT: "The carrier does not accept this gateway's account. What you write waits until that is put "
+    "right.",
+    _S.OUTLOOK_HELD_BACK: "Nothing leaves until an administrator has released it. What you write waits.",
+    _S.OUTLOOK_STOPPED: "{word} came from here: no more texts are wanted.",
+    _S.TYPE_A_NUMBER: "Type a phone number, with its country code outside the United States and Canada.",
+    _S.PHONE_NUMBER: "Phone number",
+    _S.NO_PHONE_NUMBER: "This is no phone number that can be texted.",
+    _S.NO_TEXT_YET: "There was no text between you and this number yet.",
+}
+
 _SPANS: Final[Entries] = {
     _S.SECONDS: Plural("{n} second", "{n} seconds"),
     _S.MINUTES: Plural("{n} minute", "{n} minutes"),
@@ -231,7 +244,9 @@ _SPANS: Final[Entries] = {
 }
 
 ENGLISH: Final = Tongue(
-    entries=MappingProxyType({**_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}),
+    entries=MappingProxyType({
+        **_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_PRESENCE, **_SPANS,
+    }),
     is_one=lambda n: n == 1,
     months=(
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

@@ -252,6 +252,19 @@ _FILES: Final[Entries] = {
     "(à son administrateur : installer smsbridge[media])",
 }
 
+_PRESENCE: Final[Entries] = {
+    _S.OUTLOOK_HELD: "{why} Ce que vous écrivez attend.",
+    _S.OUTLOOK_SILENT: "L'opérateur est injoignable. Ce que vous écrivez attend.",
+    _S.OUTLOOK_ACCOUNT: "L'opérateur n'accepte pas le compte de cette passerelle. Ce que vous écrivez attend "
+    "que ce soit réparé.",
+    _S.OUTLOOK_HELD_BACK: "Rien ne part avant qu'un administrateur ne l'ait permis. Ce que vous écrivez attend.",
+    _S.OUTLOOK_STOPPED: "On a répondu {word} d'ici : on ne veut plus de textos.",
+    _S.TYPE_A_NUMBER: "Tapez un numéro de téléphone, avec l'indicatif du pays hors des États-Unis et du Canada.",
+    _S.PHONE_NUMBER: "Numéro de téléphone",
+    _S.NO_PHONE_NUMBER: "Ce n'est pas un numéro auquel on peut envoyer des textos.",
+    _S.NO_TEXT_YET: "Il n'y a pas encore eu de texto entre vous et ce numéro.",
+}
+
 _SPANS: Final[Entries] = {
     _S.SECONDS: Plural("{n} seconde", "{n} secondes"),
     _S.MINUTES: Plural("{n} minute", "{n} minutes"),
@@ -259,7 +272,7 @@ _SPANS: Final[Entries] = {
     _S.DAYS: Plural("{n} jour", "{n} jours"),
 }
 
-_ENTRIES: Final[Entries] = {**_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_SPANS}
+_ENTRIES: Final[Entries] = {**_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_PRESENCE, **_SPANS}
 
 FRENCH: Final = Tongue(
     entries=MappingProxyType({

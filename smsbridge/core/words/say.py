@@ -234,6 +234,17 @@ class Say(StrEnum):
     FILE_SLOW = "file_slow"
     FILE_NO_TOOL = "file_no_tool"
 
+    # what presence says, and what clients ask
+    OUTLOOK_HELD = "outlook_held"
+    OUTLOOK_SILENT = "outlook_silent"
+    OUTLOOK_ACCOUNT = "outlook_account"
+    OUTLOOK_HELD_BACK = "outlook_held_back"
+    OUTLOOK_STOPPED = "outlook_stopped"
+    TYPE_A_NUMBER = "type_a_number"
+    PHONE_NUMBER = "phone_number"
+    NO_PHONE_NUMBER = "no_phone_number"
+    NO_TEXT_YET = "no_text_yet"
+
     # times
     SECONDS = "seconds"
     MINUTES = "minutes"

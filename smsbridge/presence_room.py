@@ -1,0 +1,44 @@
+"""The composition of what shows how numbers are: a part of the composition root."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smsbridge.bridge.desk import Desk
+from smsbridge.bridge.outlooks import Outlooks
+from smsbridge.rules_book import RulesBook
+from smsbridge.xmpp.caps import Profile, ProfileOf
+from smsbridge.xmpp.disco import profile_of
+from smsbridge.xmpp.presence import Look
+from smsbridge.xmpp.showing import Showing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceRoom:
+    """`profile`: what a localpart can do, as it is configured at the moment."""
+
+    outlooks: Outlooks
+    showing: Showing
+    profile: ProfileOf
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.outlooks.run())
+            group.create_task(self.showing.run())
+
+
+def build_presence(desk: Desk, book: RulesBook, send: Callable[[bytes], None]) -> PresenceRoom:
+    """`send` writes a stanza, or drops it while the stream is down."""
+
+    def profile(localpart: str, jid: str) -> Profile:
+        return profile_of(localpart, book.config.contact, book.rules().language_of(jid))
+
+    outlooks = Outlooks(desk)
+    showing = Showing(
+        outlooks=outlooks,
+        directory=lambda: book.rules().directory,
+        look=Look(domain=desk.domain, profile=profile, language_of=lambda jid: book.rules().language_of(jid)),
+        send=send,
+    )
+    return PresenceRoom(outlooks=outlooks, showing=showing, profile=profile)

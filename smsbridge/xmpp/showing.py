@@ -1,0 +1,180 @@
+"""Who sees a number's presence, what he was shown last, and when he is to be shown something else.
+
+    an owner's client comes ─▶ its server tells us ─▶ it is shown how things are ─┐
+    the outlook has changed for half a minute ─▶ those who are there, and were shown something else
+    a stream begins ─▶ nobody knows who is there ─▶ their servers are asked for all who ever saw a number
+
+The server tells us of a user only if he lets the number see him, as he does with his contacts. Each client is shown a
+change once; what has not changed is said again to a probe alone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from smsbridge.core.errors import StoreUnavailable
+from smsbridge.core.line import Directory
+from smsbridge.core.outlook import Outlook
+from smsbridge.log import Event, Log
+from smsbridge.xmpp import jids, wire
+from smsbridge.xmpp.errors import Envelope
+from smsbridge.xmpp.presence import Answer, Look, answer_presence, render_answers, resource_of
+
+IDLE: Final = 30.0
+BETWEEN: Final = 0.5  # seconds between two bunches of probes
+MOST_SHOWN: Final = 20_000  # numbers, each to one owner: what is beyond hears of no changes
+
+_GONE: Final = frozenset({"unavailable", "error"})
+_NO_CONTACT: Final = frozenset({"unsubscribe", "unsubscribed"})
+_log = Log("xmpp")
+
+Pair = tuple[str, str]  # an owner and a number, both bare JIDs
+
+
+class Outlooks(Protocol):
+    """What there is to be shown. Raises `StoreUnavailable` where it remembers."""
+
+    async def of(self, owner: str, localpart: str) -> Outlook | None: ...
+
+    async def changed(self, seconds: float) -> None: ...
+
+    def wake(self) -> None: ...
+
+    async def remember(self, owner: str, number: str) -> None: ...
+
+    async def forget(self, owner: str, number: str) -> None: ...
+
+    async def watched(self, after: Pair) -> tuple[Pair, ...]: ...
+
+
+class Showing:
+    """Of one component, whatever streams it has in turn."""
+
+    def __init__(
+        self,
+        *,
+        outlooks: Outlooks,
+        directory: Callable[[], Directory],
+        look: Look,
+        send: Callable[[bytes], None],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._outlooks = outlooks
+        self._directory = directory
+        self._domain = look.domain
+        self._look = look
+        self._send = send
+        self._pause = pause
+        self._shown: dict[Pair, dict[str, Outlook]] = {}  # by full JID
+        self._remembered: set[Pair] = set()
+        self._is_new_stream = False
+
+    def opened(self, _event: object = None) -> None:
+        """A stream begins: nobody knows who came and went meanwhile."""
+        self._shown.clear()
+        self._is_new_stream = True
+        self._outlooks.wake()
+
+    async def run(self) -> None:
+        """Show what changes, for ever."""
+        while True:
+            try:
+                if self._is_new_stream:
+                    self._is_new_stream = False
+                    await self._ask()
+                await self._outlooks.changed(IDLE)
+                await self.tell()
+            except StoreUnavailable as error:
+                _log.warning(Event.STORE_FAILED, error=str(error))
+                await self._pause(IDLE)
+
+    async def take(self, envelope: Envelope) -> None:
+        """Answer a presence, and remember what it tells. Raises `StoreUnavailable` and `Unrenderable`."""
+        answers = answer_presence(envelope, directory=self._directory(), domain=self._domain)
+        pair = self._pair_of(envelope)
+        if pair is None:
+            return
+        if envelope.type in _GONE:
+            self._leave(pair, envelope.sender)
+        elif envelope.type in _NO_CONTACT:
+            self._shown.pop(pair, None)
+            self._write(answers)
+            await self._forget(pair)
+            return
+        is_watching = any(answer.is_available for answer in answers)
+        self._write(await self._with_outlook(answers, envelope, pair) if is_watching else answers)
+        if is_watching:
+            await self._remember(pair)
+
+    async def appear(self, owner: str, number: str) -> None:
+        """Show an owner a number anew (both bare JIDs), as if he had asked. Raises as `take` does."""
+        await self.take(Envelope(name="presence", sender=owner, addressed=number, id="", type="probe"))
+
+    async def tell(self) -> None:
+        """Show whoever is there what he was not shown yet."""
+        for pair, clients in [*self._shown.items()]:
+            owner, number = pair
+            outlook = await self._outlooks.of(owner, number.rpartition("@")[0])
+            if not clients or all(shown == outlook for shown in clients.values()):
+                continue
+            if outlook is None:  # it is no number of his any more
+                self._shown.pop(pair, None)
+                self._write([Answer(sender=resource_of(number), to=owner, type="unavailable")])
+                continue
+            clients.update(dict.fromkeys(clients, outlook))
+            self._write([Answer(sender=resource_of(number), to=owner, outlook=outlook)])
+
+    async def _with_outlook(self, answers: list[Answer], envelope: Envelope, pair: Pair) -> list[Answer]:
+        """The answers as things are; none to a presence that tells nothing to who has been shown that already."""
+        outlook = await self._outlooks.of(pair[0], pair[1].rpartition("@")[0])
+        if outlook is None:
+            return []
+        is_client = not envelope.type and "/" in envelope.sender
+        if is_client and self._shown.get(pair, {}).get(envelope.sender) == outlook:
+            return []
+        if is_client and (pair in self._shown or len(self._shown) < MOST_SHOWN):
+            self._shown.setdefault(pair, {})[envelope.sender] = outlook
+        return [replace(answer, outlook=outlook) if answer.is_available else answer for answer in answers]
+
+    async def _ask(self) -> None:
+        """Have the servers say who of all that ever saw a number is there now."""
+        after: Pair = ("", "")
+        while pairs := await self._outlooks.watched(after):
+            for owner, number in pairs:
+                self._remembered.add((owner, number))
+                if number.rpartition("@")[2] != self._domain:
+                    continue
+                probe = wire.stanza("presence", sender=number, to=owner, stanza_type="probe")
+                self._send(wire.serialise(probe, domain=self._domain))
+            after = pairs[-1]
+            await self._pause(BETWEEN)
+
+    async def _remember(self, pair: Pair) -> None:
+        if pair not in self._remembered and len(self._remembered) < MOST_SHOWN:
+            await self._outlooks.remember(*pair)
+            self._remembered.add(pair)
+
+    async def _forget(self, pair: Pair) -> None:
+        if pair in self._remembered:
+            await self._outlooks.forget(*pair)
+            self._remembered.discard(pair)
+
+    def _leave(self, pair: Pair, client: str) -> None:
+        clients = self._shown.get(pair)
+        if clients is not None:
+            clients.pop(client, None)
+            if not clients:
+                del self._shown[pair]
+
+    def _pair_of(self, envelope: Envelope) -> Pair | None:
+        try:
+            owner, number = jids.bare(envelope.sender), jids.bare(envelope.addressed)
+        except ValueError:
+            return None
+        is_ours = number.rpartition("@")[2] == self._domain and owner.rpartition("@")[2] != self._domain
+        return (owner, number) if is_ours else None
+
+    def _write(self, answers: list[Answer]) -> None:
+        for xml in render_answers(answers, self._look):
+            self._send(xml)

@@ -1,0 +1,176 @@
+"""A number's presence says whether a text would leave: in plain words, to who sees it, when it has lasted, and once."""
+
+from datetime import timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from smsbridge.bridge import outlooks
+from smsbridge.sim.client import Refused
+from smsbridge.sim.stage import DID, StageConfig
+
+from .cues import error_for, from_, receipt_for
+from .test_contacts import befriend
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BOBS = "+15551230005"
+CAPS = "{http://jabber.org/protocol/caps}c"
+
+
+@pytest.fixture(scope="module")
+def stage_config():
+    with pytest.MonkeyPatch.context() as patch:  # half a minute is long for a play
+        patch.setattr(outlooks, "LASTING", timedelta(seconds=0.3))
+        patch.setattr(outlooks, "ROUND", timedelta(seconds=0.1))
+        yield StageConfig(owners={"alice": (DID,), "bob": (BOBS,)}, strangers=("mallory",))
+
+
+def shown(contact, show=None):
+    """The number's presence as it would be with this `show`."""
+    return lambda presence: (presence.kind, presence.sender, presence.show) == ("available", f"{contact}/phone", show)
+
+
+def shows(client, contact):
+    """All that this client was shown of a number, but for what was said again."""
+    told = [presence.show for presence in client.presences if presence.sender == f"{contact}/phone"]
+    return [show for show, before in zip(told, ["", *told], strict=False) if show != before]
+
+
+async def settle(client, contact):
+    """What the friendship has brought is read: what comes now is news."""
+    await befriend(client, contact)
+    await client.next_presence(shown(contact))
+    for _ in range(2):
+        await client.ping(contact)
+    while client._unread_presences:
+        await client.next_presence()
+
+
+async def tell(client, stage, line):
+    """Say something to the bridge itself, and hear its answer."""
+    await client.send_text(stage.server.component_jid, line)
+    return (await client.next(from_(stage.server.component_jid))).body
+
+
+async def test_a_presence_says_what_can_be_done_and_all_numbers_are_alike(stage, login, telephone):
+    alice, seen = await login("alice"), []
+    for contact in (stage.contact(telephone()), stage.contact(telephone())):
+        await befriend(alice, contact)
+        seen.append(await alice.next_presence(shown(contact)))
+    first, second = (presence.element.find(CAPS).attrib for presence in seen)
+    assert first == second
+    asked = await alice.disco_info(seen[0].sender, f"{first['node']}#{first['ver']}")
+    assert asked == await alice.disco_info(seen[1].sender)
+    assert "urn:xmpp:receipts" in asked.features
+
+
+async def test_a_lockdown_is_shown_to_its_owner_when_it_has_lasted_and_its_end_too(stage, login, peer):
+    alice, bob, contact = await login("alice"), await login("bob"), stage.contact(peer)
+    for client in (alice, bob):
+        await settle(client, contact)
+    await tell(alice, stage, "lockdown on")
+    locked = await alice.next_presence(shown(contact, "dnd"))
+    assert "locked by an owner" in locked.status
+    assert "waits" in locked.status
+    await tell(alice, stage, "lockdown off")
+    free = await alice.next_presence(shown(contact))
+    assert free.status is None
+    await alice.ping(contact)
+    await bob.ping(contact)
+    assert shows(alice, contact) == [None, "dnd", None]
+    assert shows(bob, contact) == [None]
+
+
+async def test_what_passes_in_a_moment_is_not_shown(stage, login, peer):
+    alice, contact = await login("alice"), stage.contact(peer)
+    await settle(alice, contact)
+    await tell(alice, stage, "lockdown on")
+    await tell(alice, stage, "lockdown off")
+    await stage.carrier.text_in(peer, DID, "STOP")
+    await alice.next_presence(shown(contact, "dnd"))  # long after
+    assert shows(alice, contact) == [None, "dnd"]
+
+
+async def test_after_stop_that_contact_is_do_not_disturb_and_says_why(stage, login, telephone):
+    alice, contact, other = await login("alice"), stage.contact(peer := telephone()), stage.contact(telephone())
+    for each in (contact, other):
+        await settle(alice, each)
+    await stage.carrier.text_in(peer, DID, "STOP")
+    stopped = await alice.next_presence(shown(contact, "dnd"))
+    assert stopped.status == "STOP came from here: no more texts are wanted."
+    await alice.next(error_for(await alice.send_text(contact, "but")))
+    await stage.carrier.text_in(peer, DID, "START")
+    await alice.next_presence(shown(contact))
+    assert shows(alice, other) == [None]
+
+
+async def test_who_comes_later_sees_it_at_once_and_a_stranger_nothing(stage, login, peer):
+    alice, contact = await login("alice"), stage.contact(peer)
+    await settle(alice, contact)
+    await alice.logout()
+    await stage.carrier.text_in(peer, DID, "STOP")
+    mallory = await login("mallory")
+    await mallory.send_presence("probe", contact)
+    await mallory.ping(contact)
+    assert not [p for p in mallory.presences if p.sender.startswith(contact)]
+    alice = await login("alice")
+    await alice.next_presence(shown(contact, "dnd"))
+
+
+async def test_a_new_life_of_the_bridge_shows_it_to_who_is_there_already(stage, login, peer):
+    alice, contact = await login("alice"), stage.contact(peer)
+    await settle(alice, contact)
+    await stage.stop_bridge()
+    seen = len(alice.presences)
+    await stage.start_bridge()
+    await alice.next_presence(shown(contact))
+    assert [p.show for p in alice.presences[seen:] if p.sender == f"{contact}/phone"] == [None]
+
+
+async def test_a_new_life_of_the_server_shows_it_to_who_comes_back(stage, login, peer):
+    alice, contact = await login("alice"), stage.contact(peer)
+    await settle(alice, contact)
+    await tell(alice, stage, "lockdown on")
+    await alice.next_presence(shown(contact, "dnd"))
+    await stage.server.restart()
+    alice = await login("alice")
+    await alice.next_presence(shown(contact, "dnd"), timeout=30)
+    await tell(alice, stage, "lockdown off")
+    await alice.next_presence(shown(contact))
+
+
+async def test_the_gateway_answers_what_people_and_clients_ask(stage, login, peer):
+    alice, mallory, contact = await login("alice"), await login("mallory"), stage.contact(peer)
+    gateway = stage.server.component_jid
+    version = await mallory.request("get", gateway, ET.Element("{jabber:iq:version}query"))
+    assert [child.tag for child in version[0]] == ["{jabber:iq:version}name", "{jabber:iq:version}version"]
+    last = await mallory.request("get", gateway, ET.Element("{jabber:iq:last}query"))
+    assert int(last[0].get("seconds")) >= 0
+    typed = ET.Element("{jabber:iq:gateway}query")
+    ET.SubElement(typed, "{jabber:iq:gateway}prompt").text = peer[2:]
+    answer = await alice.request("set", gateway, typed)
+    assert answer.findtext("{jabber:iq:gateway}query/{jabber:iq:gateway}jid") == contact
+    with pytest.raises(Refused):
+        await alice.request("get", contact, ET.Element("{jabber:iq:version}query"))
+    await alice.next(receipt_for(await alice.send_text(contact, "now")))
+    last = await alice.request("get", contact, ET.Element("{jabber:iq:last}query"))
+    assert 0 <= int(last[0].get("seconds")) < 60
+    with pytest.raises(Refused) as refused:
+        await mallory.request("get", contact, ET.Element("{jabber:iq:last}query"))
+    assert refused.value.error.condition == "forbidden"
+
+
+async def test_an_account_without_money_is_extended_away_after_a_new_start_too(stage, login, peer):
+    """The last of this play: the account stays on hold."""
+    alice, contact = await login("alice"), stage.contact(peer)
+    await settle(alice, contact)
+    stage.carrier.answer_next("sendSMS", "non_sufficient_funds")
+    await alice.send_text(contact, "are you there?")
+    held = await alice.next_presence(shown(contact, "xa"))
+    assert held.status == "The balance at VoIP.ms is too low to send. What you write waits."
+    await stage.stop_bridge()
+    seen = len(alice.presences)
+    await stage.start_bridge()
+    await alice.next_presence(shown(contact, "xa"))
+    assert {p.show for p in alice.presences[seen:] if p.sender == f"{contact}/phone"} == {"xa"}

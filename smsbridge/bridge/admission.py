@@ -22,6 +22,7 @@ from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, OutboundMessage, Part, ProviderName
 from smsbridge.core.segments import count
+from smsbridge.core.words.say import Say
 from smsbridge.providers.contract import Capabilities
 from smsbridge.store import bindings, conversations, outbox
 from smsbridge.store import caps as counters
@@ -101,7 +102,7 @@ def judge_again(desk: Desk, owner: str, part: Part) -> Line:
         policy=rules.policy,
     )
     if admission.line.provider != part.provider:
-        raise Refused(Reason.NOT_OWNER, "This text was not sent: its number goes over another account now.")
+        raise Refused(Reason.NOT_OWNER, Say.ANOTHER_ACCOUNT_NOW())
     return admission.line
 
 
@@ -139,18 +140,13 @@ def _break_loop(
         return loop.remember(sent, text)
     until = now + loop.CLOSED
     yield from conversations.close(did, peer, until)
-    body = (
-        f"Texts from {did} to {peer} are stopped for 10 minutes: {message.owner} seems to have a machine there that"
-        " answers another one. What is written meanwhile is refused in words."
-    )
-    yield from alerts.sound(desk, Alert.LOOP, f"{did} {peer}", body)
+    words = Say.LOOP_STOPPED(did=did, peer=peer, owner=message.owner)
+    yield from alerts.sound(desk, Alert.LOOP, f"{did} {peer}", words)
     return _stopped(desk, until)
 
 
 def _stopped(desk: Desk, until: datetime) -> Refused:
-    when = caps.opening(until, desk.now())
-    words = "This text was not sent: this looks like two machines answering each other. Texts to this number go on"
-    return Refused(Reason.LOOP, f"{words} {when}.")
+    return Refused(Reason.LOOP, Say.LOOP_UNTIL(when=caps.opening(until, desk.now())))
 
 
 def _count(desk: Desk, owner: str, line: Line, load: Load) -> Transaction[bool]:
@@ -171,10 +167,11 @@ def _count(desk: Desk, owner: str, line: Line, load: Load) -> Transaction[bool]:
 
 def _alert(desk: Desk, demand: Demand, percent: int) -> Transaction[None]:
     now, limits = desk.now(), desk.rules().policy.limits
-    whose = f" of {demand.who}" if demand.who else ""
-    spent = "used up" if percent >= 100 else f"used to {percent} %"
-    when = caps.opening(demand.ends, now)
-    body = f"The cap of {caps.in_words(demand, limits)}{whose} is {spent}; it opens again {when}."
-    to_do = f"If this is as it should be, raise caps.{demand.whose}.{demand.key} and reload."
+    cap = caps.in_words(demand, limits)
+    if demand.who:
+        cap = Say.CAP_OF(cap=cap, who=demand.who)
+    spent = Say.CAP_USED_UP() if percent >= 100 else Say.CAP_USED_TO(percent=percent)
+    words = Say.CAP_IS_SPENT(cap=cap, spent=spent, when=caps.opening(demand.ends, now))
+    to_do = Say.RAISE_CAP(key=f"caps.{demand.whose}.{demand.key}")
     subject = f"{demand.scope} {to_ms(demand.begins)} {percent}"
-    yield from alerts.sound(desk, Alert.CAP, subject, body, to_do=to_do)
+    yield from alerts.sound(desk, Alert.CAP, subject, words, to_do=to_do)

@@ -24,6 +24,7 @@ from smsbridge.core.line import AddressStyle
 from smsbridge.core.message import DeliveryKind, MediaId
 from smsbridge.core.pacing import MEDIA_BACKOFF
 from smsbridge.core.state import MediaState
+from smsbridge.core.words.say import Say, Words
 from smsbridge.log import Event, Log
 from smsbridge.media.drawer import Drawer
 from smsbridge.media.fetch import Courier, Fault, File, NotMoved
@@ -173,12 +174,13 @@ class Attachments:
         desk = self._desk
         if not (yield from media.give_up(desk.ids, desk.now(), one.id, fault.value)):
             return False
-        where = f" The carrier has it at {one.link} for a while." if one.link else ""
-        words = f"(an attachment is not available here: {fault.words}.{where})"
+        words = Say.NO_ATTACHMENT(why=fault.words)
+        if one.link:
+            words = Say.NO_ATTACHMENT_HERE(why=fault.words, url=one.link)
         yield from self._tell(one, DeliveryKind.TEXT, body=words)
         return True
 
-    def _tell(self, one: Wanted, kind: DeliveryKind, *, body: str, url: str = "") -> Transaction[None]:
+    def _tell(self, one: Wanted, kind: DeliveryKind, *, body: Words, url: str = "") -> Transaction[None]:
         """Each owner that the line has by now; the admins, if it has none."""
         desk = self._desk
         rules, now = desk.rules(), desk.now()
@@ -187,7 +189,7 @@ class Attachments:
         is_theirs = line is not None and (one.link or line.provider == one.provider)
         owners = line.owners if line is not None and is_theirs else ()
         if not owners:
-            told = f"With a text from {one.peer} for {one.did}, which nobody has, came a file: {url or body}"
+            told = Say.FILE_TO_NOBODY(peer=one.peer, did=one.did, file=url or body)
             yield from telling.tell_admins(desk, told, one.id)
         for owner in owners:
             bound = yield from bindings.bind(now, owner, one.peer, one.did)
@@ -198,7 +200,7 @@ class Attachments:
                 to_jid=owner,
                 sender=to_localpart(Address(peers=(one.peer,), did=None if is_plain else one.did)),
                 stanza_id=stanza_id(one.id, owner, kind, order=one.id),
-                body=body,
+                body=desk.worded(owner, body),
                 stamp=one.sent_at,
                 media_url=url,
                 inbox_id=one.inbox_id,

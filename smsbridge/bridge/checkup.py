@@ -15,6 +15,8 @@ from smsbridge.core.address import Did
 from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import ProviderName
+from smsbridge.core.words.say import Language, Say
+from smsbridge.core.words.wording import worded
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Checked, Finding
 from smsbridge.store.database import Transaction
@@ -54,7 +56,7 @@ class Checkup:
             say, event = (
                 (_log.info, Event.PROVIDER_CHECKED) if finding.is_good else (_log.error, Event.PROVIDER_CHECK_FAILED)
             )
-            say(event, provider=self._name, words=finding.words)
+            say(event, provider=self._name, words=worded(finding.words, Language.ENGLISH))
         try:
             await self._desk.database.run(self._tell, findings)
         except StoreUnavailable as error:
@@ -69,12 +71,12 @@ class Checkup:
             if finding.alert is not None:
                 of_kind[finding.alert].append(finding)
         for kind, its in of_kind.items():
-            bad = "; ".join(finding.words for finding in its if not finding.is_good)
+            bad = tuple(finding.words for finding in its if not finding.is_good)
             if bad:
-                yield from alerts.sound(self._desk, kind, self._name, f"Account {self._name}: {bad}.")
+                yield from alerts.sound(self._desk, kind, self._name, Say.ACCOUNT(name=self._name, findings=bad))
             elif self._is_over(findings, kind):
-                good = "; ".join(finding.words for finding in its)
-                yield from alerts.clear(self._desk, kind, self._name, f"Account {self._name}: {good}.")
+                good = Say.ACCOUNT(name=self._name, findings=tuple(finding.words for finding in its))
+                yield from alerts.clear(self._desk, kind, self._name, good)
 
     def _is_over(self, findings: Sequence[Finding], kind: Alert) -> bool:
         """A login that works is no proof that the rest does, if the carrier did not tell the rest."""

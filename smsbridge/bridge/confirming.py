@@ -10,9 +10,11 @@ from smsbridge.bridge.admission import judge_again
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Peer
 from smsbridge.core.errors import Hold, Reason
+from smsbridge.core.gate import destination_in_words
 from smsbridge.core.message import PartId
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import PartEvent
+from smsbridge.core.words.say import Say, Words
 from smsbridge.store import conversations, enclosures, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.questions import Question
@@ -22,7 +24,7 @@ def ask(desk: Desk, owner: str, peer: Peer, destination: str) -> Transaction[Non
     """Whether it is meant that a text goes there; nothing is said while that is open and a text waits for it."""
     if not (yield from outbox.unconfirmed(owner, destination)):
         yield from questions.withdraw(desk, QuestionKind.CONFIRM, _subject(owner, destination))
-    words = f"Your text to {peer} waits: it is your first to {destination}. Is it meant?"
+    words = Say.IS_IT_MEANT(peer=peer, destination=destination_in_words(destination))
     yield from questions.ask(desk, owner, QuestionKind.CONFIRM, _subject(owner, destination), words)
 
 
@@ -36,7 +38,7 @@ def ask_again(desk: Desk, part_id: PartId) -> Transaction[None]:
         yield from ask(desk, owner, part.peer, destination)
 
 
-def confirm(desk: Desk, question: Question) -> Transaction[str]:
+def confirm(desk: Desk, question: Question) -> Transaction[Words]:
     """It is meant, now and from now on. Raises `Refused` if it may not leave any more."""
     destination = _destination(question)
     waiting = yield from outbox.unconfirmed(question.owner, destination)
@@ -45,11 +47,11 @@ def confirm(desk: Desk, question: Question) -> Transaction[str]:
         judge_again(desk, question.owner, part)
         yield from _let_go(desk, part_id)
     yield from conversations.confirm(desk.now(), question.owner, destination)
-    outcome = "What waited is sent as soon as it can be." if waiting else "Nothing waits for it any more."
-    return f"{outcome} You are not asked about {destination} again."
+    confirmed = Say.CONFIRMED if waiting else Say.CONFIRMED_AND_NOTHING_WAITS
+    return confirmed(destination=destination_in_words(destination))
 
 
-def discard(desk: Desk, question: Question) -> Transaction[str]:
+def discard(desk: Desk, question: Question) -> Transaction[Words]:
     """It is not meant: what waits is cancelled, and its writer is told so on the message."""
     for part_id in (yield from outbox.unconfirmed(question.owner, _destination(question))):
         moved = yield from outbox.move(
@@ -57,7 +59,7 @@ def discard(desk: Desk, question: Question) -> Transaction[str]:
         )
         if moved is not None:
             yield from telling.tell(desk, part_id)
-    return "It was not sent."
+    return Say.WAS_NOT_SENT()
 
 
 def end(desk: Desk, part_id: PartId, destination: str) -> Transaction[None]:

@@ -17,6 +17,7 @@ from smsbridge.bridge.pacer import Pacer
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId, ProviderName
 from smsbridge.core.state import PartState
+from smsbridge.core.words.say import Say
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Provider, Sends
@@ -27,7 +28,6 @@ LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the cla
 LOOK_AGAIN = 30.0  # seconds between looks when nothing rings
 AFTER_STORE_FAULT = 1.0  # seconds
 TURN = LEASE.total_seconds() + 60  # every slot may be taken by a call for as long as a lease
-MOVED = "This text was not sent: the number it was to leave from is not yours any more, or goes over another account."
 
 _log = Log("dispatcher")
 
@@ -132,7 +132,7 @@ class Dispatcher:
         message = yield from outbox.message_of(part.id)
         line = self._desk.rules().directory.line_of(part.did)
         if line is None or line.provider != part.provider or message.owner not in line.owners:
-            return Refused(Reason.NOT_OWNER, MOVED)
+            return Refused(Reason.NOT_OWNER, Say.NUMBER_MOVED())
         if part.attempt > 1 and line.honours_stop:
             word = yield from conversations.stop_word(part.did, part.peer)
             return wishes.refusal(part.peer, word) if word else None

@@ -14,6 +14,7 @@ from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind
 from smsbridge.core.state import DeliveryState
+from smsbridge.core.words.say import Say
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import deliveries
@@ -224,12 +225,10 @@ class HandOver:
             return None
         kind, recipient = found
         if kind in _FROM_PHONES:
-            body = (
-                f"A text came for {recipient} that cannot be shown as a message ({why}). It is kept as {delivery_id}."
-            )
-            yield from alerts.sound(desk, Alert.QUARANTINE, recipient, body)
+            words = Say.CANNOT_BE_SHOWN(recipient=recipient, why=why, delivery=delivery_id)
+            yield from alerts.sound(desk, Alert.QUARANTINE, recipient, words)
             if recipient not in desk.rules().admins:
-                yield from telling.say(desk, (recipient,), body, "quarantine", delivery_id)
+                yield from telling.say(desk, (recipient,), words, "quarantine", delivery_id)
         return kind
 
     async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
@@ -247,8 +246,8 @@ class HandOver:
         desk = self._desk
         kind = yield from deliveries.bounce(desk.ids, desk.now(), stanza_id, bare, condition)
         if kind in _FROM_PHONES:
-            body = f"A text for {bare} came back from the XMPP server ({condition}). It is kept, and not tried again."
-            yield from alerts.sound(desk, Alert.BOUNCE, f"{bare} {condition}", body)
+            words = Say.CAME_BACK(recipient=bare, condition=condition)
+            yield from alerts.sound(desk, Alert.BOUNCE, f"{bare} {condition}", words)
         return kind
 
     def wake(self) -> None:

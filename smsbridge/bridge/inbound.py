@@ -40,6 +40,7 @@ from smsbridge.core.message import (
 from smsbridge.core.state import PartEvent
 from smsbridge.core.text import close_bidi, join_surrogates
 from smsbridge.core.wishes import wish_of
+from smsbridge.core.words.say import Say
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event as Logged
 from smsbridge.log import Log
@@ -49,7 +50,6 @@ from smsbridge.store.deliveries import Draft
 from smsbridge.store.ids import stanza_id
 from smsbridge.store.inbox import Taken, Verdict
 
-EMPTY_TEXT = "(an empty text)"
 BATCH = 64  # callbacks in one transaction
 ROOM = 128  # deliveries of theirs that need not be claimed
 
@@ -208,7 +208,7 @@ class Inbound:
 
         made = []
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
-            made.append(draft(DeliveryKind.TEXT, "0", body=message.text or EMPTY_TEXT))
+            made.append(draft(DeliveryKind.TEXT, "0", body=message.text or self._desk.worded(owner, Say.EMPTY_TEXT())))
         if taken.media:
             links = [item for item in taken.media if not self._is_brought(message, item[1])]
             made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in links)
@@ -223,12 +223,14 @@ class Inbound:
         urls = [item.url for _, item in taken.media if item.content is None]
         if taken.verdict is Verdict.REPEATED and not urls:
             return
-        body = (
-            f"A text from {message.label or message.peer} came for {message.did}, which no line of the configuration"
-            f" has over {message.provider}. It reads:\n{close_bidi(message.text)}"
+        words = Say.TEXT_TO_NOBODY(
+            sender=message.label or message.peer,
+            did=message.did,
+            provider=message.provider,
+            content=("", close_bidi(message.text), *urls),
         )
         names = urls if taken.verdict is Verdict.REPEATED else ()
-        yield from telling.tell_admins(self._desk, "\n".join((body, *urls)), taken.key, *names)
+        yield from telling.tell_admins(self._desk, words, taken.key, *names)
 
     def _take_report(self, report: DeliveryReport) -> Transaction[bool]:
         desk = self._desk

@@ -4,47 +4,41 @@ A lockdown is a row that every claim looks at, so it is in force from its commit
 claimed before it is finished. What comes in goes on being delivered.
 """
 
-from typing import Final
-
 from smsbridge.bridge import telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Hold
+from smsbridge.core.words.say import Phrase, Say, Words
 from smsbridge.store import holds
 from smsbridge.store.database import Transaction
 from smsbridge.store.holds import EVERY_NUMBER
 
-BY_ADMIN: Final = "An administrator has locked all numbers, and nothing leaves until they are unlocked."
-BY_OWNER: Final = "The number is locked by an owner, and nothing leaves it until it is unlocked."
-WAITS: Final = "Nothing leaves from now on; what is written waits. What comes in is delivered."
-GOES: Final = "What waited goes out."
-STILL: Final = "Nothing leaves yet: an administrator has locked all numbers."
 
-
-def switch(desk: Desk, jid: str, *, is_admin: bool, is_on: bool) -> Transaction[str]:
+def switch(desk: Desk, jid: str, *, is_admin: bool, is_on: bool) -> Transaction[Words]:
     """Lock or unlock what this caller may; what he is told. Everybody else whom it concerns is told as well."""
     lines = desk.rules().directory.lines_of(jid)
-    whose = "All numbers" if is_admin else ", ".join(line.did for line in lines)
+    whose: Words = Say.ALL_NUMBERS() if is_admin else ", ".join(line.did for line in lines)
     others = [*desk.rules().admins, *(owner for line in lines if not is_admin for owner in line.owners)]
     if is_on:
         dids = [EVERY_NUMBER] if is_admin else [line.did for line in lines]
-        changed = yield from _lock(desk, dids, BY_ADMIN if is_admin else BY_OWNER)
+        changed = yield from _lock(desk, dids, Say.LOCKED_BY_ADMIN() if is_admin else Say.LOCKED_BY_OWNER())
     else:
         dids = (yield from _locked()) if is_admin else [line.did for line in lines]
         changed = yield from _unlock(desk, dids)
-    outcome = WAITS if is_on else GOES
+    outcome = Say.WRITTEN_WAITS() if is_on else Say.WAITED_GOES()
     if not is_on and not is_admin and (yield from holds.locked(EVERY_NUMBER)) is not None:
-        outcome = STILL
-    state = "locked" if is_on else "unlocked"
+        outcome = Say.STILL_LOCKED()
     if not changed:
-        return f"{whose}: {state} already. {outcome}"
-    body = f"{whose}: {state} by {jid}. {outcome}"
+        already = Say.LOCKED_ALREADY if is_on else Say.UNLOCKED_ALREADY
+        return already(whose=whose, outcome=outcome)
+    by = Say.LOCKED_BY if is_on else Say.UNLOCKED_BY
     told = [other for other in dict.fromkeys(others) if other != jid]
-    yield from telling.say(desk, told, body, "lockdown", desk.ids.new())
-    return f"{whose}: {state}. {outcome}"
+    yield from telling.say(desk, told, by(whose=whose, by=jid, outcome=outcome), "lockdown", desk.ids.new())
+    done = Say.LOCKED_NOW if is_on else Say.UNLOCKED_NOW
+    return done(whose=whose, outcome=outcome)
 
 
-def _lock(desk: Desk, dids: list[Did], words: str) -> Transaction[bool]:
+def _lock(desk: Desk, dids: list[Did], words: Phrase) -> Transaction[bool]:
     changed = False
     for did in dids:
         changed |= yield from holds.lock(desk.ids, desk.now(), did, words)

@@ -11,6 +11,7 @@ from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Line
 from smsbridge.core.message import Kind, Media
 from smsbridge.core.segments import split
+from smsbridge.core.words.say import Say
 from smsbridge.providers.contract import Capabilities
 
 MAX_PARTS: Final = 10  # a slip of the clipboard should not cost a day's quota
@@ -48,7 +49,7 @@ def plan(text: str, media: tuple[Media, ...], line: Line, capabilities: Capabili
     if len(pieces) > MAX_PARTS:
         raise Refused(
             Reason.TOO_LONG,
-            f"This text would be {len(pieces)} messages, and {MAX_PARTS} is the most. It was not sent; shorten it.",
+            Say.TOO_MANY_PARTS(n=len(pieces), most=MAX_PARTS),
         )
     return pieces
 

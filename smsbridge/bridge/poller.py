@@ -27,6 +27,7 @@ from smsbridge.core.line import CatchUp
 from smsbridge.core.message import Event as Listing
 from smsbridge.core.message import InboundMessage, Kind, ProviderName, SentElsewhere
 from smsbridge.core.pacing import POLL_BACKOFF
+from smsbridge.core.words.say import Say, Words
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Polled
@@ -113,7 +114,7 @@ class Poller:
                 self._desk.metrics.polls.labels(self._name, "whole").inc()
                 state.failures, state.failing_since = 0, None
                 if not state.is_list_fine:
-                    state.is_list_fine = await self._tell(alerts.clear, Alert.LISTS, _READ.format(name=self._name))
+                    state.is_list_fine = await self._tell(alerts.clear, Alert.LISTS, Say.LIST_READ(provider=self._name))
                 return state.interval
             _log.warning(Event.POLL_FAILED, provider=self._name, code="incomplete")
         self._desk.metrics.polls.labels(self._name, "failed").inc()
@@ -205,13 +206,15 @@ class Poller:
             _log.warning(Event.MESSAGES_CAUGHT_UP, provider=name, count=len(fresh), while_up=missed)
         if missed:
             state.interval, state.found_at, state.is_door_fine = USUAL, started, False
-            await self._tell(alerts.sound, Alert.WEBHOOKS, _MISSING.format(count=missed, name=name))
+            await self._tell(alerts.sound, Alert.WEBHOOKS, Say.WEBHOOKS_MISSING(n=missed, provider=name))
         elif heard is not None and heard > last:
             slower = max(PROVEN, 2 * state.interval) if state.interval >= PROVEN else PROVEN
             state.interval = min(slower, RAREST)
             state.found_at = state.found_at or last
             if not state.is_door_fine and started - state.found_at >= STEADY:
-                state.is_door_fine = await self._tell(alerts.clear, Alert.WEBHOOKS, _ARRIVING.format(name=name))
+                state.is_door_fine = await self._tell(
+                    alerts.clear, Alert.WEBHOOKS, Say.WEBHOOKS_ARRIVING(provider=name)
+                )
         else:
             state.interval = USUAL
 
@@ -219,9 +222,9 @@ class Poller:
         state, now = self._state, self._desk.now()
         state.is_list_fine = False
         if state.failing_since is not None and now - state.failing_since >= PATIENCE:
-            await self._tell(alerts.sound, Alert.LISTS, _FAILING.format(name=self._name))
+            await self._tell(alerts.sound, Alert.LISTS, Say.LIST_FAILING(provider=self._name))
 
-    async def _tell(self, change: Callable[..., Transaction[bool]], kind: Alert, words: str) -> bool:
+    async def _tell(self, change: Callable[..., Transaction[bool]], kind: Alert, words: Words) -> bool:
         """Whether it is committed."""
         try:
             await self._desk.database.run(change, self._desk, kind, self._name, words)
@@ -233,17 +236,6 @@ class Poller:
 
     def _beat(self, seconds: float) -> None:
         self._desk.pulse.beat(f"poller {self._name}", seconds + TURN)
-
-
-_MISSING: Final = (
-    "Webhooks are not arriving: the list of {name} shows texts that it had not told of by itself ({count} so far)."
-    " They are delivered, minutes late."
-)
-_ARRIVING: Final = "Webhooks of {name} are arriving again."
-_READ: Final = "The list of texts of {name} can be read again."
-_FAILING: Final = (
-    "The list of texts of {name} could not be read for an hour: a text whose webhook is lost would not be found."
-)
 
 
 def _by_age(events: Sequence[Listing], now: datetime) -> tuple[list[Listing], list[Listing]]:

@@ -15,6 +15,7 @@ from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import Deferred, Hold, Reason, Refused
 from smsbridge.core.message import Part, ProviderName
 from smsbridge.core.ration import Helping, Ration
+from smsbridge.core.words.say import Phrase, Say
 from smsbridge.store import caps as counters
 from smsbridge.store import outbox
 from smsbridge.store.database import Transaction
@@ -33,8 +34,7 @@ def judge(desk: Desk, helpings: Sequence[Helping], used: Mapping[str, int]) -> N
     for helping in helpings:
         ration = desk.rules().rations[helping.provider]
         if used[helping.scope] > ration.limit:
-            words = used_up(desk, helping.provider, ration)
-            raise Refused(Reason.QUOTA, f"This text was not sent: {words[0].lower()}{words[1:]}")
+            raise Refused(Reason.QUOTA, _used_up(Say.RATION_REFUSED, desk, helping.provider, ration))
 
 
 def claim(desk: Desk, part: Part, now: datetime) -> Transaction[Deferred | None]:
@@ -49,14 +49,13 @@ def claim(desk: Desk, part: Part, now: datetime) -> Transaction[Deferred | None]
     helping = Helping(provider=part.provider, what="sent", begins=begins)
     used = (yield from counters.take([helping]))[helping.scope]
     if used > ration.limit:
-        words = used_up(desk, part.provider, ration)
+        words = _used_up(Say.RATION_USED_UP, desk, part.provider, ration)
         return Deferred(Reason.QUOTA, "daily_limit", words, after=ends - desk.now(), hold=Hold.QUOTA)
     if percent := ration.alert(used):
-        body = (
-            f"The account {part.provider} has sent {used} of {ration.limit} messages today; they begin anew"
-            f" {caps.opening(ends, desk.now())}."
+        words = Say.RATION_NEARLY_USED_UP(
+            provider=part.provider, used=used, limit=ration.limit, when=caps.opening(ends, desk.now())
         )
-        yield from alerts.sound(desk, Alert.RATION, f"{part.provider} {to_ms(begins)} {percent}", body)
+        yield from alerts.sound(desk, Alert.RATION, f"{part.provider} {to_ms(begins)} {percent}", words)
     return None
 
 
@@ -69,7 +68,6 @@ def give_back(desk: Desk, part: Part) -> Transaction[None]:
         yield from counters.give_back(Helping(provider=part.provider, what="sent", begins=begins).scope, begins)
 
 
-def used_up(desk: Desk, provider: ProviderName, ration: Ration) -> str:
-    """The sentence for who wrote."""
+def _used_up(say: Say, desk: Desk, provider: ProviderName, ration: Ration) -> Phrase:
     when = caps.opening(ration.day(desk.now())[1], desk.now())
-    return f"The {ration.limit} messages a day that {provider} takes are used up; they begin anew {when}."
+    return say(n=ration.limit, provider=provider, when=when)

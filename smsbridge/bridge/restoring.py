@@ -21,18 +21,13 @@ AT_ONCE: Final = 100  # parts of one transaction
 def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime | None = None) -> Transaction[HeldBack]:
     """Hold everything back, and tell the admins. `made_at`: when the backup was made, if that is known."""
     found = yield from restoring.hold_back(desk.ids, desk.now(), providers)
-    of = f" of {made_at:%Y-%m-%d %H:%M} UTC" if made_at else ""
-    body = (
-        f"The bridge was restored from a backup{of}. Nothing leaves until an admin has looked at it:"
-        f" {found.parts} parts"
-        " of texts waited then, and may have left since. Those that the carrier lists as sent are marked so within"
-        " minutes, if it has a list. Of the others smsbridge release --send sends them (what had left all the same"
-        " arrives twice), smsbridge release --discard gives them back to their writers."
-        f" {found.doubtful} sends of unknown fate are looked into."
-        f" {found.stanzas} stanzas are handed now, perhaps for a second time, with the ids they had."
-        " Texts since the backup that a carrier repeats are shown once more, likewise."
+    words = Say.RESTORED(
+        backup=Say.BACKUP_OF(at=made_at) if made_at else Say.BACKUP(),
+        parts=Say.PARTS_WAITED(n=found.parts),
+        doubtful=Say.SENDS_LOOKED_INTO(n=found.doubtful),
+        stanzas=Say.STANZAS_HANDED(n=found.stanzas),
     )
-    yield from telling.tell_admins(desk, body, "restored", str(to_ms(desk.now())))
+    yield from telling.tell_admins(desk, words, "restored", str(to_ms(desk.now())))
     return found
 
 

@@ -28,24 +28,24 @@ def heed(desk: Desk, line: Line, message: InboundMessage, key: str) -> Transacti
             yield from _stop(desk, line, message.peer, word_of(message))
         case Wish.START:
             if (yield from _resume(desk, line.did, message.peer, Wish.START)):
-                body = f"{message.peer} wants texts from {line.did} again."
-                yield from telling.say(desk, line.owners, body, key, Wish.START)
+                words = Say.WANTS_TEXTS_AGAIN(peer=message.peer, did=line.did)
+                yield from telling.say(desk, line.owners, words, key, Wish.START)
 
 
-def overrule(desk: Desk, question: Question) -> Transaction[str]:
+def overrule(desk: Desk, question: Question) -> Transaction[Words]:
     """An owner says that it was only talk. Raises `Refused` if that number is not his any more."""
     _, did, peer = question.subject.split(" ")
     line = desk.rules().directory.line_of(Did(did))
     if line is None or question.owner not in line.owners:
-        raise Refused(Reason.NOT_OWNER, f"{did} is not your number any more.")
+        raise Refused(Reason.NOT_OWNER, Say.NOT_YOURS_ANY_MORE(did=did))
     yield from _resume(desk, Did(did), Peer(peer), "overruled")
-    return f"You can write to {peer} again."
+    return Say.WRITE_AGAIN(peer=peer)
 
 
-def respect(_: Desk, question: Question) -> Transaction[str]:
+def respect(_: Desk, question: Question) -> Transaction[Words]:
     """An owner says that it was meant."""
     yield from ()
-    return f"Nothing more is sent to {question.subject.split(' ')[2]} until START comes from there."
+    return Say.NOTHING_MORE_IS_SENT(peer=question.subject.split(" ")[2])
 
 
 def refuse(desk: Desk, owner: str, did: Did, peer: Peer, word: str) -> Transaction[Refused]:
@@ -56,11 +56,7 @@ def refuse(desk: Desk, owner: str, did: Did, peer: Peer, word: str) -> Transacti
 
 def refusal(peer: Peer, word: str) -> Refused:
     """What is said to who writes all the same."""
-    return Refused(
-        Reason.OPTED_OUT,
-        f"This text was not sent: {peer} has written {word}, which asks for no more texts from this number. You can"
-        " write again when START comes from there, or when you have told the bridge that it was only talk.",
-    )
+    return Refused(Reason.OPTED_OUT, Say.HAS_OPTED_OUT(peer=peer, word=word))
 
 
 def _stop(desk: Desk, line: Line, peer: Peer, word: str) -> Transaction[None]:
@@ -84,10 +80,7 @@ def _stop(desk: Desk, line: Line, peer: Peer, word: str) -> Transaction[None]:
 
 
 def _ask(desk: Desk, owner: str, did: Did, peer: Peer, word: str) -> Transaction[None]:
-    words = (
-        f"{peer} has written {word}, which asks for no more texts from {did}. What you write to it is refused until"
-        " START comes from there. Was it only talk, and may you go on?"
-    )
+    words = Say.ONLY_TALK(peer=peer, word=word, did=did)
     yield from questions.ask(desk, owner, QuestionKind.STOP, _subject(owner, did, peer), words)
 
 

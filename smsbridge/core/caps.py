@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.words.say import Phrase, Say
 
 MILLION: Final = 1_000_000
 ALERT_AT: Final = (100, 80, 50)  # per cent, the most urgent first
@@ -169,37 +170,34 @@ def alerts(asked: Sequence[Demand], used: Mapping[str, int]) -> Iterator[tuple[D
                 break
 
 
-def in_words(demand: Demand, limits: Limits) -> str:
+def in_words(demand: Demand, limits: Limits) -> Phrase:
     """`300 texts a day`, `5.00 USD a month`."""
-    if demand.unit is Unit.MONEY:
-        most = f"{money(demand.most)} {limits.prices.currency if limits.prices else ''}".rstrip()
-    else:
-        most = f"{demand.most} {demand.unit if demand.most > 1 else demand.unit.removesuffix('s')}"
-    return f"{most} a {_KEYS[demand.key][1]}"
+    match demand.unit:
+        case Unit.TEXTS:
+            most = Say.TEXTS(n=demand.most)
+        case Unit.NEW_PEERS:
+            most = Say.NEW_NUMBERS(n=demand.most)
+        case Unit.MONEY:
+            most = Say.MONEY(amount=demand.most, currency=limits.prices.currency if limits.prices else "")
+    each = {Span.MINUTE: Say.EACH_MINUTE, Span.DAY: Say.EACH_DAY, Span.MONTH: Say.EACH_MONTH}
+    return each[_KEYS[demand.key][1]](most=most)
 
 
-def money(millionths: int) -> str:
-    """With two places, more where they say something."""
-    text = f"{millionths / MILLION:.6f}".rstrip("0")
-    whole, _, places = text.partition(".")
-    return f"{whole}.{places.ljust(2, '0')}"
-
-
-def opening(ends: datetime, now: datetime) -> str:
+def opening(ends: datetime, now: datetime) -> Phrase:
     """`in 42 seconds`, `in 12 minutes (at 18:10 UTC)`, `on 1 December`."""
     left = ends - now
     seconds = max(1, round(left.total_seconds()))
     if seconds < 100:
-        return f"in {seconds} second{'s' if seconds > 1 else ''}"
+        return Say.IN_SECONDS(n=seconds)
     if seconds < 100 * 60:
-        return f"in {round(seconds / 60)} minutes (at {ends:%H:%M} UTC)"
+        return Say.IN_MINUTES(n=round(seconds / 60), at=ends)
     if left <= timedelta(days=1):
-        return f"in {round(seconds / 3600)} hours (at {ends:%H:%M} UTC)"
-    return f"on {ends.day} {ends:%B}"
+        return Say.IN_HOURS(n=round(seconds / 3600), at=ends)
+    return Say.ON_DAY(at=ends)
 
 
-def _refusal(demand: Demand, before: int, limits: Limits, now: datetime) -> str:
-    whom = {Whose.OWNER: "you", Whose.DID: "this number", Whose.WHOLE: "everybody here"}[demand.whose]
-    limit = f"the limit of {in_words(demand, limits)} for {whom}"
-    state = "would be passed" if demand.amount > demand.most - before > 0 else "is used up"
-    return f"This text was not sent: {limit} {state}. It opens again {opening(demand.ends, now)}."
+def _refusal(demand: Demand, before: int, limits: Limits, now: datetime) -> Phrase:
+    whose = {Whose.OWNER: Say.LIMIT_OF_YOURS, Whose.DID: Say.LIMIT_OF_NUMBER, Whose.WHOLE: Say.LIMIT_OF_ALL}
+    limit = whose[demand.whose](limit=in_words(demand, limits))
+    state = Say.LIMIT_WOULD_BE_PASSED if demand.amount > demand.most - before > 0 else Say.LIMIT_USED_UP
+    return state(limit=limit, when=opening(demand.ends, now))

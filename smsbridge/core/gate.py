@@ -11,6 +11,7 @@ from smsbridge.core import caps
 from smsbridge.core.address import Did, Peer, PeerKind, kind_of, parse_localpart
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.line import Directory, Line
+from smsbridge.core.words.say import Phrase, Say
 
 # Area codes under +1 that are neither the United States' states nor Canada (NANPA, area code map): some are dear.
 OTHER_NANP = {
@@ -20,6 +21,7 @@ OTHER_NANP = {
     "869": "KN", "876": "JM", "900": "premium", "939": "PR",
 }  # fmt: skip
 SERVICE_CODES = frozenset({"211", "311", "411", "511", "611", "711", "811", "911", "988", "112"})
+SHORT_CODES, NUMBERS_IN = "short codes", "numbers in "  # how rows name the destinations that are confirmed once
 NORTH_AMERICA = "US"  # one class: no area code table tells the two countries' prices apart
 
 
@@ -72,13 +74,18 @@ def judge(
 
 
 def to_confirm(peer: Peer, policy: Policy) -> str:
-    """The kind of destination that its writer has to confirm once, as a person says it; "" for the usual ones."""
+    """The kind of destination that its writer has to confirm once, by its name; "" for the usual ones."""
     if policy.usual is None:
         return ""
     if kind_of(peer) is PeerKind.SHORTCODE:
-        return "short codes"
+        return SHORT_CODES
     region = region_of(peer)
-    return "" if region in policy.usual else f"numbers in {region}"
+    return "" if region in policy.usual else f"{NUMBERS_IN}{region}"
+
+
+def destination_in_words(name: str) -> Phrase:
+    """A kind of destination as a person says it."""
+    return Say.SHORT_CODES() if name == SHORT_CODES else Say.NUMBERS_IN(region=name.removeprefix(NUMBERS_IN))
 
 
 def region_of(peer: Peer) -> str:
@@ -100,9 +107,9 @@ def _judge_destination(peer: Peer, line: Line, directory: Directory, policy: Pol
             raise Refused(Reason.NOT_ANSWERABLE)
         case PeerKind.SHORTCODE:
             if peer in SERVICE_CODES:
-                raise Refused(Reason.DESTINATION_REFUSED, "Emergency and service numbers cannot be texted from here.")
+                raise Refused(Reason.DESTINATION_REFUSED, Say.SERVICE_NUMBER())
             if not line.can_text_shortcodes:
-                raise Refused(Reason.NOT_ANSWERABLE, "This number's carrier cannot send to short codes.")
+                raise Refused(Reason.NOT_ANSWERABLE, Say.NO_SHORT_CODES())
         case PeerKind.E164:
             if directory.line_of(Did(peer)) is not None:
                 raise Refused(Reason.OWN_NUMBER)

@@ -21,6 +21,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from smsbridge.core.words.say import Phrase, Say
 from smsbridge.media.addresses import NotPublic, PublicResolver, is_number
 from smsbridge.media.kinds import LOOKED_AT, UNKNOWN, kind_of
 
@@ -65,27 +66,9 @@ class Fault(StrEnum):
         return self.is_final or self in {Fault.GONE, Fault.EMPTY, Fault.ADDRESS, Fault.REDIRECTED}
 
     @property
-    def words(self) -> str:
+    def words(self) -> Phrase:
         """For who waits for the file."""
-        return WORDS[self]
-
-
-WORDS: Final[Mapping[Fault, str]] = {
-    Fault.URL: "its address is not one that is fetched",
-    Fault.PLACE: "it is at a place that this gateway does not fetch from",
-    Fault.ADDRESS: "its address leads into a private network",
-    Fault.REDIRECTED: "its address leads on too often",
-    Fault.UNREACHABLE: "where it is could not be reached",
-    Fault.SLOW: "it did not arrive in time",
-    Fault.REFUSED: "the server that has it did not give it out",
-    Fault.GONE: "it is not there any more",
-    Fault.LARGE: "it is too large",
-    Fault.EMPTY: "there is nothing in it",
-    Fault.PACKED: "it came in a form that is not unpacked here",
-    Fault.KIND: "it is of a kind that is not passed on",
-    Fault.FULL: "this gateway had no room for it",
-    Fault.NOWHERE: "this gateway has no place to leave it at",
-}
+        return Say[f"WHY_{self.name}"]()
 
 
 class NotMoved(Exception):

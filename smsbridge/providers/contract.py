@@ -29,6 +29,7 @@ from smsbridge.core.message import (
     ProviderName,
 )
 from smsbridge.core.segments import Limit
+from smsbridge.core.words.say import Words
 
 ENTRY_POINTS = "smsbridge.providers"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -144,7 +145,7 @@ class Finding:
     """One thing a check found out, in the operator's words; `alert`: its kind, None if nothing could be learned."""
 
     is_good: bool
-    words: str
+    words: Words
     alert: Alert | None = Alert.ACCOUNT
 
 

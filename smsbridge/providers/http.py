@@ -28,6 +28,7 @@ from aiohttp.payload import BytesIOPayload, BytesPayload, Payload
 
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason
 from smsbridge.core.text import decode
+from smsbridge.core.words.say import Phrase, Say
 from smsbridge.failpoints import failpoint
 
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
@@ -100,9 +101,7 @@ class Caller:
             ):
                 return await _read(response)
         except _NEVER_LEFT:
-            raise Deferred(
-                Reason.PROVIDER_DOWN, "unreachable", "The carrier cannot be reached at the moment."
-            ) from None
+            raise Deferred(Reason.PROVIDER_DOWN, "unreachable", Say.CARRIER_DOWN()) from None
         except TimeoutError:
             raise Indeterminate("timeout") from None
         except (aiohttp.ClientError, OSError):
@@ -151,21 +150,21 @@ def _refusal(status: int, headers: Mapping[str, str]) -> Outcome:
         return Deferred(
             Reason.THROTTLED,
             "http_429",
-            "The carrier takes no more messages at the moment.",
+            Say.CARRIER_BUSY(),
             after=_retry_after(headers),
         )
     if status in _MOVED:
-        return _account_fault(status, "The carrier's address has moved; the administrator has to correct it.")
+        return _account_fault(status, Say.CARRIER_MOVED())
     return Indeterminate(f"http_{status}")
 
 
 def _speechless(status: int) -> Outcome:
     if status in _TURNED_AWAY:
-        return _account_fault(status, "The carrier turns this bridge away; its administrator has to look into it.")
+        return _account_fault(status, Say.CARRIER_REFUSES_US())
     return Indeterminate("no_json" if status < 300 else f"http_{status}")
 
 
-def _account_fault(status: int, words: str) -> Deferred:
+def _account_fault(status: int, words: Phrase) -> Deferred:
     return Deferred(Reason.ACCOUNT_FAULT, f"http_{status}", words, hold=Hold.ACCOUNT)
 
 

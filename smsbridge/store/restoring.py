@@ -15,12 +15,12 @@ from smsbridge.clock import to_ms
 from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import PartId, ProviderName
 from smsbridge.core.state import PartState
+from smsbridge.core.words.say import Say
 from smsbridge.store import enclosures, heads, history, holds
 from smsbridge.store.database import Row, Transaction, sql, sql_among
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 from smsbridge.store.ids import Ids
 
-WORDS: Final = "The bridge was restored from a backup, and an admin has to look at what waited then."
 _MANY: Final = 1000
 
 
@@ -38,7 +38,7 @@ def hold_back(ids: Ids, now: datetime, providers: Iterable[ProviderName]) -> Tra
     for provider in providers:
         row = HoldRow(
             provider=provider, did=WHOLE_ACCOUNT, hold=Hold.RESTORE, reason=Reason.ACCOUNT_FAULT, code="restored",
-            words=WORDS, since=now, probes=0,
+            words=Say.RESTORED_AND_HELD(), since=now, probes=0,
         )  # fmt: skip
         yield from holds.put_on(ids, now, row, timedelta())
     waiting = yield sql(

@@ -15,7 +15,8 @@ from xml.etree import ElementTree as ET
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.message import Delivery, DeliveryKind, Media, OutboundMessage
 from smsbridge.core.text import xml_clean
-from smsbridge.core.words.say import Language
+from smsbridge.core.words.say import Language, Say
+from smsbridge.core.words.wording import worded
 from smsbridge.xmpp import jids, sharing, wire
 from smsbridge.xmpp.errors import Envelope, add_error
 from smsbridge.xmpp.privileges import PRIVILEGE
@@ -24,10 +25,6 @@ from smsbridge.xmpp.wire import Unrenderable
 __all__ = ["Bounce", "Ignored", "Reading", "Typed", "Unrenderable", "envelope_of", "read_message", "render"]
 
 DELAY_WORTH_TELLING: Final = timedelta(seconds=30)
-FROM_THE_PORTAL: Final = "you, from the portal: "
-CANNOT_CHANGE: Final = "A text that was sent cannot be changed. Send what you want to add as a new text."
-ENCRYPTED_FILE: Final = "This file was not sent: it is encrypted. Turn encryption off for this contact, and try again."
-CANNOT_RETRACT: Final = "A text that was sent cannot be taken back."
 
 CLIENT: Final = "jabber:client"
 CHAT_MARKERS: Final = "urn:xmpp:chat-markers:0"
@@ -156,7 +153,7 @@ def render(
         case DeliveryKind.CARBON if speaks_for(_bare(delivery.to_jid)):
             element = _carbon(delivery, now)
         case DeliveryKind.CARBON:
-            element = _line(delivery, now)
+            element = _line(delivery, now, language_of(delivery.to_jid))
         case _:
             assert_never(delivery.kind)
     return wire.serialise(element, domain=delivery.domain)
@@ -217,9 +214,9 @@ def _chat(delivery: Delivery, now: datetime | None) -> ET.Element:
     return element
 
 
-def _line(delivery: Delivery, now: datetime | None) -> ET.Element:
+def _line(delivery: Delivery, now: datetime | None, language: Language) -> ET.Element:
     """Words from the number about what its owner sent elsewhere."""
-    body = FROM_THE_PORTAL + (delivery.body or delivery.media_url)
+    body = worded(Say.FROM_THE_PORTAL(text=delivery.body or delivery.media_url), language)
     return _chat(replace(delivery, kind=DeliveryKind.TEXT, body=body, media_url=""), now)
 
 
@@ -312,9 +309,9 @@ def _refusal(element: ET.Element) -> Refused | None:
     if _has(element, _ENCRYPTED) or _body(element).startswith("?OTR"):
         return Refused(Reason.ENCRYPTED)
     if _has(element, _CORRECTED):
-        return Refused(Reason.NOT_ANSWERABLE, CANNOT_CHANGE)
+        return Refused(Reason.NOT_ANSWERABLE, Say.CANNOT_CHANGE())
     if any(_has(each, _RETRACTED) for each in (element, *_children(element, {_FASTENED}, "apply-to"))):
-        return Refused(Reason.NOT_ANSWERABLE, CANNOT_RETRACT)
+        return Refused(Reason.NOT_ANSWERABLE, Say.CANNOT_RETRACT())
     return None
 
 
@@ -322,7 +319,7 @@ def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessag
     text = _OTR_TAG.sub("", _without_fallback(element, _body(element)))
     urls = sharing.files_in(element)
     if sharing.is_encrypted(element, (*urls, text.strip())):
-        return Refused(Reason.ENCRYPTED, ENCRYPTED_FILE)
+        return Refused(Reason.ENCRYPTED, Say.ENCRYPTED_FILE())
     if text.strip() in {"", *urls}:
         text = ""
     if not text and not urls:

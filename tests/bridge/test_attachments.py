@@ -15,6 +15,7 @@ from smsbridge.core.message import Kind
 from smsbridge.media.drawer import Drawer
 from smsbridge.media.fetch import Fault, NotMoved, open_courier, origin_of
 from smsbridge.sim.pictures import tiny_jpeg
+from tests.fakes.words import english
 
 from .house import ANN, CARRIER, JOHN, PEER, SHARED, inbound, rules
 
@@ -134,7 +135,7 @@ async def test_what_cannot_be_had_is_tried_for_a_day_and_then_told_of_with_its_l
     assert await media_of(house) == [("given_up", "refused")]
     kind, to, words = (await shown(house))[-1]
     assert (kind, to) == ("text", JOHN)
-    assert Fault.REFUSED.words in words
+    assert english(Fault.REFUSED.words) in words
     assert files.url() in words
 
 
@@ -153,7 +154,7 @@ async def test_what_is_no_attachment_is_told_of_at_once(house, files, drawer, da
         await house.take(inbound("", kind=Kind.MMS, media=files.media()))
         await attachments.look()
     assert await media_of(house) == [("given_up", "kind")]
-    assert Fault.KIND.words in (await shown(house))[-1][2]
+    assert english(Fault.KIND.words) in (await shown(house))[-1][2]
 
 
 async def test_a_place_that_is_not_the_carriers_is_not_called(house, files, drawer):

@@ -8,6 +8,7 @@ import pytest
 from smsbridge.core.caps import Caps, Limits, Prices, Whose
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.gate import Policy
+from tests.fakes.words import english
 
 from .house import ADMIN, ANN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, inbound, outbound, rules, with_line
 
@@ -32,7 +33,7 @@ async def refused(house, message, reason=Reason.OVER_CAP):
     with pytest.raises(Refused) as caught:
         await house.outbound.accept(message)
     assert caught.value.reason is reason
-    return caught.value.words
+    return english(caught.value.words)
 
 
 async def used(house):

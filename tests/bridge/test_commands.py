@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from smsbridge.bridge.commands import COMMANDS, UNKNOWN_BURST, Rank
-from smsbridge.bridge.lockdown import BY_ADMIN, BY_OWNER
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, StoreUnavailable
 from smsbridge.core.questions import Answer
+from smsbridge.core.words.say import Say
 from tests.fakes.words import english
 
 from .house import ADMIN, ANN, DOMAIN, FRIEND, JOHN, PEER, SHARED, inbound, outbound
@@ -229,7 +229,7 @@ class TestLockdown:
         await house.accept("one")
         (told,) = (await house.told())[-1:]
         assert told[:3] == ("notice", JOHN, CONTACT)
-        assert told[3].startswith(f"Your text has not left yet: {BY_OWNER}")
+        assert told[3].startswith(f"Your text has not left yet: {english(Say.LOCKED_BY_OWNER())}")
 
     async def test_off_lets_go_what_waited_in_order(self, house):
         await say(house, "lockdown on")
@@ -264,7 +264,7 @@ class TestLockdown:
             "unlocked already. Nothing leaves yet: an administrator has locked all numbers."
         )
         await house.accept("one")
-        assert BY_ADMIN in (await house.told())[-1][3]
+        assert english(Say.LOCKED_BY_ADMIN()) in (await house.told())[-1][3]
         await house.dispatch()
         assert house.provider.calls == []
 
@@ -330,7 +330,7 @@ class TestLockdown:
         await house.accept("one")
         house.ticks.advance(timedelta(hours=25))
         await house.janitor.expire()
-        assert BY_ADMIN in (await house.told("error"))[0][3]
+        assert english(Say.LOCKED_BY_ADMIN()) in (await house.told("error"))[0][3]
 
     async def test_a_text_sent_again_waits_as_well(self, house):
         await doubt(house)

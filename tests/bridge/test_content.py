@@ -19,6 +19,7 @@ from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 from smsbridge.store import media
 from smsbridge.store.opening import open_database
 from tests.fakes.pictures import KEY, PATH, callback_of
+from tests.fakes.words import english
 
 from .house import ADMIN, ANN, JOHN, OTHERS, OWN, PEER, SHARED, House, inbound, rules
 from .test_attachments import LINK, Shelf, drawer, files, media_of, moving, shown  # noqa: F401 - fixtures
@@ -106,7 +107,7 @@ async def test_without_any_place_it_waits_a_day_and_its_owner_is_told_without_a_
         await attachments.look()
     assert await shown(house) == [
         ("text", JOHN, "look"),
-        ("text", JOHN, f"(an attachment is not available here: {Fault.NOWHERE.words}.)"),
+        ("text", JOHN, f"(an attachment is not available here: {english(Fault.NOWHERE.words)}.)"),
     ]
     assert await house.rows("SELECT * FROM media_piece") == []
 
@@ -116,7 +117,7 @@ async def test_what_is_no_attachment_is_told_of_at_once(house, files, drawer, co
     async with moving(house, files, Shelf(), drawer) as attachments:
         await house.take(mms(content))
         await attachments.look()
-    assert (await shown(house))[1][2] == f"(an attachment is not available here: {Fault.KIND.words}.)"
+    assert (await shown(house))[1][2] == f"(an attachment is not available here: {english(Fault.KIND.words)}.)"
 
 
 async def test_how_a_telephone_arranges_its_files_is_shown_to_nobody(house, files, drawer):  # noqa: F811

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from smsbridge.bridge.inbound import EMPTY_TEXT
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle, Receipts
 from smsbridge.core.message import Kind, ReportState
@@ -114,7 +113,7 @@ async def test_a_callback_without_kind_and_its_repeat_with_media_are_one_message
 
 async def test_an_empty_text_is_delivered_in_words(house):
     await house.take(inbound(""))
-    assert await house.told() == [("text", JOHN, PEER, EMPTY_TEXT)]
+    assert await house.told() == [("text", JOHN, PEER, "(an empty text)")]
 
 
 async def test_what_cannot_be_encoded_does_not_stop_a_text(house):

@@ -35,7 +35,7 @@ class TestExpiry:
         assert await house.states() == ["expired"]
         assert await house.told() == [
             ("error", f"{JOHN}/phone", f"{PEER}@{DOMAIN}", because("expired")),
-            ("notice", JOHN, f"{PEER}@{DOMAIN}", because("expired")),
+            ("notice", JOHN, f"{PEER}@{DOMAIN}", f"Your text “hello”: {because('expired')}"),
         ]
         assert house.stream_bell._event.is_set()
 

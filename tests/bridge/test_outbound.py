@@ -429,4 +429,4 @@ class TestGivenAgainByTheServer:
         with pytest.raises(Refused) as caught:
             await house.outbound.accept(message)
         assert caught.value.reason is reason
-        return caught.value.words
+        return english(caught.value.words)

@@ -7,6 +7,7 @@ import pytest
 
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.ration import Ration
+from tests.fakes.words import english
 
 from .house import ADMIN, CARRIER, FRIEND, JOHN, OTHERS, OWN, PEER, THIRD, outbound, rules
 
@@ -85,7 +86,7 @@ async def test_who_waits_is_told_why_and_until_when(house, ticks, ration):
     ticks.advance(timedelta(minutes=6))
     await house.janitor.tell_waiting()
     told = [body for _, to, _, body in await house.told("notice") if to == JOHN]
-    words = "The 1 messages a day that scripted takes are used up; they begin anew in 10 hours (at 04:00 UTC)."
+    words = "The 1 message a day that scripted takes is used up; they begin anew in 10 hours (at 04:00 UTC)."
     assert told == [
         f"Your text has not left yet: {words} It is sent as soon as it can be, or you are told within a day."
     ]
@@ -182,7 +183,7 @@ class TestRefusing:
         with pytest.raises(Refused) as refused:
             await house.accept("four")
         assert refused.value.reason is Reason.QUOTA
-        assert refused.value.words == (
+        assert english(refused.value.words) == (
             "This text was not sent: the 3 messages a day that scripted takes are used up;"
             " they begin anew in 10 hours (at 04:00 UTC)."
         )

@@ -79,7 +79,7 @@ class TestHoldingBack:
         ((_, to, _, body),) = [told for told in await waiting.told("notice") if told[1] == ADMIN]
         assert to == ADMIN
         assert "3 parts" in body
-        assert "1 stanzas" in body
+        assert "1 stanza is handed" in body
         assert "release --send" in body
 
     async def test_its_writer_is_not_told_that_it_has_not_left_nor_does_it_expire(self, waiting, ticks):

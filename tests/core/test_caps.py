@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsbridge.core.caps import Caps, Limits, Load, Prices, Span, Whose, alerts, demands, judge, money, opening, window
+from smsbridge.core.caps import Caps, Limits, Load, Prices, Span, Whose, alerts, demands, judge, opening, window
 from smsbridge.core.errors import Reason, Refused
+from smsbridge.core.words.wording import money
+from tests.fakes.words import english
 
 JOHN, DID = "john@example.com", "+15551230001"
 NOW = datetime(2026, 10, 5, 18, 0, 18, tzinfo=UTC)
@@ -25,7 +27,7 @@ def refusal(its: Limits, before: int, load: Load = ONE, now: datetime = NOW) -> 
     with pytest.raises(Refused) as caught:
         judge(asked, {demand.scope: before + demand.amount for demand in asked}, its, now)
     assert caught.value.reason is Reason.OVER_CAP
-    return caught.value.words.removeprefix("This text was not sent: ")
+    return english(caught.value.words).removeprefix("This text was not sent: ")
 
 
 class TestWindows:
@@ -109,7 +111,7 @@ class TestWords:
     )
     def test_when_it_opens(self, left, words):
         now = NOW.replace(second=0)
-        assert opening(now + left, now) == words
+        assert english(opening(now + left, now)) == words
 
     @pytest.mark.parametrize(
         ("millionths", "shown"), [(5_000_000, "5.00"), (7_500, "0.0075"), (12_345_600, "12.3456"), (0, "0.00")]

@@ -3,7 +3,7 @@
 import ast
 import json
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from smsbridge.core.errors import Reason
 from smsbridge.core.words.packing import pack, unpack
 from smsbridge.core.words.say import Language, Phrase, Plural, Say
 from smsbridge.core.words.wording import TONGUES, language_named, worded
+from smsbridge.media.fetch import Fault
 
 SOURCE = Path(smsbridge.__file__).parent
 ENGLISH, FRENCH = TONGUES[Language.ENGLISH], TONGUES[Language.FRENCH]
 # What is the same in both languages: signs and names, or a word that they share.
 SAME = {
-    Say.ADVISED, Say.LABEL_QUESTION, Say.MINUTES, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
+    Say.ADVISED, Say.MONEY, Say.LABEL_QUESTION, Say.MINUTES, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
     Say.WHAT_AND_ENDED,
 }  # fmt: skip
 AT = datetime(2026, 12, 1, 18, 5, tzinfo=UTC)
@@ -83,7 +84,8 @@ def test_all_that_is_said_fills_all_places_and_no_others():
 
 
 def test_every_sentence_is_said_somewhere():
-    unsaid = set(Say) - {key for _, key, _ in said()} - {Say[reason.name] for reason in Reason}
+    by_name = {Say[reason.name] for reason in Reason} | {Say[f"WHY_{fault.name}"] for fault in Fault}
+    unsaid = set(Say) - {key for _, key, _ in said()} - by_name
     assert sorted(unsaid) == []
 
 
@@ -168,3 +170,128 @@ def test_what_is_packed_is_one_line_of_text():
 )  # fmt: skip
 def test_a_language_is_known_by_its_tag(tag: str, language: Language | None):
     assert language_named(tag) is language
+
+
+# Where sentences may not stand
+
+SPEAKERS = {
+    "Refused", "Rejected", "Deferred", "Indeterminate", "Finding", "Said", "Option", "Argument", "Command", "sound",
+    "clear", "say", "tell_admins", "tell_waiting", "ask", "worded", "add_error", "add_identity", "add_item", "lock",
+    "refuse",
+}  # fmt: skip
+SPOKEN = {"words", "body", "label", "does", "none", "why", "to_do", "what", "name"}
+# What is said there is read in the journal, at the command line, by an editor, or comes from a carrier.
+READ_BY_OTHERS = {
+    *("bridge/room.py", "store/why.py", "xmpp/handing.py", "xmpp/upload.py"),
+    *("providers/contract.py", "providers/voipms/reports.py"),
+}
+NAMES = {"VoIP.ms: Main Menu, SOAP and REST/JSON API"}
+
+
+def name_of(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def literals(node: ast.expr) -> Iterator[str]:
+    """The texts that an expression may come to, as far as they stand in it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=parts):
+            yield "".join(part.value for part in parts if isinstance(part, ast.Constant))
+        case ast.BinOp(left=left, right=right):
+            yield from (*literals(left), *literals(right))
+        case ast.IfExp(body=body, orelse=other):
+            yield from (*literals(body), *literals(other))
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield from literals(value)
+
+
+def is_for_people(text: str, words: int = 2) -> bool:
+    """So many words or more, of letters."""
+    return sum(word.strip(".,:;!?()'\"").isalpha() for word in text.split()) >= words
+
+
+def given_to_people(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.Call(func=function) if name_of(function) in SPEAKERS:
+            return [*node.args, *(keyword.value for keyword in node.keywords)]
+        case ast.keyword(arg=name, value=value) if name in SPOKEN:
+            return [value]
+        case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in SPOKEN:
+            return [value]
+        case _:
+            return []
+
+
+def spoken(path: Path) -> Iterator[tuple[int, str]]:
+    """What a module gives to whoever speaks to people, as text that stands there; constants are followed."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {
+        target.id: list(literals(node.value))
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        for value in given_to_people(node):
+            texts = constants.get(value.id, []) if isinstance(value, ast.Name) else literals(value)
+            yield from ((value.lineno, text) for text in texts if is_for_people(text))
+
+
+def read_elsewhere(tree: ast.Module) -> set[int]:
+    """What is no talk to people: docstrings, and the words of exceptions that nobody is told."""
+    scopes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    heads = [node.body[0] for node in ast.walk(tree) if isinstance(node, scopes) and node.body]
+    others = [head.value for head in heads if isinstance(head, ast.Expr)]
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    others += [one for one in raised if isinstance(one, ast.Call) and name_of(one.func) not in SPEAKERS]
+    return {id(inner) for other in others for inner in ast.walk(other)}
+
+
+def standing(path: Path) -> Iterator[tuple[int, str]]:
+    """Every text of three words or more in a module, wherever it goes; no SQL."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    elsewhere = read_elsewhere(tree)
+    pieces = {id(value) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for value in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in elsewhere | pieces:
+            yield from ((node.lineno, text) for text in literals(node) if is_for_people(text, 3))
+
+
+def outside(rooms: tuple[str, ...], look: Callable[[Path], Iterator[tuple[int, str]]]) -> list[str]:
+    return [
+        f"{path.relative_to(SOURCE)}:{line}: {text}"
+        for room in rooms
+        for path in sorted((SOURCE / room).rglob("*.py"))
+        if path.relative_to(SOURCE).as_posix() not in READ_BY_OTHERS and path.parent.name != "words"
+        for line, text in look(path)
+        if text not in NAMES
+    ]
+
+
+def test_no_sentence_stands_outside_of_the_catalogue():
+    assert outside(("core", "bridge", "providers"), standing) == []
+    assert outside(("xmpp", "store", "media"), spoken) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'raise Refused(Reason.EMPTY, "There is nothing in it.")',
+        'raise Refused(Reason.EMPTY, f"{n} are too many, of {most}.")',
+        'yield from telling.say(desk, [owner], "It was " + "not sent.", "id")',
+        'words = "It was sent." if is_sent else "It waits still."',
+        'BODY = "It was not sent."\nasync def f(): draft = Draft(body=BODY)',
+    ],
+)
+def test_a_sentence_that_stands_outside_is_found(tmp_path: Path, line: str):
+    (tmp_path / "room.py").write_text(line)
+    assert list(spoken(tmp_path / "room.py"))
+
+
+def test_a_sentence_that_goes_a_long_way_is_found_all_the_same(tmp_path: Path):
+    (tmp_path / "room.py").write_text('told = f"A file came for {did}, which nobody has."\nrows = [told]')
+    assert list(standing(tmp_path / "room.py"))

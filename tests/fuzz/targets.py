@@ -49,6 +49,8 @@ from smsbridge.core.message import (
 from smsbridge.core.segments import encoding_of
 from smsbridge.core.story import Entry
 from smsbridge.core.text import decode, is_alike, join_surrogates, xml_clean
+from smsbridge.core.words.say import Language
+from smsbridge.core.words.wording import worded
 from smsbridge.keeping import jsonl, sbr
 from smsbridge.keeping.archive import CannotKeep, reading
 from smsbridge.keeping.sealing import CannotUnseal, Key
@@ -192,7 +194,7 @@ def _driven(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def _told(outcome: Outcome) -> None:
     """What is logged and shown of it is ours, or a plain word."""
     assert CODE.fullmatch(outcome.code)
-    assert len(outcome.words) <= 200
+    assert len(worded(outcome.words, Language.ENGLISH)) <= 200
 
 
 def send_answer(data: bytes) -> None:

@@ -9,6 +9,7 @@ from smsbridge.core.message import ProviderName
 from smsbridge.providers.voipms import KIND
 from smsbridge.providers.voipms.api import API_URL, Settings
 from tests.fakes.aio import Answered
+from tests.fakes.words import english
 
 LOGIN = {"status": "success", "ip": "203.0.113.7"}
 BALANCE = {"status": "success", "balance": {"current_balance": "112.19"}}
@@ -25,7 +26,7 @@ async def findings(session, *answers, dids=()) -> list[tuple[bool, str]]:
                 wire.post(API_URL, exception=answer)
             else:
                 wire.post(API_URL, payload=answer, response_class=Answered)
-        found = [(finding.is_good, finding.words) for finding in await carrier.check(dids)]
+        found = [(finding.is_good, english(finding.words)) for finding in await carrier.check(dids)]
         assert sum(map(len, wire.requests.values())) == len(answers)
     told = str(found)
     for secret in ("hush", "horse", "callback-key", "5551230001"):
@@ -54,7 +55,7 @@ async def test_an_address_that_is_not_allowed_is_named_with_the_place_to_enter_i
     assert found[1:] == [
         (
             False,
-            "enter 203.0.113.7 as an allowed address in VoIP.ms' portal under Main Menu, SOAP and REST/JSON API",
+            "enter 203.0.113.7 as an allowed address in the portal (VoIP.ms: Main Menu, SOAP and REST/JSON API)",
         )
     ]
 

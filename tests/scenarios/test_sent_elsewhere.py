@@ -17,10 +17,11 @@ from smsbridge.sim.stage import DID, Stage, StageConfig
 from smsbridge.store import deliveries
 from smsbridge.store.ids import Ids, stanza_id
 from smsbridge.store.opening import open_database
-from smsbridge.xmpp.stanzas import FROM_THE_PORTAL
 
 from .cues import from_, receipt_for, round_trips_until
 from .running import Running, free_port
+
+FROM_THE_PORTAL = "you, from the portal: "
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

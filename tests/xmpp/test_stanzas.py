@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, Media, OutboundMessage
 from smsbridge.core.text import xml_clean
+from smsbridge.core.words.say import Say
 from smsbridge.xmpp import wire
 from smsbridge.xmpp.stanzas import (
-    CANNOT_CHANGE,
-    CANNOT_RETRACT,
     Bounce,
     Ignored,
     Typed,
@@ -391,17 +390,17 @@ REFUSED = {
     "correction": (
         f"{BODY}<replace xmlns='urn:xmpp:message-correct:0' id='o1'/>",
         Reason.NOT_ANSWERABLE,
-        CANNOT_CHANGE,
+        english(Say.CANNOT_CHANGE()),
     ),
     "retraction": (
         "<body>retracted</body><retract xmlns='urn:xmpp:message-retract:1' id='o1'/>",
         Reason.NOT_ANSWERABLE,
-        CANNOT_RETRACT,
+        english(Say.CANNOT_RETRACT()),
     ),
     "retraction of old": (
         "<apply-to xmlns='urn:xmpp:fasten:0' id='o1'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to>",
         Reason.NOT_ANSWERABLE,
-        CANNOT_RETRACT,
+        english(Say.CANNOT_RETRACT()),
     ),
 }
 

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
+from smsbridge.core.words.english_admins import FOR_ADMINS
 from smsbridge.core.words.say import Plural, Say
 from smsbridge.core.words.tongue import Entries, Tongue
 
@@ -76,6 +77,22 @@ _TEXTS: Final[Entries] = {
     _S.NOT_WITHIN_A_DAY: "This text could not be sent within a day. {why}",
     _S.NO_ACCOUNT: "This text was not sent: the account it was to leave through is not configured any more.",
     _S.YOUR_TEXT: "Your text “{start}”: {words}",
+    _S.TOO_MANY_PARTS: "This text would be {n} messages, and {most} is the most. It was not sent; shorten it.",
+    _S.SERVICE_NUMBER: "Emergency and service numbers cannot be texted from here.",
+    _S.NO_SHORT_CODES: "This number's carrier cannot send to short codes.",
+    _S.ANOTHER_ACCOUNT_NOW: "This text was not sent: its number goes over another account now.",
+    _S.NUMBER_MOVED: "This text was not sent: the number it was to leave from is not yours any more, or goes over "
+    "another account.",
+    _S.CANNOT_CHANGE: "A text that was sent cannot be changed. Send what you want to add as a new text.",
+    _S.CANNOT_RETRACT: "A text that was sent cannot be taken back.",
+    _S.ENCRYPTED_FILE: "This file was not sent: it is encrypted. Turn encryption off for this contact, and try again.",
+    _S.FROM_THE_PORTAL: "you, from the portal: {text}",
+    _S.EMPTY_TEXT: "(an empty text)",
+    _S.NO_ATTACHMENT_HERE: "(an attachment is not available here: {why}. The carrier has it at {url} for a while.)",
+    _S.RESTORED_AND_HELD: "The bridge was restored from a backup, and an admin has to look at what waited then.",
+    _S.LOCKED_BY_ADMIN: "An administrator has locked all numbers, and nothing leaves until they are unlocked.",
+    _S.LOCKED_BY_OWNER: "The number is locked by an owner, and nothing leaves it until it is unlocked.",
+    _S.NO_ATTACHMENT: "(an attachment is not available here: {why}.)",
 }
 
 _ENCLOSED: Final[Entries] = {
@@ -98,6 +115,9 @@ _ENCLOSED: Final[Entries] = {
     _S.WHY_SLOW: "it did not arrive in time",
     _S.WHY_REFUSED: "the server that has it did not give it out",
     _S.WHY_GONE: "it is not there any more",
+    _S.WHY_LARGE: "it is too large",
+    _S.WHY_KIND: "it is of a kind that is not passed on",
+    _S.WHY_NOWHERE: "this gateway has no place to leave it at",
     _S.WHY_EMPTY: "there is nothing in it",
     _S.WHY_PACKED: "it came in a form that is not unpacked here",
     _S.WHY_FULL: "this gateway had no room for it",
@@ -150,68 +170,41 @@ _QUESTIONS: Final[Entries] = {
     " since is not known here.",
     _S.STOPPED_SINCE: "{waited} {peer} has written {word}, so it is not sent now.",
     _S.DISCARDED_SINCE: "{waited} An admin has discarded it.",
+    _S.IS_IT_MEANT: "Your text to {peer} waits: it is your first to {destination}. Is it meant?",
+    _S.SHORT_CODES: "short codes",
+    _S.NUMBERS_IN: "numbers in {region}",
+    _S.CONFIRMED: "What waited is sent as soon as it can be. You are not asked about {destination} again.",
+    _S.CONFIRMED_AND_NOTHING_WAITS: "Nothing waits for it any more. You are not asked about {destination} again.",
+    _S.WAS_NOT_SENT: "It was not sent.",
+    _S.WANTS_TEXTS_AGAIN: "{peer} wants texts from {did} again.",
+    _S.NOT_YOURS_ANY_MORE: "{did} is not your number any more.",
+    _S.WRITE_AGAIN: "You can write to {peer} again.",
+    _S.NOTHING_MORE_IS_SENT: "Nothing more is sent to {peer} until START comes from there.",
+    _S.HAS_OPTED_OUT: "This text was not sent: {peer} has written {word}, which asks for no more texts from this "
+    "number. You can write again when START comes from there, or when you have told the bridge that it was only talk.",
+    _S.ONLY_TALK: "{peer} has written {word}, which asks for no more texts from {did}. What you write to it is "
+    "refused until START comes from there. Was it only talk, and may you go on?",
+    _S.ALL_NUMBERS: "All numbers",
+    _S.LOCKED_NOW: "{whose}: locked. {outcome}",
+    _S.LOCKED_ALREADY: "{whose}: locked already. {outcome}",
+    _S.LOCKED_BY: "{whose}: locked by {by}. {outcome}",
+    _S.UNLOCKED_NOW: "{whose}: unlocked. {outcome}",
+    _S.UNLOCKED_ALREADY: "{whose}: unlocked already. {outcome}",
+    _S.UNLOCKED_BY: "{whose}: unlocked by {by}. {outcome}",
+    _S.WRITTEN_WAITS: "Nothing leaves from now on; what is written waits. What comes in is delivered.",
+    _S.WAITED_GOES: "What waited goes out.",
+    _S.STILL_LOCKED: "Nothing leaves yet: an administrator has locked all numbers.",
 }
 
-_ALERTS: Final[Entries] = {
-    _S.ALERT_ACCOUNT: "A carrier does not accept an account as it is configured.",
-    _S.ADVICE_ACCOUNT: "Put it right in the carrier's portal or in the configuration, then reload.",
-    _S.ALERT_BALANCE: "The balance of an account is low.",
-    _S.ADVICE_BALANCE: "Add funds in the carrier's portal: without them nothing is sent.",
-    _S.ALERT_BOUNCE: "The XMPP server returned a text.",
-    _S.ADVICE_BOUNCE: "See whether the account exists, and whether its server can be reached and keeps messages.",
-    _S.ALERT_CAP: "A cap is nearly used up.",
-    _S.ADVICE_CAP: "If this is as it should be, raise it under caps and reload.",
-    _S.ALERT_CLOCK: "This machine's clock is wrong.",
-    _S.ADVICE_CLOCK: "Set it, and let it be kept (timedatectl set-ntp true): times and daily limits follow it.",
-    _S.ALERT_DISK: "The disk with the database is nearly full.",
-    _S.ADVICE_DISK: "Make room. Until then new texts are refused; carriers come again with theirs, but not for ever.",
-    _S.ALERT_HELD: "A carrier takes no texts from an account or a number.",
-    _S.ADVICE_HELD: "Look into the carrier's portal. One text at a time tries whether it is mended.",
-    _S.ALERT_LISTS: "The list of a carrier cannot be read.",
-    _S.ADVICE_LISTS: "Look for poll_failed in the journal: what a webhook misses is not found meanwhile.",
-    _S.ALERT_LOOP: "Two machines seem to answer each other.",
-    _S.ADVICE_LOOP: "Look for an automatic answer at the owner's client, and switch it off.",
-    _S.ALERT_QUARANTINE: "A text could not be shown, and was set aside.",
-    _S.ADVICE_QUARANTINE: "Please report it: it is kept, and nothing else waits for it.",
-    _S.ALERT_RATION: "The messages that a carrier takes in a day are nearly used up.",
-    _S.ADVICE_RATION: "Ask the carrier for more if you need them, and set daily_limit.",
-    _S.ALERT_RECONCILE: "What became of a send in doubt cannot be found out at a carrier.",
-    _S.ADVICE_RECONCILE: "Look at the list in its portal. Texts in doubt are not sent again; their writers are told.",
-    _S.ALERT_STREAM: "There is no stream to the XMPP server.",
-    _S.ADVICE_STREAM: "See that it runs and knows the component. What comes in meanwhile is kept.",
-    _S.ALERT_UNSTEADY: "The stream to the XMPP server breaks again and again.",
-    _S.ADVICE_UNSTEADY: "Look for stream_lost in the journal, for a second smsbridge, at the server's limits for "
-    "components.",
-    _S.ALERT_WAITING: "Something has waited for too long.",
-    _S.ADVICE_WAITING: "delivery: the XMPP server does not take it; outbox: the carrier does not. The journal says "
-    "why.",
-    _S.ALERT_WEBHOOKS: "Webhooks of a carrier are not arriving.",
-    _S.ADVICE_WEBHOOKS: "Look at the URL in its portal, at the reverse proxy and at the key.",
-    _S.ADVISED: "{words} {to_do}",
-    _S.ALL_ARE_OVER: "All are over.",
-    _S.SOME_ARE_OVER: Plural("{n} of them is over.", "{n} of them are over."),
-    _S.WHAT_AND_ENDED: "{what} {ended}",
-    _S.OF_A_KIND: "{count} of a kind: {what} The last: {last}",
-    _S.STILL_SO: Plural(
-        "Still so after {span}, and {n} of its kind: {words}",
-        "Still so after {span}, and {n} of its kind: {words}",
-        "Still so after {span}: {words}",
-    ),
-    _S.IT_LASTED: Plural("{words} It lasted {span}.", "{words} It lasted {span}, {n} times."),
-    _S.OVER_AFTER: Plural("Over after {span}: {words}", "Over after {span}, {n} times: {words}"),
-    _S.SENDS_AGAIN: "The account {provider} sends again; what waited goes out ({holds} is over).",
-    _S.HELD_ACCOUNT: "The account {provider} is on hold, its texts wait ({code}): {words}",
-    _S.HELD_LINE: "The line {did} is on hold, its texts wait ({code}): {words}",
-    _S.HELD_ENDS: "Nothing has to be done: they leave when it is over.",
-    _S.STREAM_DOWN: "There is no stream to the XMPP server since {since:clock}.",
-    _S.STREAM_UNSTEADY: Plural(
-        "The stream to the XMPP server was opened once in 15 minutes.",
-        "The stream to the XMPP server was opened {n} times in 15 minutes.",
-    ),
-    _S.CARRIER_WAITED_FOR: "A text has waited for the carrier for {span}.",
-    _S.SERVER_WAITED_FOR: "A message has waited for the XMPP server for {span}.",
-    _S.CLOCK_SAYS: "The clock of this machine says {at:isodate}, which is long past.",
-    _S.DISK_SHORT: "The disk has {mib} MiB left, new texts are taken from {floor} MiB on.",
+_SPANS: Final[Entries] = {
+    _S.SECONDS: Plural("{n} second", "{n} seconds"),
+    _S.MINUTES: Plural("{n} minute", "{n} minutes"),
+    _S.HOURS: Plural("{n} hour", "{n} hours"),
+    _S.DAYS: Plural("{n} day", "{n} days"),
+    _S.IN_SECONDS: Plural("in {n} second", "in {n} seconds"),
+    _S.IN_MINUTES: Plural("in {n} minute (at {at:clock})", "in {n} minutes (at {at:clock})"),
+    _S.IN_HOURS: Plural("in {n} hour (at {at:clock})", "in {n} hours (at {at:clock})"),
+    _S.ON_DAY: "on {at:day}",
 }
 
 _FILES: Final[Entries] = {
@@ -221,6 +214,72 @@ _FILES: Final[Entries] = {
     _S.FILE_BOMB: "it would take too much memory to open",
     _S.FILE_SLOW: "making it smaller took too long",
     _S.FILE_NO_TOOL: "this gateway cannot convert pictures (its admin can: install smsbridge[media])",
+}
+
+_LIMITS: Final[Entries] = {
+    _S.TEXTS: Plural("{n} text", "{n} texts"),
+    _S.NEW_NUMBERS: Plural("{n} new number", "{n} new numbers"),
+    _S.MONEY: "{amount:money} {currency}",
+    _S.EACH_MINUTE: "{most} a minute",
+    _S.EACH_DAY: "{most} a day",
+    _S.EACH_MONTH: "{most} a month",
+    _S.LIMIT_OF_YOURS: "the limit of {limit} for you",
+    _S.LIMIT_OF_NUMBER: "the limit of {limit} for this number",
+    _S.LIMIT_OF_ALL: "the limit of {limit} for everybody here",
+    _S.LIMIT_USED_UP: "This text was not sent: {limit} is used up. It opens again {when}.",
+    _S.LIMIT_WOULD_BE_PASSED: "This text was not sent: {limit} would be passed. It opens again {when}.",
+    _S.CAP_OF: "{cap} of {who}",
+    _S.CAP_USED_UP: "used up",
+    _S.CAP_USED_TO: "used to {percent} %",
+    _S.CAP_IS_SPENT: "The cap of {cap} is {spent}; it opens again {when}.",
+    _S.RAISE_CAP: "If this is as it should be, raise {key} and reload.",
+    _S.RATION_USED_UP: Plural(
+        "The {n} message a day that {provider} takes is used up; they begin anew {when}.",
+        "The {n} messages a day that {provider} takes are used up; they begin anew {when}.",
+    ),
+    _S.RATION_REFUSED: Plural(
+        "This text was not sent: the {n} message a day that {provider} takes is used up; they begin anew {when}.",
+        "This text was not sent: the {n} messages a day that {provider} takes are used up; they begin anew {when}.",
+    ),
+    _S.RATION_NEARLY_USED_UP: "The account {provider} has sent {used} of {limit} messages today; they begin anew "
+    "{when}.",
+    _S.LOOP_UNTIL: "This text was not sent: this looks like two machines answering each other. Texts to this number "
+    "go on {when}.",
+    _S.LOOP_STOPPED: "Texts from {did} to {peer} are stopped for 10 minutes: {owner} seems to have a machine there "
+    "that answers another one. What is written meanwhile is refused in words.",
+}
+
+_CARRIERS: Final[Entries] = {
+    _S.CARRIER_LOGIN: "{carrier} refuses this bridge's login; its administrator has to put that right.",
+    _S.CARRIER_OUTDATED: "{carrier} does not understand this bridge; its administrator has to look into it.",
+    _S.CARRIER_LINE_OFF: "{carrier} says this line cannot text: the number is not in the account, or SMS is off for "
+    "it.",
+    _S.CARRIER_BUG: "{carrier} did not understand the message; that is a fault of this bridge.",
+    _S.CARRIER_FILE: "{carrier} does not take this attachment.",
+    _S.CARRIER_FILE_LARGE: "{carrier} says this attachment is too large.",
+    _S.CARRIER_API_OFF: "The {carrier} API is switched off; the administrator has to switch it on.",
+    _S.CARRIER_ADDRESS: "{carrier} does not let this bridge in from its address; the administrator has to allow it.",
+    _S.CARRIER_FUNDS: "The balance at {carrier} is too low to send.",
+    _S.CARRIER_QUOTA: "Today's messages at {carrier} are used up.",
+    _S.CARRIER_REGULATIONS: "{carrier} does not let this line text, for regulatory reasons.",
+    _S.CARRIER_MINUTE_FULL: "{carrier} takes no more messages this minute.",
+    _S.CARRIER_WANTS_A_MINUTE: "{carrier} wants a minute between two changes.",
+    _S.CARRIER_MAINTENANCE: "{carrier} is closed for maintenance at the moment.",
+    _S.CARRIER_BEHIND_IT: "The carrier behind {carrier} is out of service.",
+    _S.CARRIER_UNAVAILABLE: "{carrier} is not available at the moment.",
+    _S.CARRIER_CONNECTIONS: "{carrier} has trouble with its connections at the moment.",
+    _S.CARRIER_DESTINATION: "{carrier} says this number cannot receive texts.",
+    _S.CARRIER_TOO_LONG: "{carrier} says this message is too long.",
+    _S.CARRIER_EMPTY: "{carrier} does not send an empty message.",
+    _S.CARRIER_OF_PEER: "The other side's carrier did not take the message.",
+    _S.CARRIER_DOWN: "The carrier cannot be reached at the moment.",
+    _S.CARRIER_BUSY: "The carrier takes no more messages at the moment.",
+    _S.CARRIER_FEWER_FILES: Plural(
+        "{carrier} takes {n} attachment at a time.",
+        "{carrier} takes {n} attachments at a time.",
+    ),
+    _S.CARRIER_MOVED: "The carrier's address has moved; the administrator has to correct it.",
+    _S.CARRIER_REFUSES_US: "The carrier turns this bridge away; its administrator has to look into it.",
 }
 
 _PRESENCE: Final[Entries] = {
@@ -236,17 +295,23 @@ _PRESENCE: Final[Entries] = {
     _S.NO_TEXT_YET: "There was no text between you and this number yet.",
 }
 
-_SPANS: Final[Entries] = {
-    _S.SECONDS: Plural("{n} second", "{n} seconds"),
-    _S.MINUTES: Plural("{n} minute", "{n} minutes"),
-    _S.HOURS: Plural("{n} hour", "{n} hours"),
-    _S.DAYS: Plural("{n} day", "{n} days"),
-}
+_ENTRIES: Final[Entries] = MappingProxyType(
+    {
+        **_REASONS,
+        **_TEXTS,
+        **_ENCLOSED,
+        **_FILES,
+        **_LIMITS,
+        **_CARRIERS,
+        **_QUESTIONS,
+        **_PRESENCE,
+        **_SPANS,
+        **FOR_ADMINS,
+    }
+)
 
 ENGLISH: Final = Tongue(
-    entries=MappingProxyType({
-        **_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_PRESENCE, **_SPANS,
-    }),
+    entries=_ENTRIES,
     is_one=lambda n: n == 1,
     months=(
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

@@ -7,6 +7,7 @@ import re
 from types import MappingProxyType
 from typing import Final
 
+from smsbridge.core.words.french_admins import FOR_ADMINS
 from smsbridge.core.words.say import Plural, Say
 from smsbridge.core.words.tongue import Entries, Tongue
 
@@ -101,6 +102,29 @@ _TEXTS: Final[Entries] = {
     _S.NOT_WITHIN_A_DAY: "Ce texto n'a pas pu être envoyé en un jour. {why}",
     _S.NO_ACCOUNT: "Ce texto n'a pas été envoyé : le compte par lequel il devait partir n'est plus configuré.",
     _S.YOUR_TEXT: "Votre texto « {start} » : {words}",
+    _S.TOO_MANY_PARTS: "Ce texto ferait {n} messages, et le maximum est de {most}. Il n'a pas été envoyé ; "
+    "raccourcissez-le.",
+    _S.SERVICE_NUMBER: "On ne peut pas écrire d'ici aux numéros d'urgence et de service.",
+    _S.NO_SHORT_CODES: "L'opérateur de ce numéro ne peut pas envoyer à des numéros courts.",
+    _S.ANOTHER_ACCOUNT_NOW: "Ce texto n'a pas été envoyé : son numéro passe maintenant par un autre compte.",
+    _S.NUMBER_MOVED: "Ce texto n'a pas été envoyé : le numéro dont il devait partir n'est plus à vous, ou passe par "
+    "un autre compte.",
+    _S.CANNOT_CHANGE: "Un texto envoyé ne peut pas être modifié. Envoyez ce que vous voulez ajouter dans un nouveau "
+    "texto.",
+    _S.CANNOT_RETRACT: "Un texto envoyé ne peut pas être repris.",
+    _S.ENCRYPTED_FILE: "Ce fichier n'a pas été envoyé : il est chiffré. Désactivez le chiffrement pour ce contact, "
+    "et réessayez.",
+    _S.FROM_THE_PORTAL: "vous, depuis le portail : {text}",
+    _S.EMPTY_TEXT: "(un texto vide)",
+    _S.NO_ATTACHMENT_HERE: "(un fichier n'est pas disponible ici : {why}. L'opérateur le garde un certain "
+    "temps à l'adresse {url}.)",
+    _S.RESTORED_AND_HELD: "La passerelle a été restaurée d'une sauvegarde, et un administrateur doit regarder ce qui "
+    "attendait alors.",
+    _S.LOCKED_BY_ADMIN: "Un administrateur a verrouillé tous les numéros, et rien ne part tant qu'ils ne sont pas "
+    "déverrouillés.",
+    _S.LOCKED_BY_OWNER: "Le numéro est verrouillé par un propriétaire, et rien n'en part tant qu'il n'est pas "
+    "déverrouillé.",
+    _S.NO_ATTACHMENT: "(un fichier n'est pas disponible ici : {why}.)",
 }
 
 _ENCLOSED: Final[Entries] = {
@@ -123,6 +147,9 @@ _ENCLOSED: Final[Entries] = {
     _S.WHY_SLOW: "il n'est pas arrivé à temps",
     _S.WHY_REFUSED: "le serveur qui l'a ne l'a pas donné",
     _S.WHY_GONE: "il n'y est plus",
+    _S.WHY_LARGE: "il est trop grand",
+    _S.WHY_KIND: "il est d'un type que l'on ne transmet pas",
+    _S.WHY_NOWHERE: "cette passerelle n'a pas d'endroit où le déposer",
     _S.WHY_EMPTY: "il est vide",
     _S.WHY_PACKED: "il est arrivé sous une forme que l'on ne décompresse pas ici",
     _S.WHY_FULL: "cette passerelle n'avait pas de place pour lui",
@@ -175,71 +202,43 @@ _QUESTIONS: Final[Entries] = {
     "On ignore ici s'il est parti depuis.",
     _S.STOPPED_SINCE: "{waited} {peer} a écrit {word} : il n'est donc pas envoyé maintenant.",
     _S.DISCARDED_SINCE: "{waited} Un administrateur y a renoncé.",
+    _S.IS_IT_MEANT: "Votre texto à {peer} attend : c'est votre premier vers {destination}. Est-ce voulu ?",
+    _S.SHORT_CODES: "des numéros courts",
+    _S.NUMBERS_IN: "des numéros du pays {region}",
+    _S.CONFIRMED: "Ce qui attendait part dès que possible. On ne vous interrogera plus sur l'envoi vers {destination}.",
+    _S.CONFIRMED_AND_NOTHING_WAITS: "Plus rien ne l'attend. On ne vous interrogera plus sur l'envoi vers "
+    "{destination}.",
+    _S.WAS_NOT_SENT: "Il n'a pas été envoyé.",
+    _S.WANTS_TEXTS_AGAIN: "{peer} veut de nouveau des textos de {did}.",
+    _S.NOT_YOURS_ANY_MORE: "{did} n'est plus votre numéro.",
+    _S.WRITE_AGAIN: "Vous pouvez de nouveau écrire à {peer}.",
+    _S.NOTHING_MORE_IS_SENT: "Plus rien n'est envoyé à {peer} jusqu'à ce que START en vienne.",
+    _S.HAS_OPTED_OUT: "Ce texto n'a pas été envoyé : {peer} a écrit {word}, ce qui demande de ne plus recevoir de "
+    "textos de ce numéro. Vous pourrez de nouveau écrire quand START en viendra, ou quand vous aurez dit à la "
+    "passerelle que ce n'était qu'une façon de parler.",
+    _S.ONLY_TALK: "{peer} a écrit {word}, ce qui demande de ne plus recevoir de textos de {did}. Ce que vous lui "
+    "écrivez est refusé jusqu'à ce que START en vienne. N'était-ce qu'une façon de parler, et pouvez-vous continuer ?",
+    _S.ALL_NUMBERS: "Tous les numéros",
+    _S.LOCKED_NOW: "{whose} : verrouillage activé. {outcome}",
+    _S.LOCKED_ALREADY: "{whose} : verrouillage déjà activé. {outcome}",
+    _S.LOCKED_BY: "{whose} : verrouillage activé par {by}. {outcome}",
+    _S.UNLOCKED_NOW: "{whose} : verrouillage levé. {outcome}",
+    _S.UNLOCKED_ALREADY: "{whose} : verrouillage déjà levé. {outcome}",
+    _S.UNLOCKED_BY: "{whose} : verrouillage levé par {by}. {outcome}",
+    _S.WRITTEN_WAITS: "Rien ne part plus désormais ; ce qui est écrit attend. Ce qui arrive est remis.",
+    _S.WAITED_GOES: "Ce qui attendait part.",
+    _S.STILL_LOCKED: "Rien ne part encore : un administrateur a verrouillé tous les numéros.",
 }
 
-_ALERTS: Final[Entries] = {
-    _S.ALERT_ACCOUNT: "Un opérateur n'accepte pas un compte tel qu'il est configuré.",
-    _S.ADVICE_ACCOUNT: "Corrigez-le dans le portail de l'opérateur ou dans la configuration, puis rechargez.",
-    _S.ALERT_BALANCE: "Le solde d'un compte est bas.",
-    _S.ADVICE_BALANCE: "Ajoutez des fonds dans le portail de l'opérateur : sans eux, rien n'est envoyé.",
-    _S.ALERT_BOUNCE: "Le serveur XMPP a renvoyé un texto.",
-    _S.ADVICE_BOUNCE: "Voyez si le compte existe, et si son serveur est joignable et garde les messages.",
-    _S.ALERT_CAP: "Un plafond est presque atteint.",
-    _S.ADVICE_CAP: "Si c'est normal, relevez-le sous caps et rechargez.",
-    _S.ALERT_CLOCK: "L'horloge de cette machine est fausse.",
-    _S.ADVICE_CLOCK: "Réglez-la, et faites-la tenir à l'heure (timedatectl set-ntp true) : les heures et les limites "
-    "quotidiennes en dépendent.",
-    _S.ALERT_DISK: "Le disque de la base de données est presque plein.",
-    _S.ADVICE_DISK: "Faites de la place. D'ici là, les nouveaux textos sont refusés ; les opérateurs représentent "
-    "les leurs, mais pas indéfiniment.",
-    _S.ALERT_HELD: "Un opérateur ne prend aucun texto d'un compte ou d'un numéro.",
-    _S.ADVICE_HELD: "Regardez dans le portail de l'opérateur. Un texto à la fois essaie si c'est réparé.",
-    _S.ALERT_LISTS: "La liste d'un opérateur est illisible.",
-    _S.ADVICE_LISTS: "Cherchez poll_failed dans le journal : ce qu'un webhook manque n'est pas retrouvé entre-temps.",
-    _S.ALERT_LOOP: "On dirait deux machines qui se répondent.",
-    _S.ADVICE_LOOP: "Cherchez une réponse automatique dans le client du propriétaire, et désactivez-la.",
-    _S.ALERT_QUARANTINE: "Un texto n'a pas pu être affiché, et a été mis de côté.",
-    _S.ADVICE_QUARANTINE: "Merci de le signaler : il est gardé, et rien d'autre ne l'attend.",
-    _S.ALERT_RATION: "Les messages qu'un opérateur prend par jour sont presque épuisés.",
-    _S.ADVICE_RATION: "Demandez-en davantage à l'opérateur s'il vous en faut, et réglez daily_limit.",
-    _S.ALERT_RECONCILE: "Impossible d'apprendre d'un opérateur ce qu'est devenu un envoi incertain.",
-    _S.ADVICE_RECONCILE: "Regardez la liste dans son portail. Les textos incertains ne sont pas renvoyés ; leurs "
-    "auteurs en sont informés.",
-    _S.ALERT_STREAM: "Il n'y a pas de flux vers le serveur XMPP.",
-    _S.ADVICE_STREAM: "Vérifiez qu'il tourne et connaît le composant. Ce qui arrive entre-temps est gardé.",
-    _S.ALERT_UNSTEADY: "Le flux vers le serveur XMPP ne cesse de se rompre.",
-    _S.ADVICE_UNSTEADY: "Cherchez stream_lost dans le journal, un second smsbridge, les limites du serveur pour les "
-    "composants.",
-    _S.ALERT_WAITING: "Quelque chose attend depuis trop longtemps.",
-    _S.ADVICE_WAITING: "delivery : le serveur XMPP ne le prend pas ; outbox : c'est l'opérateur. Le journal dit "
-    "pourquoi.",
-    _S.ALERT_WEBHOOKS: "Les webhooks d'un opérateur n'arrivent pas.",
-    _S.ADVICE_WEBHOOKS: "Vérifiez l'URL dans son portail, le mandataire inverse et la clé.",
-    _S.ADVISED: "{words} {to_do}",
-    _S.ALL_ARE_OVER: "Tous sont terminés.",
-    _S.SOME_ARE_OVER: Plural("{n} est terminé.", "{n} sont terminés."),
-    _S.WHAT_AND_ENDED: "{what} {ended}",
-    _S.OF_A_KIND: "{count} du même genre : {what} Le dernier : {last}",
-    _S.STILL_SO: Plural(
-        "Toujours ainsi après {span}, et {n} autre du même genre : {words}",
-        "Toujours ainsi après {span}, et {n} autres du même genre : {words}",
-        "Toujours ainsi après {span} : {words}",
-    ),
-    _S.IT_LASTED: Plural("{words} Cela a duré {span}.", "{words} Cela a duré {span}, {n} fois."),
-    _S.OVER_AFTER: Plural("Terminé après {span} : {words}", "Terminé après {span}, {n} fois : {words}"),
-    _S.SENDS_AGAIN: "Le compte {provider} envoie de nouveau ; ce qui attendait part ({holds} : terminé).",
-    _S.HELD_ACCOUNT: "Le compte {provider} est en attente, ses textos patientent ({code}) : {words}",
-    _S.HELD_LINE: "La ligne {did} est en attente, ses textos patientent ({code}) : {words}",
-    _S.HELD_ENDS: "Il n'y a rien à faire : ils partent quand c'est terminé.",
-    _S.STREAM_DOWN: "Il n'y a pas de flux vers le serveur XMPP depuis {since:clock}.",
-    _S.STREAM_UNSTEADY: Plural(
-        "Le flux vers le serveur XMPP a été ouvert {n} fois en 15 minutes.",
-        "Le flux vers le serveur XMPP a été ouvert {n} fois en 15 minutes.",
-    ),
-    _S.CARRIER_WAITED_FOR: "Un texto attend l'opérateur depuis {span}.",
-    _S.SERVER_WAITED_FOR: "Un message attend le serveur XMPP depuis {span}.",
-    _S.CLOCK_SAYS: "L'horloge de cette machine indique {at:isodate}, qui est passé depuis longtemps.",
-    _S.DISK_SHORT: "Il reste {mib} Mio sur le disque ; les nouveaux textos sont pris à partir de {floor} Mio.",
+_SPANS: Final[Entries] = {
+    _S.SECONDS: Plural("{n} seconde", "{n} secondes"),
+    _S.MINUTES: Plural("{n} minute", "{n} minutes"),
+    _S.HOURS: Plural("{n} heure", "{n} heures"),
+    _S.DAYS: Plural("{n} jour", "{n} jours"),
+    _S.IN_SECONDS: Plural("dans {n} seconde", "dans {n} secondes"),
+    _S.IN_MINUTES: Plural("dans {n} minute (à {at:clock})", "dans {n} minutes (à {at:clock})"),
+    _S.IN_HOURS: Plural("dans {n} heure (à {at:clock})", "dans {n} heures (à {at:clock})"),
+    _S.ON_DAY: "le {at:day}",
 }
 
 _FILES: Final[Entries] = {
@@ -250,6 +249,74 @@ _FILES: Final[Entries] = {
     _S.FILE_SLOW: "le réduire a pris trop de temps",
     _S.FILE_NO_TOOL: "cette passerelle ne sait pas convertir les images "
     "(à son administrateur : installer smsbridge[media])",
+}
+
+_LIMITS: Final[Entries] = {
+    _S.TEXTS: Plural("{n} texto", "{n} textos"),
+    _S.NEW_NUMBERS: Plural("{n} nouveau numéro", "{n} nouveaux numéros"),
+    _S.MONEY: "{amount:money} {currency}",
+    _S.EACH_MINUTE: "{most} par minute",
+    _S.EACH_DAY: "{most} par jour",
+    _S.EACH_MONTH: "{most} par mois",
+    _S.LIMIT_OF_YOURS: "votre limite de {limit}",
+    _S.LIMIT_OF_NUMBER: "la limite de {limit} pour ce numéro",
+    _S.LIMIT_OF_ALL: "la limite de {limit} pour tout le monde ici",
+    _S.LIMIT_USED_UP: "Ce texto n'a pas été envoyé : {limit} est épuisée. Elle se rouvre {when}.",
+    _S.LIMIT_WOULD_BE_PASSED: "Ce texto n'a pas été envoyé : {limit} serait dépassée. Elle se rouvre {when}.",
+    _S.CAP_OF: "{cap} de {who}",
+    _S.CAP_USED_UP: "épuisé",
+    _S.CAP_USED_TO: "utilisé à {percent} %",
+    _S.CAP_IS_SPENT: "Le plafond de {cap} est {spent} ; il se rouvre {when}.",
+    _S.RAISE_CAP: "Si c'est normal, relevez {key} et rechargez.",
+    _S.RATION_USED_UP: Plural(
+        "Le message que {provider} prend par jour est épuisé ; le compte repart {when}.",
+        "Les {n} messages que {provider} prend par jour sont épuisés ; le compte repart {when}.",
+    ),
+    _S.RATION_REFUSED: Plural(
+        "Ce texto n'a pas été envoyé : le message que {provider} prend par jour est épuisé ; le compte repart {when}.",
+        "Ce texto n'a pas été envoyé : les {n} messages que {provider} prend par jour sont épuisés ; le compte repart "
+        "{when}.",
+    ),
+    _S.RATION_NEARLY_USED_UP: "Le compte {provider} a envoyé {used} messages sur {limit} aujourd'hui ; le compte "
+    "repart {when}.",
+    _S.LOOP_UNTIL: "Ce texto n'a pas été envoyé : on dirait deux machines qui se répondent. Les textos vers ce "
+    "numéro reprendront {when}.",
+    _S.LOOP_STOPPED: "Les textos de {did} à {peer} sont arrêtés pour 10 minutes : {owner} semble avoir là une "
+    "machine qui répond à une autre. Ce qui est écrit entre-temps est refusé, avec la raison.",
+}
+
+_CARRIERS: Final[Entries] = {
+    _S.CARRIER_LOGIN: "{carrier} refuse l'accès à cette passerelle ; son administrateur doit y remédier.",
+    _S.CARRIER_OUTDATED: "{carrier} ne comprend pas cette passerelle ; son administrateur doit s'en occuper.",
+    _S.CARRIER_LINE_OFF: "D'après {carrier}, cette ligne ne peut pas envoyer de textos : le numéro n'est pas dans le "
+    "compte, ou les SMS y sont désactivés.",
+    _S.CARRIER_BUG: "{carrier} n'a pas compris le message ; c'est un défaut de cette passerelle.",
+    _S.CARRIER_FILE: "{carrier} n'accepte pas cette pièce jointe.",
+    _S.CARRIER_FILE_LARGE: "D'après {carrier}, cette pièce jointe est trop grande.",
+    _S.CARRIER_API_OFF: "L'API de {carrier} est désactivée ; l'administrateur doit l'activer.",
+    _S.CARRIER_ADDRESS: "{carrier} n'admet pas cette passerelle depuis son adresse ; l'administrateur doit "
+    "l'autoriser.",
+    _S.CARRIER_FUNDS: "Le solde chez {carrier} est trop bas pour envoyer.",
+    _S.CARRIER_QUOTA: "Les messages du jour chez {carrier} sont épuisés.",
+    _S.CARRIER_REGULATIONS: "{carrier} ne laisse pas cette ligne envoyer de textos, pour des raisons réglementaires.",
+    _S.CARRIER_MINUTE_FULL: "{carrier} ne prend plus de messages cette minute.",
+    _S.CARRIER_WANTS_A_MINUTE: "{carrier} exige une minute entre deux changements.",
+    _S.CARRIER_MAINTENANCE: "{carrier} est fermé pour maintenance en ce moment.",
+    _S.CARRIER_BEHIND_IT: "L'opérateur derrière {carrier} est hors service.",
+    _S.CARRIER_UNAVAILABLE: "{carrier} n'est pas disponible en ce moment.",
+    _S.CARRIER_CONNECTIONS: "{carrier} a des ennuis de connexion en ce moment.",
+    _S.CARRIER_DESTINATION: "D'après {carrier}, ce numéro ne peut pas recevoir de textos.",
+    _S.CARRIER_TOO_LONG: "D'après {carrier}, ce message est trop long.",
+    _S.CARRIER_EMPTY: "{carrier} n'envoie pas de message vide.",
+    _S.CARRIER_OF_PEER: "L'opérateur de votre correspondant n'a pas pris le message.",
+    _S.CARRIER_DOWN: "L'opérateur est injoignable en ce moment.",
+    _S.CARRIER_BUSY: "L'opérateur ne prend plus de messages en ce moment.",
+    _S.CARRIER_FEWER_FILES: Plural(
+        "{carrier} prend {n} pièce jointe à la fois.",
+        "{carrier} prend {n} pièces jointes à la fois.",
+    ),
+    _S.CARRIER_MOVED: "L'adresse de l'opérateur a changé ; l'administrateur doit la corriger.",
+    _S.CARRIER_REFUSES_US: "L'opérateur refuse cette passerelle ; son administrateur doit s'en occuper.",
 }
 
 _PRESENCE: Final[Entries] = {
@@ -265,14 +332,18 @@ _PRESENCE: Final[Entries] = {
     _S.NO_TEXT_YET: "Il n'y a pas encore eu de texto entre vous et ce numéro.",
 }
 
-_SPANS: Final[Entries] = {
-    _S.SECONDS: Plural("{n} seconde", "{n} secondes"),
-    _S.MINUTES: Plural("{n} minute", "{n} minutes"),
-    _S.HOURS: Plural("{n} heure", "{n} heures"),
-    _S.DAYS: Plural("{n} jour", "{n} jours"),
+_ENTRIES: Final[Entries] = {
+    **_REASONS,
+    **_TEXTS,
+    **_ENCLOSED,
+    **_QUESTIONS,
+    **_PRESENCE,
+    **FOR_ADMINS,
+    **_SPANS,
+    **_FILES,
+    **_LIMITS,
+    **_CARRIERS,
 }
-
-_ENTRIES: Final[Entries] = {**_REASONS, **_TEXTS, **_ENCLOSED, **_QUESTIONS, **_ALERTS, **_FILES, **_PRESENCE, **_SPANS}
 
 FRENCH: Final = Tongue(
     entries=MappingProxyType({

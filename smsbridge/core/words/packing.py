@@ -32,7 +32,7 @@ def unpack(text: str) -> Words:
 def _packed(field: Field) -> Any:
     match field:
         case Phrase(key, fields):
-            return {"say": key.value} | ({"with": {name: _packed(value) for name, value in fields}} if fields else {})
+            return {"say": key} | ({"with": {name: _packed(value) for name, value in fields}} if fields else {})
         case tuple():
             return [_packed(item) for item in field]
         case datetime():

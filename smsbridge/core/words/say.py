@@ -8,38 +8,11 @@ who reads it is known. A plain `str` in place of a phrase is said as it is: a ca
 A key's value stands in rows: to rename one is to forget what these said.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
 
+from smsbridge.core.words.phrase import Field, Language, Phrase, Plural, Words
 
-class Language(StrEnum):
-    """Named as `xml:lang` and the configuration name them."""
-
-    ENGLISH = "en"
-    FRENCH = "fr"
-
-
-@dataclass(frozen=True, slots=True)
-class Plural:
-    """A sentence that depends on a count, `n`. Without `none`, nought is said as the language counts it."""
-
-    one: str
-    many: str
-    none: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """A sentence, or a piece of one, with what fills its places."""
-
-    key: "Say"
-    fields: tuple[tuple[str, "Field"], ...] = ()
-
-
-Words: TypeAlias = Phrase | str
-Field: TypeAlias = str | int | datetime | Phrase | tuple[Words, ...]
+__all__ = ["Field", "Language", "Phrase", "Plural", "Say", "Words"]
 
 
 class Say(StrEnum):
@@ -101,6 +74,21 @@ class Say(StrEnum):
     NOT_WITHIN_A_DAY = "not_within_a_day"
     NO_ACCOUNT = "no_account"
     YOUR_TEXT = "your_text"
+    TOO_MANY_PARTS = "too_many_parts"
+    SERVICE_NUMBER = "service_number"
+    NO_SHORT_CODES = "no_short_codes"
+    ANOTHER_ACCOUNT_NOW = "another_account_now"
+    NUMBER_MOVED = "number_moved"
+    CANNOT_CHANGE = "cannot_change"
+    CANNOT_RETRACT = "cannot_retract"
+    ENCRYPTED_FILE = "encrypted_file"
+    FROM_THE_PORTAL = "from_the_portal"
+    EMPTY_TEXT = "empty_text"
+    NO_ATTACHMENT_HERE = "no_attachment_here"
+    RESTORED_AND_HELD = "restored_and_held"
+    LOCKED_BY_ADMIN = "locked_by_admin"
+    LOCKED_BY_OWNER = "locked_by_owner"
+    NO_ATTACHMENT = "no_attachment"
 
     # what becomes of files that go out, and why
     FILE_NOT_HAD = "file_not_had"
@@ -122,6 +110,9 @@ class Say(StrEnum):
     WHY_SLOW = "why_slow"
     WHY_REFUSED = "why_refused"
     WHY_GONE = "why_gone"
+    WHY_LARGE = "why_large"
+    WHY_KIND = "why_kind"
+    WHY_NOWHERE = "why_nowhere"
     WHY_EMPTY = "why_empty"
     WHY_PACKED = "why_packed"
     WHY_FULL = "why_full"
@@ -168,6 +159,28 @@ class Say(StrEnum):
     COUNTS_AS_SENT_AND_REST = "counts_as_sent_and_rest"
     YOU_DISCARDED = "you_discarded"
     NOT_SENT_AGAIN = "not_sent_again"
+    IS_IT_MEANT = "is_it_meant"
+    SHORT_CODES = "short_codes"
+    NUMBERS_IN = "numbers_in"
+    CONFIRMED = "confirmed"
+    CONFIRMED_AND_NOTHING_WAITS = "confirmed_and_nothing_waits"
+    WAS_NOT_SENT = "was_not_sent"
+    WANTS_TEXTS_AGAIN = "wants_texts_again"
+    NOT_YOURS_ANY_MORE = "not_yours_any_more"
+    WRITE_AGAIN = "write_again"
+    NOTHING_MORE_IS_SENT = "nothing_more_is_sent"
+    HAS_OPTED_OUT = "has_opted_out"
+    ONLY_TALK = "only_talk"
+    ALL_NUMBERS = "all_numbers"
+    LOCKED_NOW = "locked_now"
+    LOCKED_ALREADY = "locked_already"
+    LOCKED_BY = "locked_by"
+    UNLOCKED_NOW = "unlocked_now"
+    UNLOCKED_ALREADY = "unlocked_already"
+    UNLOCKED_BY = "unlocked_by"
+    WRITTEN_WAITS = "written_waits"
+    WAITED_GOES = "waited_goes"
+    STILL_LOCKED = "still_locked"
 
     # what waited when the backup was made that the bridge was restored from
     WAITED_THEN = "waited_then"
@@ -225,6 +238,23 @@ class Say(StrEnum):
     SERVER_WAITED_FOR = "server_waited_for"
     CLOCK_SAYS = "clock_says"
     DISK_SHORT = "disk_short"
+    RESTORED = "restored"
+    BACKUP = "backup"
+    BACKUP_OF = "backup_of"
+    PARTS_WAITED = "parts_waited"
+    SENDS_LOOKED_INTO = "sends_looked_into"
+    STANZAS_HANDED = "stanzas_handed"
+    LIST_DISTRUSTED = "list_distrusted"
+    LIST_TRUSTED = "list_trusted"
+    LIST_READ = "list_read"
+    LIST_FAILING = "list_failing"
+    WEBHOOKS_MISSING = "webhooks_missing"
+    WEBHOOKS_ARRIVING = "webhooks_arriving"
+    CANNOT_BE_SHOWN = "cannot_be_shown"
+    CAME_BACK = "came_back"
+    TEXT_TO_NOBODY = "text_to_nobody"
+    ACCOUNT = "account"
+    FILE_TO_NOBODY = "file_to_nobody"
 
     # why a file is not made into what a carrier takes
     FILE_TOO_LARGE = "file_too_large"
@@ -250,3 +280,80 @@ class Say(StrEnum):
     MINUTES = "minutes"
     HOURS = "hours"
     DAYS = "days"
+    IN_SECONDS = "in_seconds"
+    IN_MINUTES = "in_minutes"
+    IN_HOURS = "in_hours"
+    ON_DAY = "on_day"
+
+    # how much may be sent
+    TEXTS = "texts"
+    NEW_NUMBERS = "new_numbers"
+    MONEY = "money"
+    EACH_MINUTE = "each_minute"
+    EACH_DAY = "each_day"
+    EACH_MONTH = "each_month"
+    LIMIT_OF_YOURS = "limit_of_yours"
+    LIMIT_OF_NUMBER = "limit_of_number"
+    LIMIT_OF_ALL = "limit_of_all"
+    LIMIT_USED_UP = "limit_used_up"
+    LIMIT_WOULD_BE_PASSED = "limit_would_be_passed"
+    CAP_OF = "cap_of"
+    CAP_USED_UP = "cap_used_up"
+    CAP_USED_TO = "cap_used_to"
+    CAP_IS_SPENT = "cap_is_spent"
+    RAISE_CAP = "raise_cap"
+    RATION_USED_UP = "ration_used_up"
+    RATION_REFUSED = "ration_refused"
+    RATION_NEARLY_USED_UP = "ration_nearly_used_up"
+    LOOP_UNTIL = "loop_until"
+    LOOP_STOPPED = "loop_stopped"
+
+    # what a carrier said
+    CARRIER_LOGIN = "carrier_login"
+    CARRIER_OUTDATED = "carrier_outdated"
+    CARRIER_LINE_OFF = "carrier_line_off"
+    CARRIER_BUG = "carrier_bug"
+    CARRIER_FILE = "carrier_file"
+    CARRIER_FILE_LARGE = "carrier_file_large"
+    CARRIER_API_OFF = "carrier_api_off"
+    CARRIER_ADDRESS = "carrier_address"
+    CARRIER_FUNDS = "carrier_funds"
+    CARRIER_QUOTA = "carrier_quota"
+    CARRIER_REGULATIONS = "carrier_regulations"
+    CARRIER_MINUTE_FULL = "carrier_minute_full"
+    CARRIER_WANTS_A_MINUTE = "carrier_wants_a_minute"
+    CARRIER_MAINTENANCE = "carrier_maintenance"
+    CARRIER_BEHIND_IT = "carrier_behind_it"
+    CARRIER_UNAVAILABLE = "carrier_unavailable"
+    CARRIER_CONNECTIONS = "carrier_connections"
+    CARRIER_DESTINATION = "carrier_destination"
+    CARRIER_TOO_LONG = "carrier_too_long"
+    CARRIER_EMPTY = "carrier_empty"
+    CARRIER_OF_PEER = "carrier_of_peer"
+    CARRIER_DOWN = "carrier_down"
+    CARRIER_BUSY = "carrier_busy"
+    CARRIER_FEWER_FILES = "carrier_fewer_files"
+    CARRIER_MOVED = "carrier_moved"
+    CARRIER_REFUSES_US = "carrier_refuses_us"
+
+    # what a look at an account found
+    CHECK_LOGIN_WORKS = "check_login_works"
+    CHECK_UNTOLD_ADDRESS = "check_untold_address"
+    CHECK_ENTER_ADDRESS = "check_enter_address"
+    CHECK_LOGIN_REFUSED = "check_login_refused"
+    CHECK_API_OFF = "check_api_off"
+    CHECK_EMPTY_CALL = "check_empty_call"
+    CHECK_NO_ANSWER = "check_no_answer"
+    CHECK_LOOK_AT_NETWORK = "check_look_at_network"
+    CHECK_IT_IS_SLOW = "check_it_is_slow"
+    CHECK_LOOK_AT_URL = "check_look_at_url"
+    CHECK_ANSWERED = "check_answered"
+    CHECK_ANSWERED_SO = "check_answered_so"
+    CHECK_UNTOLD_BALANCE = "check_untold_balance"
+    CHECK_LOW_BALANCE = "check_low_balance"
+    CHECK_BALANCE = "check_balance"
+    CHECK_NO_NUMBERS = "check_no_numbers"
+    CHECK_NUMBERS = "check_numbers"
+    CHECK_NUMBER_MISSING = "check_number_missing"
+    CHECK_CANNOT_TEXT = "check_cannot_text"
+    CHECK_SMS_OFF = "check_sms_off"

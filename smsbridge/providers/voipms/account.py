@@ -13,20 +13,19 @@ from typing import Final
 
 from smsbridge.core.address import Did, mask
 from smsbridge.core.alerts import Alert
+from smsbridge.core.caps import MILLION
 from smsbridge.core.errors import Outcome
+from smsbridge.core.words.say import Phrase, Say, Words
 from smsbridge.providers.contract import Finding
 from smsbridge.providers.voipms.api import Api
-from smsbridge.providers.voipms.statuses import STATUSES, code_of
+from smsbridge.providers.voipms.statuses import CARRIER, STATUSES, code_of
 
-PORTAL: Final = "VoIP.ms' portal under Main Menu, SOAP and REST/JSON API"
+PORTAL: Final = "VoIP.ms: Main Menu, SOAP and REST/JSON API"
 _OFF: Final = frozenset({"0", "false"})
 _ADVICE: Final = {
-    "invalid_credentials": (
-        f"VoIP.ms refuses the login: take the e-mail address of the account and the API password of {PORTAL} "
-        "(not the portal's own password; one longer than 32 characters may be refused though the portal took it)"
-    ),
-    "api_not_enabled": f"the API is switched off: switch it on in {PORTAL}",
-    "missing_method": "the call arrived empty: is there a redirect or a proxy before api_url?",
+    "invalid_credentials": Say.CHECK_LOGIN_REFUSED(carrier=CARRIER, portal=PORTAL),
+    "api_not_enabled": Say.CHECK_API_OFF(portal=PORTAL),
+    "missing_method": Say.CHECK_EMPTY_CALL(),
 }
 
 
@@ -37,47 +36,51 @@ async def examine(api: Api, dids: Collection[Did], low_balance: Decimal) -> tupl
         if address.get("status") != "success":
             return (_refused(address),)
         shown = _address(address.get("ip"))
-        findings = [_good(f"the login works; VoIP.ms sees this machine as {shown}")]
+        findings = [_good(Say.CHECK_LOGIN_WORKS(carrier=CARRIER, address=shown))]
         balance = await api.ask("getBalance")
         if balance.get("status") == "ip_not_enabled":
-            return (*findings, _bad(f"enter {shown} as an allowed address in {PORTAL}"))
+            return (*findings, _bad(Say.CHECK_ENTER_ADDRESS(address=shown, portal=PORTAL)))
         findings.append(_of_balance(balance, low_balance))
         findings.extend(_of_dids(await api.ask("getDIDsInfo"), dids))
     except Outcome as outcome:
-        words = f"VoIP.ms gave no answer that can be used ({outcome.code}): {_why(outcome.code)}"
+        words = Say.CHECK_NO_ANSWER(carrier=CARRIER, code=outcome.code, why=_why(outcome.code))
         return (Finding(is_good=False, words=words, alert=None),)
     return tuple(findings)
 
 
-def _good(words: str) -> Finding:
+def _good(words: Words) -> Finding:
     return Finding(is_good=True, words=words)
 
 
-def _bad(words: str) -> Finding:
+def _bad(words: Words) -> Finding:
     return Finding(is_good=False, words=words)
 
 
-def _why(code: str) -> str:
+def _why(code: str) -> Phrase:
     match code:
         case "unreachable":
-            return "look at the name service, the firewall and this machine's clock"
+            return Say.CHECK_LOOK_AT_NETWORK()
         case "timeout":
-            return "it is slow at times; try again in some minutes"
+            return Say.CHECK_IT_IS_SLOW()
         case _:
-            return "look at api_url, or try again in some minutes"
+            return Say.CHECK_LOOK_AT_URL()
 
 
 def _refused(answer: dict[str, object]) -> Finding:
     code = code_of(answer.get("status"))
     known = STATUSES.get(code)
-    return _bad(_ADVICE.get(code) or f"VoIP.ms answered {code}" + (f": {known.words}" if known else ""))
+    if code in _ADVICE:
+        return _bad(_ADVICE[code])
+    if known is None:
+        return _bad(Say.CHECK_ANSWERED(carrier=CARRIER, code=code))
+    return _bad(Say.CHECK_ANSWERED_SO(carrier=CARRIER, code=code, meaning=known.words))
 
 
-def _address(raw: object) -> str:
+def _address(raw: object) -> Words:
     try:
         return str(ipaddress.ip_address(str(raw)))
     except ValueError:
-        return "an address it does not tell"
+        return Say.CHECK_UNTOLD_ADDRESS()
 
 
 def _of_balance(answer: dict[str, object], low: Decimal) -> Finding:
@@ -88,33 +91,32 @@ def _of_balance(answer: dict[str, object], low: Decimal) -> Finding:
         amount = Decimal(str(balance.get("current_balance") if isinstance(balance, dict) else balance))
         is_low = amount < low
     except InvalidOperation:  # no number at all, or NaN
-        return Finding(is_good=False, words="VoIP.ms did not tell the balance", alert=None)
-    words = f"the balance is low: {amount:.2f} USD" if is_low else f"the balance is {amount:.2f} USD"
+        return Finding(is_good=False, words=Say.CHECK_UNTOLD_BALANCE(carrier=CARRIER), alert=None)
+    balance_is = Say.CHECK_LOW_BALANCE if is_low else Say.CHECK_BALANCE
+    words = balance_is(amount=round(amount * 100) * (MILLION // 100), currency="USD")
     return Finding(is_good=not is_low, words=words, alert=Alert.BALANCE)
 
 
 def _of_dids(answer: dict[str, object], ours: Collection[Did]) -> Iterator[Finding]:
     if answer.get("status") == "no_did":
-        yield _bad("the account has no numbers")
+        yield _bad(Say.CHECK_NO_NUMBERS())
         return
     if answer.get("status") != "success":
         yield _refused(answer)
         return
     rows = answer.get("dids")
     dids = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
-    yield _good(f"the account has {len(dids)} number{'' if len(dids) == 1 else 's'}")
+    yield _good(Say.CHECK_NUMBERS(n=len(dids)))
     there = {_digits(row)[-10:] for row in dids}
     for did in ours:
         if did[-10:] not in there:
-            yield _bad(
-                f"the number {mask(did)} of the configuration is not in this account: look for a slip of the pen"
-            )
+            yield _bad(Say.CHECK_NUMBER_MISSING(did=mask(did)))
     for row in dids:
         # a flag that is missing says nothing: the carrier left sms_available out for some months
         if str(row.get("sms_available", "")).lower() in _OFF:
-            yield _bad(f"the number {_masked(row)} cannot text at all")
+            yield _bad(Say.CHECK_CANNOT_TEXT(did=_masked(row)))
         elif str(row.get("sms_enabled", "")).lower() in _OFF:
-            yield _bad(f"SMS is switched off for the number {_masked(row)}: switch it on in the portal, DID settings")
+            yield _bad(Say.CHECK_SMS_OFF(did=_masked(row)))
 
 
 def _masked(row: dict[object, object]) -> str:

@@ -25,6 +25,7 @@ from smsbridge.core.message import (
     ProviderName,
 )
 from smsbridge.core.segments import Limit, LimitUnit
+from smsbridge.core.words.say import Say
 from smsbridge.providers.contract import (
     Answer,
     Callback,
@@ -39,7 +40,7 @@ from smsbridge.providers.contract import (
 from smsbridge.providers.http import Caller, Deadlines
 from smsbridge.providers.voipms import account, polling, reports, tracing, webhook
 from smsbridge.providers.voipms.api import Api, Settings, id_of, ten_digits
-from smsbridge.providers.voipms.statuses import outcome_of
+from smsbridge.providers.voipms.statuses import CARRIER, outcome_of
 
 NAME: Final = "voipms"
 CONNECT_SECONDS: Final = 10.0
@@ -157,7 +158,8 @@ def _content(part: Part) -> tuple[str, dict[str, str]]:
     if part.kind is not Kind.MMS:
         return "sendSMS", {"message": part.text}
     if len(part.media) > CAPABILITIES.media_count:
-        raise Rejected(Reason.MEDIA_REFUSED, "too_many_media", "VoIP.ms takes three attachments at a time.")
+        words = Say.CARRIER_FEWER_FILES(carrier=CARRIER, n=CAPABILITIES.media_count)
+        raise Rejected(Reason.MEDIA_REFUSED, "too_many_media", words)
     media = {f"media{n}": _written(item) for n, item in enumerate(part.media, start=1)}
     return "sendMMS", {"message": part.text or (" " if media else ""), **media}
 

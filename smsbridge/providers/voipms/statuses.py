@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected
+from smsbridge.core.words.say import Phrase, Say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,71 +20,66 @@ class Status:
     """Certainly not sent. `is_final`: never will be; `attempts`: final from the attempt after so many."""
 
     reason: Reason
-    words: str
+    words: Phrase
     is_final: bool
     hold: Hold | None = None
     after: timedelta | None = None
     attempts: int | None = None
 
 
-def _never(reason: Reason, words: str) -> Status:
+def _never(reason: Reason, words: Phrase) -> Status:
     return Status(reason=reason, words=words, is_final=True)
 
 
-def _later(reason: Reason, words: str, after: timedelta | None = None, attempts: int | None = None) -> Status:
+def _later(reason: Reason, words: Phrase, after: timedelta | None = None, attempts: int | None = None) -> Status:
     return Status(reason=reason, words=words, is_final=False, after=after, attempts=attempts)
 
 
-def _held(reason: Reason, hold: Hold, words: str) -> Status:
+def _held(reason: Reason, hold: Hold, words: Phrase) -> Status:
     return Status(reason=reason, words=words, is_final=False, hold=hold)
 
 
+CARRIER: Final = "VoIP.ms"
 _MINUTE: Final = timedelta(minutes=1)
-_LOGIN: Final = "VoIP.ms refuses this bridge's login; its administrator has to put that right."
-_OUTDATED: Final = "VoIP.ms does not understand this bridge; its administrator has to look into it."
-_NOT_ENABLED: Final = "VoIP.ms says this line cannot text: the number is not in the account, or SMS is off for it."
-_BUG: Final = "VoIP.ms did not understand the message; that is a fault of this bridge."
-_FILE: Final = "VoIP.ms does not take this attachment."
+_LOGIN: Final = Say.CARRIER_LOGIN(carrier=CARRIER)
+_OUTDATED: Final = Say.CARRIER_OUTDATED(carrier=CARRIER)
+_NOT_ENABLED: Final = Say.CARRIER_LINE_OFF(carrier=CARRIER)
+_BUG: Final = Say.CARRIER_BUG(carrier=CARRIER)
+_FILE: Final = Say.CARRIER_FILE(carrier=CARRIER)
 
 STATUSES: Final[Mapping[str, Status]] = {
     # the account
     "missing_credentials": _held(Reason.ACCOUNT_FAULT, Hold.ACCOUNT, _LOGIN),
     "invalid_credentials": _held(Reason.ACCOUNT_FAULT, Hold.ACCOUNT, _LOGIN),
-    "api_not_enabled": _held(
-        Reason.ACCOUNT_FAULT, Hold.ACCOUNT, "The VoIP.ms API is switched off; the administrator has to switch it on."
-    ),
+    "api_not_enabled": _held(Reason.ACCOUNT_FAULT, Hold.ACCOUNT, Say.CARRIER_API_OFF(carrier=CARRIER)),
     "ip_not_enabled": _held(
         Reason.ACCOUNT_FAULT,
         Hold.ACCOUNT,
-        "VoIP.ms does not let this bridge in from its address; the administrator has to allow it.",
+        Say.CARRIER_ADDRESS(carrier=CARRIER),
     ),
     "missing_method": _held(Reason.ACCOUNT_FAULT, Hold.ACCOUNT, _OUTDATED),
     "invalid_method": _held(Reason.ACCOUNT_FAULT, Hold.ACCOUNT, _OUTDATED),
-    "non_sufficient_funds": _held(Reason.FUNDS, Hold.ACCOUNT, "The balance at VoIP.ms is too low to send."),
-    "limit_reached": _held(Reason.QUOTA, Hold.QUOTA, "Today's messages at VoIP.ms are used up."),
+    "non_sufficient_funds": _held(Reason.FUNDS, Hold.ACCOUNT, Say.CARRIER_FUNDS(carrier=CARRIER)),
+    "limit_reached": _held(Reason.QUOTA, Hold.QUOTA, Say.CARRIER_QUOTA(carrier=CARRIER)),
     # the line
     "invalid_did": _held(Reason.LINE_FAULT, Hold.LINE, _NOT_ENABLED),
     "missing_did": _held(Reason.LINE_FAULT, Hold.LINE, _NOT_ENABLED),
-    "sms_apply_regulations": _held(
-        Reason.LINE_FAULT, Hold.LINE, "VoIP.ms does not let this line text, for regulatory reasons."
-    ),
+    "sms_apply_regulations": _held(Reason.LINE_FAULT, Hold.LINE, Say.CARRIER_REGULATIONS(carrier=CARRIER)),
     # the hour
-    "api_limit_exceeded": _later(Reason.THROTTLED, "VoIP.ms takes no more messages this minute.", after=_MINUTE),
-    "sms_wait_message": _later(Reason.THROTTLED, "VoIP.ms wants a minute between two changes.", after=_MINUTE),
-    "method_maintenance": _later(Reason.PROVIDER_DOWN, "VoIP.ms is closed for maintenance at the moment."),
-    "provider_outofservice": _later(Reason.PROVIDER_DOWN, "The carrier behind VoIP.ms is out of service."),
-    "unavailable_info": _later(Reason.PROVIDER_DOWN, "VoIP.ms is not available at the moment."),
-    "tls_error": _later(Reason.PROVIDER_DOWN, "VoIP.ms has trouble with its connections at the moment."),
+    "api_limit_exceeded": _later(Reason.THROTTLED, Say.CARRIER_MINUTE_FULL(carrier=CARRIER), after=_MINUTE),
+    "sms_wait_message": _later(Reason.THROTTLED, Say.CARRIER_WANTS_A_MINUTE(carrier=CARRIER), after=_MINUTE),
+    "method_maintenance": _later(Reason.PROVIDER_DOWN, Say.CARRIER_MAINTENANCE(carrier=CARRIER)),
+    "provider_outofservice": _later(Reason.PROVIDER_DOWN, Say.CARRIER_BEHIND_IT(carrier=CARRIER)),
+    "unavailable_info": _later(Reason.PROVIDER_DOWN, Say.CARRIER_UNAVAILABLE(carrier=CARRIER)),
+    "tls_error": _later(Reason.PROVIDER_DOWN, Say.CARRIER_CONNECTIONS(carrier=CARRIER)),
     # the message
-    "invalid_dst": _never(Reason.INVALID_DESTINATION, "VoIP.ms says this number cannot receive texts."),
-    "sms_toolong": _never(Reason.TOO_LONG, "VoIP.ms says this message is too long."),
-    "message_empty": _never(Reason.EMPTY, "VoIP.ms does not send an empty message."),
+    "invalid_dst": _never(Reason.INVALID_DESTINATION, Say.CARRIER_DESTINATION(carrier=CARRIER)),
+    "sms_toolong": _never(Reason.TOO_LONG, Say.CARRIER_TOO_LONG(carrier=CARRIER)),
+    "message_empty": _never(Reason.EMPTY, Say.CARRIER_EMPTY(carrier=CARRIER)),
     # seen for two days after a number was ported, and for what a carrier's filter dislikes
-    "sms_failed": _later(
-        Reason.CARRIER_REFUSED, "The other side's carrier did not take the message.", after=5 * _MINUTE, attempts=1
-    ),
+    "sms_failed": _later(Reason.CARRIER_REFUSED, Say.CARRIER_OF_PEER(), after=5 * _MINUTE, attempts=1),
     # the attachment
-    "exceeds_file_size": _never(Reason.MEDIA_REFUSED, "VoIP.ms says this attachment is too large."),
+    "exceeds_file_size": _never(Reason.MEDIA_REFUSED, Say.CARRIER_FILE_LARGE(carrier=CARRIER)),
     "invalid_file": _never(Reason.MEDIA_REFUSED, _FILE),
     "missing_file": _never(Reason.MEDIA_REFUSED, _FILE),
     "no_base64file": _never(Reason.MEDIA_REFUSED, _FILE),

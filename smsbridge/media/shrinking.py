@@ -92,8 +92,7 @@ def _shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, byte
             _check(found.width, found.height, MOST_PIXELS)
     with Image.open(io.BytesIO(content), formats=formats) as image:
         full = image.size
-        is_piecemeal = image.format in {"JPEG", "MPO"} and not image.info.get("progressive")
-        _check(*full, MOST_JPEG_PIXELS if is_piecemeal else MOST_PIXELS)
+        _check(*full, _most_pixels(image))
         did = Did.NOTES_REMOVED if _has_notes(image) else Did(0)
         if getattr(image, "is_animated", False) and image.format != "MPO":
             did |= Did.FIRST_FRAME_ONLY  # which of them is the first, the decoder has chosen
@@ -114,6 +113,14 @@ def _shrink(content: bytes, kind: str, aim: int, pixels: int) -> tuple[Did, byte
                 is_smaller = max(plain.size) < max(full) or len(content) > aim
                 return did | (Did.SHRUNK if is_smaller else Did(0)), written.getvalue()
     raise Unable(Verdict.LARGE)
+
+
+def _most_pixels(image: Image.Image) -> int:
+    """That can be decoded in so much memory."""
+    if image.format in {"JPEG", "MPO"} and not image.info.get("progressive"):
+        return MOST_JPEG_PIXELS
+    shows_through = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+    return MOST_PIXELS // 2 if shows_through else MOST_PIXELS  # two of it at a time
 
 
 def _check(width: int, height: int, most: int) -> None:

@@ -1,6 +1,7 @@
 """Pictures made to break who looks at them, and a child that a picture has taken over: the bridge stays whole."""
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import os
@@ -188,10 +189,27 @@ async def ended(content: bytes) -> str:
         return refusal.reason
 
 
-def children() -> list[str]:
+def all_children() -> set[str]:
     """Of this process, ended and not reaped among them."""
-    tasks = Path("/proc/self/task").iterdir()
-    return [child for task in tasks for child in (task / "children").read_text().split()]
+    found = set[str]()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
+            found |= set((task / "children").read_text().split())
+    return found
+
+
+OTHERS = set[str]()
+
+
+@pytest.fixture(autouse=True)
+def others():
+    """The servers of other tests, which may run."""
+    OTHERS.clear()
+    OTHERS.update(all_children())
+
+
+def children() -> list[str]:
+    return sorted(all_children() - OTHERS)
 
 
 def taken_over(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -242,6 +260,12 @@ async def test_a_child_that_hangs_is_killed_and_reaped(monkeypatch, code):
 async def test_a_child_that_uses_up_its_time_is_slow_and_not_damaged(monkeypatch):
     taken_over(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGXCPU)")
     assert await refused() is Hindrance.SLOW
+
+
+async def test_a_picture_that_takes_more_memory_than_its_header_says_is_a_bomb(monkeypatch):
+    hungry = "import smsbridge.media.shrinking as s\ns.shrink = lambda *_: bytearray(600 * 1024 * 1024)\nmain()"
+    taken_over(monkeypatch, hungry)
+    assert await refused() is Hindrance.BOMB
 
 
 async def test_who_is_cancelled_leaves_no_child_behind(monkeypatch):

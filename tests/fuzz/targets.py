@@ -71,6 +71,7 @@ from smsbridge.xmpp.errors import error_reply
 from smsbridge.xmpp.presence import answer_presence, render_answers
 from smsbridge.xmpp.privileges import Privileges
 from smsbridge.xmpp.stanzas import Bounce, Ignored, Unrenderable, envelope_of, read_message, render
+from tests.fakes.outlooks import look
 
 DOMAIN = "sms.example.com"
 NAME = ProviderName("voipms")
@@ -277,7 +278,7 @@ def stanza(data: bytes) -> None:
         case Ignored():
             assert str(reading.why).isprintable()
     assert not Privileges().take(element)  # whoever writes it is a person
-    render_answers(answer_presence(envelope, directory=_NOBODY, domain=DOMAIN), domain=DOMAIN)
+    render_answers(answer_presence(envelope, directory=_NOBODY, domain=DOMAIN), _LOOK)
 
 
 def written(data: bytes) -> None:
@@ -409,6 +410,7 @@ def picture(data: bytes) -> None:
 
 _MIGRATING = {text for migration in migrations() for text in migration.statements}
 _NOBODY = Directory([])
+_LOOK = look()
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 TARGETS: dict[str, Target] = {

@@ -315,9 +315,14 @@ class _Examiner:
 
     def _judge_media(self, config: Config) -> None:
         """Who serves files has to be found."""
-        if config.media.inbound is Republish.SERVE and config.http.public_url is None:
+        if config.media.inbound is not Republish.SERVE:
+            return
+        if (url := config.http.public_url) is None:
             words = "serve makes links to this bridge: write where it is, http.public_url"
             self._tell(words, ("media", "inbound"))
+        elif url.startswith("http:"):
+            words = "not https: whoever listens on the way sees pictures and links"
+            self._tell(words, ("http", "public_url"), is_warning=True)
 
     def _judge_owners(self, jids: Mapping[str, Any]) -> dict[str, Place]:
         """Every DID with the place that names it first."""

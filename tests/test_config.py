@@ -232,6 +232,14 @@ def test_with_two_providers_every_did_goes_over_the_one_it_names(write):
     assert line.receipts is Receipts.ACCEPTED  # a carrier without reports would never let the tick come
 
 
+def test_pictures_that_are_served_without_https_are_warned_of_and_others_are_not(told):
+    http = "http:\n  public_url: http://sms.example.com\nmedia:\n  inbound: {}\n"
+    assert told(GOOD + http.format("serve")) == [
+        "config.yaml:13: warning: http.public_url: not https: whoever listens on the way sees pictures and links"
+    ]
+    assert told(GOOD + http.format("upload")) == []
+
+
 def test_two_accounts_with_one_query_key_are_a_problem_that_does_not_tell_it(told):
     second = "  phone: {kind: envayasms, username: x, password_file: ./secret, query_key_file: ./secret}\njids:"
     lines = 'lines: {"+15551230001": {provider: phone}}\n'

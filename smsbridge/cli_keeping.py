@@ -13,7 +13,9 @@ from pathlib import Path
 from smsbridge.bridge import restoring
 from smsbridge.cli_desk import OK, WRONG, Commands, add_command, desk_of, opened, password
 from smsbridge.config import Config
+from smsbridge.config_rules import catch_ups
 from smsbridge.core.errors import SmsbridgeError
+from smsbridge.core.message import ProviderName
 from smsbridge.keeping import archive, backup, restore
 from smsbridge.keeping.sealing import Key, read_key
 from smsbridge.store import deliveries, dump
@@ -37,6 +39,8 @@ def add_commands(commands: Commands) -> None:
     ways = made.add_mutually_exclusive_group(required=True)
     ways.add_argument("--send", action="store_true", help="send them; what had left since the backup arrives twice")
     ways.add_argument("--discard", action="store_true", help="give them back to their writers")
+    words = "with --send: though the carrier's list was not read yet, which shows what had left"
+    made.add_argument("--force", action="store_true", help=words)
 
 
 async def _back_up(config: Config, options: argparse.Namespace) -> int:
@@ -104,18 +108,34 @@ def _tell(held: HeldBack) -> None:
         f"restored, and on hold: {held.parts} parts of texts wait for you, {held.doubtful} sends are of unknown fate,"
         f" {held.stanzas} stanzas are handed when the bridge starts"
     )
-    print("start the bridge, look at it, then: smsbridge release --send, or --discard")
+    print("start the bridge, let it read the carrier's list, then: smsbridge release --send, or --discard")
 
 
 async def _release(config: Config, options: argparse.Namespace) -> int:
     count = 0
     async with opened(config) as desk:
+        if options.send and not options.force:
+            _demand_a_look(await desk.database.run(restoring.unlooked, _pollable(config)))
         while done := await desk.database.run(restoring.release, desk, is_sent=options.send):
             count += done
     print(
         f"{count} parts {'are sent' if options.send else 'were given back'}; a bridge that runs goes on within a minute"
     )
     return OK
+
+
+def _pollable(config: Config) -> set[ProviderName]:
+    """The accounts whose lists a bridge reads."""
+    return {name for name, its in catch_ups(config).items() if its.is_on}
+
+
+def _demand_a_look(unlooked: list[ProviderName]) -> None:
+    if unlooked:
+        raise SmsbridgeError(
+            f"what {', '.join(unlooked)} has sent since the backup was not looked up yet; what had left would arrive"
+            " twice: let the bridge run for some minutes, until it has read the carrier's list; with --force all is"
+            " sent all the same"
+        )
 
 
 def _add_key(made: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from smsbridge import cli_keeping
+from smsbridge.bridge import catching_up
 from smsbridge.cli import main
 from smsbridge.clock import to_ms
 from smsbridge.core.address import Did, Peer
@@ -148,9 +149,30 @@ class TestRestore:
         assert "2 parts of texts wait for you" in capsys.readouterr().out
         assert [row["hold"] for row in place.rows("SELECT hold FROM outbox")] == ["restore", "restore"]
         assert [row["hold"] for row in place.rows("SELECT hold FROM hold")] == ["restore"]
-        assert place.do("release", "--send") == 0
+        assert place.do("release", "--send") == 1
+        assert "voipms has sent since the backup was not looked up yet" in capsys.readouterr().err
+        assert [row["state"] for row in place.rows("SELECT state FROM outbox")] == ["held", "held"]
+        assert place.do("release", "--send", "--force") == 0
         assert [row["state"] for row in place.rows("SELECT state FROM outbox")] == ["queued", "queued"]
         assert place.rows("SELECT hold FROM hold") == []
+
+    @pytest.mark.parametrize("is_since", [True, False])
+    def test_what_waited_is_sent_once_the_list_was_read_whole_since(self, place, is_since):
+        place.accept("one")
+        place.do("backup", place.kept / "house")
+        now = datetime.now(UTC)
+        assert place.do("restore", place.kept / "house", "--force") == 0
+        place.run(catching_up.advance, now, ProviderName("voipms"), datetime.now(UTC) if is_since else now)
+        assert place.do("release", "--send") == (0 if is_since else 1)
+        state = "queued" if is_since else "held"
+        assert [row["state"] for row in place.rows("SELECT state FROM outbox")] == [state]
+
+    def test_of_an_account_whose_list_nobody_reads_it_is_sent_at_once(self, place):
+        place.accept("one")
+        place.do("backup", place.kept / "house")
+        place.config.write_text(place.config.read_text().replace("daily_limit:", "catch_up: none\n    daily_limit:"))
+        assert place.do("restore", place.kept / "house", "--force") == 0
+        assert place.do("release", "--send") == 0
 
     def test_what_was_discarded_is_given_back(self, place, capsys):
         place.accept("one")

@@ -53,6 +53,12 @@ def reach(
     return Reach(since=max(read - OVERLAP, now - keys + OVERLAP), begins=begins)
 
 
+def read_up_to(providers: Collection[ProviderName]) -> Transaction[dict[ProviderName, datetime]]:
+    """Up to when the list of each was read whole, and all that it showed was judged."""
+    names = {_name(provider): provider for provider in providers}
+    return {names[name]: at for name, at in (yield from cursors.places(list(names))).items()}
+
+
 def advance(now: datetime, provider: ProviderName, to: datetime) -> Transaction[None]:
     """The list was read whole up to an instant."""
     yield from cursors.move(now, _name(provider), to)

@@ -1,10 +1,10 @@
 """After a restore: everything is held back and the admins hear of it; then one of them says what is to become of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
-from smsbridge.bridge import confirming, telling
+from smsbridge.bridge import catching_up, confirming, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.clock import to_ms
 from smsbridge.core.errors import Reason
@@ -29,6 +29,13 @@ def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime |
     )
     yield from telling.tell_admins(desk, words, "restored", str(to_ms(desk.now())))
     return found
+
+
+def unlooked(pollable: Collection[ProviderName]) -> Transaction[list[ProviderName]]:
+    """Those of these accounts whose parts are held back, and whose list was not read whole since."""
+    held = yield from restoring.held_since()
+    read = yield from catching_up.read_up_to(pollable)
+    return sorted(name for name in pollable if name in held and (name not in read or read[name] < held[name]))
 
 
 def release(desk: Desk, *, is_sent: bool) -> Transaction[int]:

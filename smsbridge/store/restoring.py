@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from smsbridge.clock import to_ms
+from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import PartId, ProviderName
 from smsbridge.core.state import PartState
@@ -62,6 +62,15 @@ def held_back(limit: int = _MANY) -> Transaction[list[PartId]]:
     """The parts that wait for an admin's word, the oldest first."""
     rows = yield sql("SELECT id FROM outbox WHERE state = 'held' AND hold = 'restore' ORDER BY id LIMIT $1", limit)
     return [PartId(row["id"]) for row in rows]
+
+
+def held_since() -> Transaction[dict[ProviderName, datetime]]:
+    """The accounts whose parts wait for an admin's word, and since when."""
+    rows = yield sql(
+        "SELECT provider, max(changed_at) AS since FROM outbox WHERE state = 'held' AND hold = 'restore'"
+        " GROUP BY provider"
+    )
+    return {ProviderName(row["provider"]): from_ms(row["since"]) for row in rows}
 
 
 def lift(ids: Ids, now: datetime) -> Transaction[None]:

@@ -90,7 +90,11 @@ async def test_nothing_old_is_sent_twice_and_what_came_in_is_taken_once(stage, t
         await bridge.said("text_accepted")
         await alice.ping(stage.contact(third))
         assert (left(stage, other), left(stage, third)) == (["waited during the backup"], [])
-        code, said = await command(stage, "release", fate)
+        if fate == "--send":
+            code, said = await command(stage, "release", fate)
+            assert (code, "--force" in said) == (1, True)
+            fate = "--send --force"
+        code, said = await command(stage, "release", *fate.split())
         assert code == 0, said
         await alice.send_text(stage.contact(telephone()), "which makes the bridge look at once")
         await alice.next(receipt_for(new), timeout=60)

@@ -20,7 +20,10 @@ AT_ONCE: Final = 100  # parts of one transaction
 
 def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime | None = None) -> Transaction[HeldBack]:
     """Hold everything back, and tell the admins. `made_at`: when the backup was made, if that is known."""
-    found = yield from restoring.hold_back(desk.ids, desk.now(), providers)
+    accounts = tuple(providers)
+    found = yield from restoring.hold_back(desk.ids, desk.now(), accounts)
+    if made_at is not None:
+        yield from restoring.note_made_at(desk.now(), accounts, made_at)
     words = Say.RESTORED(
         backup=Say.BACKUP_OF(at=made_at) if made_at else Say.BACKUP(),
         parts=Say.PARTS_WAITED(n=found.parts),

@@ -4,7 +4,8 @@
     a part that is unsure says the same ─▶ found       a part was tried that says the same, and has no id ─▶ ours
     else ─▶ elsewhere
 
-So is a part found that is held back after a restore. The last but one is a late acceptance: of an attempt that was
+So is a part found that is held back after a restore, but only in what was sent after the backup, in which it waited:
+as far as can be told, for a list's clock may be hours off, and that is all that is left to be mistaken in. The last but one is a late acceptance: of an attempt that was
 given up, and of which the carrier did not tell us. A house that was restored does not know what it has sent since the
 backup: until an admin has spoken all else counts as ours.
 """
@@ -19,7 +20,7 @@ from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.message import PartId, SentElsewhere
 from smsbridge.core.state import PartState
 from smsbridge.core.text import is_alike
-from smsbridge.store import outbox
+from smsbridge.store import outbox, restoring
 from smsbridge.store.database import Row, Transaction, sql
 
 SKEW: Final = timedelta(hours=2)  # a list's clock may be an hour off, and ours a little
@@ -67,8 +68,9 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
         " AND state = 'held' AND hold = 'restore' AND provider = $3 AND queued_at <= $4 ORDER BY id",
         *(text.did, text.peer, text.provider, to_ms(at + SKEW)),
     )
+    made_at = (yield from restoring.made_at(text.provider)) if held_back else None
     for row in held_back:
-        if is_alike(row["text"] or "", text.text):
+        if (made_at is None or made_at <= at + SKEW) and is_alike(row["text"] or "", text.text):
             return Judged(origin=Origin.FOUND, key=key, part=PartId(row["id"]))
     if (yield sql("SELECT 1 AS one FROM hold WHERE provider = $1 AND hold = 'restore'", text.provider)):
         yield from remember(now, key)

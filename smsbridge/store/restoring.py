@@ -16,7 +16,7 @@ from smsbridge.core.errors import Hold, Reason
 from smsbridge.core.message import PartId, ProviderName
 from smsbridge.core.state import PartState
 from smsbridge.core.words.say import Say
-from smsbridge.store import enclosures, heads, history, holds
+from smsbridge.store import cursors, enclosures, heads, history, holds
 from smsbridge.store.database import Row, Transaction, sql, sql_among
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 from smsbridge.store.ids import Ids
@@ -58,6 +58,17 @@ def hold_back(ids: Ids, now: datetime, providers: Iterable[ProviderName]) -> Tra
     return HeldBack(parts=len(waiting), doubtful=doubtful[0]["n"], stanzas=stanzas[0]["n"] + handing[0]["n"])
 
 
+def note_made_at(now: datetime, providers: Iterable[ProviderName], made_at: datetime) -> Transaction[None]:
+    """When the backup was made: what waited then cannot have left before."""
+    for provider in providers:
+        yield from cursors.move(now, _made(provider), made_at)
+
+
+def made_at(provider: ProviderName) -> Transaction[datetime | None]:
+    """When the backup was made that this account's parts were restored from, if that is known."""
+    return (yield from cursors.places([_made(provider)])).get(_made(provider))
+
+
 def held_back(limit: int = _MANY) -> Transaction[list[PartId]]:
     """The parts that wait for an admin's word, the oldest first."""
     rows = yield sql("SELECT id FROM outbox WHERE state = 'held' AND hold = 'restore' ORDER BY id LIMIT $1", limit)
@@ -95,6 +106,10 @@ def send(ids: Ids, now: datetime, part_ids: list[PartId]) -> Transaction[list[Pa
     for state in (PartState.QUEUED, PartState.HELD):
         yield from _settle(ids, now, [row for row in rows if row["state"] == state], state, "released")
     return [PartId(row["id"]) for row in rows if row["hold"] == Hold.CONFIRM]
+
+
+def _made(provider: ProviderName) -> str:
+    return f"restored\x1f{provider}"
 
 
 def _settle(ids: Ids, now: datetime, rows: Iterable[Row], state: PartState, code: str) -> Transaction[None]:

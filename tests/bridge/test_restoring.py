@@ -130,6 +130,17 @@ class TestWhatHadLeft:
         await waiting.dispatch()
         assert "one" not in sent(waiting)
 
+    @pytest.mark.parametrize("is_since", [True, False])
+    async def test_what_was_sent_before_the_backup_is_another_text_for_it_waited_then(self, waiting, is_since):
+        made_at = waiting.ticks.now + timedelta(hours=5)
+        waiting.ticks.advance(timedelta(hours=6))
+        await waiting.store.run(restoring.hold_back, waiting.desk, [CARRIER], made_at)
+        at = made_at + timedelta(minutes=1) if is_since else made_at - timedelta(hours=3)
+        text = replace(self.listed(waiting, "one"), sent_at=at)
+        fate = await waiting.store.run(elsewhere.take, waiting.desk, text, None)
+        assert (fate is elsewhere.Fate.FOUND) is is_since
+        assert (await waiting.states())[0] == ("sent" if is_since else "held")
+
     async def test_what_was_sent_before_it_was_written_is_another_text(self, waiting):
         await hold_back(waiting)
         earlier = replace(self.listed(waiting, "one"), sent_at=waiting.ticks.now - timedelta(days=1))

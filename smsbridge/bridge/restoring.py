@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
-from smsbridge.bridge import catching_up, confirming, telling
+from smsbridge.bridge import catching_up, confirming, questions, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.clock import to_ms
 from smsbridge.core.errors import Reason
@@ -24,6 +24,7 @@ def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime |
     found = yield from restoring.hold_back(desk.ids, desk.now(), accounts)
     if made_at is not None:
         yield from restoring.note_made_at(desk.now(), accounts, made_at)
+    yield from questions.revive(desk)
     words = Say.RESTORED(
         backup=Say.BACKUP_OF(at=made_at) if made_at else Say.BACKUP(),
         parts=Say.PARTS_WAITED(n=found.parts),

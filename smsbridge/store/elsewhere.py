@@ -4,8 +4,8 @@
     a part that is unsure says the same ─▶ found       a part was tried that says the same, and has no id ─▶ ours
     else ─▶ elsewhere
 
-So is a part found that is held back after a restore, but only in what was sent after the backup, in which it waited:
-as far as can be told, for a list's clock may be hours off, and that is all that is left to be mistaken in. The last but one is a late acceptance: of an attempt that was
+So is a part found that is held back after a restore, in what was sent after the backup, in which it still waited: as
+far as can be told, for a list's clock may be hours off. The last but one is a late acceptance: of an attempt that was
 given up, and of which the carrier did not tell us. A house that was restored does not know what it has sent since the
 backup: until an admin has spoken all else counts as ours.
 """

@@ -63,6 +63,31 @@ def open_of(owner: str, limit: int) -> Transaction[tuple[Question, ...]]:
     return tuple(_question(row) for row in rows)
 
 
+def all_open() -> Transaction[tuple[Question, ...]]:
+    """Of all owners, by owner and number."""
+    rows = yield sql("SELECT * FROM question WHERE answered_at IS NULL ORDER BY owner, number")
+    return tuple(_question(row) for row in rows)
+
+
+def reword(question: Question, words: Words) -> Transaction[None]:
+    """It is asked in other words from now on."""
+    yield sql("UPDATE question SET words = $2 WHERE id = $1", question.id, pack(words))
+
+
+def skip_numbers(ids: Ids, now: datetime, count: int) -> Transaction[None]:
+    """So many numbers of each owner may have been given, and are not known here: none of them is given again."""
+    owners = yield sql(
+        "SELECT owner, max(number) AS number FROM (SELECT owner, number FROM question"
+        " UNION ALL SELECT owner, 0 FROM message) AS given GROUP BY owner"
+    )
+    for row in owners:
+        yield sql(
+            "INSERT INTO question (id, owner, number, kind, subject, words, asked_at, answered_at, answer)"
+            " VALUES ($1, $2, $3, 'unsure', '', '', $4, $4, $5)",
+            *(ids.new(), row["owner"], row["number"] + count, to_ms(now), SETTLED),
+        )
+
+
 def close(ids: Ids, now: datetime, question: Question, answer: Answer | None) -> Transaction[bool]:
     """The owner's answer, or None if it was settled otherwise. False if it is closed already."""
     rows = yield sql(

@@ -14,6 +14,9 @@ from smsbridge.core.gate import Policy
 from smsbridge.core.line import Directory
 from smsbridge.core.message import Kind, ProviderMessageId, ProviderName, SentElsewhere
 from smsbridge.core.questions import Answer
+from smsbridge.core.words.say import Language
+from smsbridge.core.words.wording import worded
+from smsbridge.store import questions as kept
 
 from .house import ADMIN, CARRIER, FRIEND, JOHN, OWN, PEER, THIRD, inbound, rules
 
@@ -146,6 +149,43 @@ class TestWhatHadLeft:
         earlier = replace(self.listed(waiting, "one"), sent_at=waiting.ticks.now - timedelta(days=1))
         assert await waiting.store.run(elsewhere.take, waiting.desk, earlier, None) is not elsewhere.Fate.FOUND
         assert await waiting.states() == ["held", "held", "held"]
+
+
+class TestQuestions:
+    @pytest.fixture
+    async def doubtful(self, house):
+        house.provider.script(PEER, Indeterminate("timeout"))
+        await house.accept("hello")
+        await house.dispatch()
+        await house.reconciler.look()
+        await hold_back(house)
+        return house
+
+    async def test_what_was_open_is_asked_again_and_says_that_nobody_knows_what_was_answered(self, doubtful):
+        first, again = [body for _, to, _, body in await doubtful.told("notice") if to == JOHN]
+        assert again.startswith(first.partition(" Answer here")[0])
+        assert "What you may have answered since is not known here" in again
+        assert again.endswith("Answer here: resend 1, arrived 1 or discard 1.")
+        listed = await doubtful.store.run(kept.open_of, JOHN, 10)
+        assert ["comes from a backup" in worded(question.words, Language.ENGLISH) for question in listed] == [True]
+
+    async def test_to_restore_twice_says_it_once(self, doubtful):
+        await hold_back(doubtful)
+        assert len([1 for _, to, *_ in await doubtful.told("notice") if to == JOHN]) == 2
+
+    async def test_a_number_that_was_given_since_is_not_given_again(self, doubtful):
+        await release(doubtful, is_sent=True)
+        doubtful.provider.script(FRIEND, Indeterminate("timeout"))
+        await doubtful.accept("another", to=FRIEND)
+        await doubtful.dispatch()
+        await doubtful.reconciler.look()
+        assert [question.number for question in await doubtful.store.run(kept.open_of, JOHN, 10)] == [1, 102]
+        said = await doubtful.store.run(answers.answer, doubtful.desk, JOHN, 2, Answer.RESEND)
+        assert "no question 2" in worded(said, Language.ENGLISH)
+
+    async def test_it_can_be_answered_as_ever(self, doubtful):
+        await doubtful.store.run(answers.answer, doubtful.desk, JOHN, 1, Answer.ARRIVED)
+        assert await doubtful.states() == ["sent"]
 
 
 class TestReleasing:

@@ -169,6 +169,8 @@ _QUESTIONS: Final[Entries] = {
     _S.WAITED_THEN: "This text waited when the backup was made that the bridge was restored from. Whether it was sent"
     " since is not known here.",
     _S.STOPPED_SINCE: "{waited} {peer} has written {word}, so it is not sent now.",
+    _S.ASKED_BEFORE: "{question} (This question comes from a backup. What you may have answered since is not known"
+    " here: to have the text sent now may send it twice.)",
     _S.DISCARDED_SINCE: "{waited} An admin has discarded it.",
     _S.IS_IT_MEANT: "Your text to {peer} waits: it is your first to {destination}. Is it meant?",
     _S.SHORT_CODES: "short codes",

@@ -201,6 +201,8 @@ _QUESTIONS: Final[Entries] = {
     _S.WAITED_THEN: "Ce texto était en attente dans la sauvegarde depuis laquelle la passerelle a été restaurée. "
     "On ignore ici s'il est parti depuis.",
     _S.STOPPED_SINCE: "{waited} {peer} a écrit {word} : il n'est donc pas envoyé maintenant.",
+    _S.ASKED_BEFORE: "{question} (Cette question vient d'une sauvegarde. On ignore ici ce que vous avez pu répondre "
+    "depuis : faire envoyer le texto maintenant peut l'envoyer deux fois.)",
     _S.DISCARDED_SINCE: "{waited} Un administrateur y a renoncé.",
     _S.IS_IT_MEANT: "Votre texto à {peer} attend : c'est votre premier vers {destination}. Est-ce voulu ?",
     _S.SHORT_CODES: "des numéros courts",

@@ -186,6 +186,7 @@ class Say(StrEnum):
     WAITED_THEN = "waited_then"
     STOPPED_SINCE = "stopped_since"
     DISCARDED_SINCE = "discarded_since"
+    ASKED_BEFORE = "asked_before"
 
     # what admins have to know: `Alert`, what it is and what to do
     ALERT_ACCOUNT = "alert_account"

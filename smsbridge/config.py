@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from smsbridge.config_contacts import open_sections
 from smsbridge.config_schema import (
     PROVIDER_NAME,
     SECTIONS,
@@ -148,6 +149,7 @@ class _Examiner:
         for place, model in SECTIONS.items():
             if len(place) == 1 and isinstance(section := tree.get(str(place[0])), dict):
                 tree[str(place[0])] = self._with_secrets(model, section, place)
+        tree |= open_sections(tree, self.directory, self._tell, self._with_secrets)
         if isinstance(tree.get("providers"), dict):
             accounts = {name: self._account(name, section, kinds) for name, section in tree["providers"].items()}
             tree["providers"] = {name: account for name, account in accounts.items() if account}
@@ -356,7 +358,7 @@ class _Examiner:
 
     def _words(self, detail: ErrorDetails, place: Place) -> str:
         kind, context, name = detail["type"], detail.get("ctx", {}), str(place[-1]) if place else ""
-        around = self.models.get(place[:-1]) or self.models.get((*place[:-2], "*"))
+        around = next(filter(None, (self.models.get((*place[: -1 - n], *"*" * n)) for n in range(3))), None)
         plain = self.document.plain.get(place)
         if kind == "missing":
             forms = {form.field: form for form in secret_forms(around)} if around else {}

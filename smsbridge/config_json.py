@@ -29,6 +29,11 @@ def json_schema(kinds: Mapping[str, ProviderKind]) -> Schema:
         if model is not Config:
             definitions[model.__name__] |= _of_model(model, "#/$defs/{model}")
             definitions[model.__name__].pop("$defs", None)
+    contact = definitions["ContactSettings"]  # its short form is the name alone
+    definitions["ContactSettings"] = {
+        "description": contact["description"],
+        "anyOf": [{"type": "string"}, contact],
+    }
     sections = []
     for name, kind in sorted(kinds.items()):
         section = _of_model(kind.settings, f"#/$defs/{name}.{{model}}")

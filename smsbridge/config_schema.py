@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from smsbridge.config_contacts import BookSettings, Contacts, ContactSettings
 from smsbridge.config_secrets import secret_forms
 from smsbridge.config_sizes import Size
 from smsbridge.config_spans import Span
@@ -42,6 +43,7 @@ from smsbridge.config_types import (
 )
 from smsbridge.config_yaml import Place
 from smsbridge.core.address import Did
+from smsbridge.core.faces import Roster
 from smsbridge.core.gate import NORTH_AMERICA
 from smsbridge.core.line import AddressStyle, Mirror, Receipts, Republish
 from smsbridge.core.message import ProviderName
@@ -283,6 +285,10 @@ class Config(Section):
     contact: tuple[ContactUri, ...] = Field(
         default=(), description="where this gateway's administrator is reached, for everybody to read"
     )
+    contacts: Contacts = Field(default={}, description="who has which number, for all owners")
+    contacts_of: dict[Owner, Contacts] = Field(default={}, description="the same for single owners, before the others")
+    address_books: dict[str, BookSettings] = Field(default={}, description="names from files of vCards and CardDAV")
+    roster: Roster = Field(default=Roster.AUTO, description="which numbers are put into owners' contact lists")
     address_style: AddressStyle = Field(default=AddressStyle.PLAIN, description="from which JID a text comes")
     caps: CapsSettings = Field(default=CapsSettings(), description="the most that may be sent")
     loop_breaker: bool = Field(
@@ -314,6 +320,9 @@ SECTIONS: dict[Place, type[BaseModel]] = {  # "*" is any key
     ("http",): HttpSettings,
     ("store",): StoreSettings,
     ("lines", "*"): LineSettings,
+    ("contacts", "*"): ContactSettings,
+    ("contacts_of", "*", "*"): ContactSettings,
+    ("address_books", "*"): BookSettings,
     ("caps",): CapsSettings,
     ("caps", "per_owner"): OwnerCaps,
     ("caps", "per_did"): CapSettings,

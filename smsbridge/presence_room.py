@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from xml.etree import ElementTree as ET
 
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.outlooks import Outlooks
@@ -28,8 +29,10 @@ class PresenceRoom:
             group.create_task(self.showing.run())
 
 
-def build_presence(desk: Desk, book: RulesBook, send: Callable[[bytes], None]) -> PresenceRoom:
-    """`send` writes a stanza, or drops it while the stream is down."""
+def build_presence(
+    desk: Desk, book: RulesBook, send: Callable[[bytes], None], dress: Callable[[ET.Element], None]
+) -> PresenceRoom:
+    """`send` writes a stanza, or drops it while the stream is down; `dress` adds what a number is called."""
 
     def profile(localpart: str, jid: str) -> Profile:
         return profile_of(localpart, book.config.contact, book.rules().language_of(jid))
@@ -38,7 +41,12 @@ def build_presence(desk: Desk, book: RulesBook, send: Callable[[bytes], None]) -
     showing = Showing(
         outlooks=outlooks,
         directory=lambda: book.rules().directory,
-        look=Look(domain=desk.domain, profile=profile, language_of=lambda jid: book.rules().language_of(jid)),
+        look=Look(
+            domain=desk.domain,
+            profile=profile,
+            language_of=lambda jid: book.rules().language_of(jid),
+            dress=dress,
+        ),
         send=send,
     )
     return PresenceRoom(outlooks=outlooks, showing=showing, profile=profile)

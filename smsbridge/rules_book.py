@@ -15,6 +15,7 @@ from smsbridge import log
 from smsbridge.bridge.desk import Rules
 from smsbridge.clock import Clock
 from smsbridge.config import Config, ConfigError, Loaded, Problem
+from smsbridge.config_contacts import books_of
 from smsbridge.config_rules import advice, catch_ups, directory, media_places, policy, publishing, rations, unknowns
 from smsbridge.config_schema import SECTIONS, known_keys
 from smsbridge.config_yaml import Place
@@ -122,6 +123,8 @@ class RulesBook:
             language=config.language,
             languages=config.languages,
             mirror=config.sent_elsewhere,
+            named=books_of(config.contacts, config.contacts_of),
+            roster=config.roster,
             catch_up=catch_ups(config),
             spans=config.retention.spans,
             rations=rations(config),
@@ -133,7 +136,10 @@ class Reloader:
     """Turns the book's pages when asked, one reload after the other; the supervisor hears of each."""
 
     def __init__(self, book: RulesBook, reread: Callable[[], Loaded], clock: Clock, on_change: FollowUp) -> None:
-        """`reread` raises `ConfigError`; it is called in a thread. `on_change` may take its time."""
+        """`reread` raises `ConfigError`; it is called in a thread. `on_change` may take its time.
+
+        It is called though nothing has changed in the file: something may have in what the file names.
+        """
         self._book = book
         self._reread = reread
         self._clock = clock
@@ -158,10 +164,10 @@ class Reloader:
                 notify(*reloading(self._clock.monotonic()))
                 changed = await self._reload()
                 notify("READY=1", status(self._refusal or "reloaded"))
-                if changed:
+                if changed is not None:
                     group.create_task(self._on_change(changed))
 
-    async def _reload(self) -> Changed:
+    async def _reload(self) -> Changed | None:
         try:
             loaded = await asyncio.to_thread(self._reread)
             changed = self._book.replace(loaded)
@@ -177,7 +183,7 @@ class Reloader:
             _log.info(Event.CONFIG_RELOADED, changed=[self._key(place) for place in changed])
             tell_warnings(loaded)
             return changed
-        return ()
+        return None
 
     def _refuse(self, problems: Sequence[Problem], verdict: str, words: str) -> None:
         told = [self._where(problem) for problem in problems]

@@ -35,6 +35,7 @@ from smsbridge.bridge.room import Room, free_beside
 from smsbridge.clock import Clock, system_clock, system_ms
 from smsbridge.config import Config, Loaded
 from smsbridge.config_rules import caps_in_words
+from smsbridge.contacts_room import ContactsRoom, open_contacts
 from smsbridge.core.address import Address, Did, Peer, to_localpart
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle
@@ -55,12 +56,14 @@ from smsbridge.tenure import Place, Tenure, settle_in
 from smsbridge.watch import Watch
 from smsbridge.web.app import Web
 from smsbridge.web_room import build_web
-from smsbridge.xmpp.asking import Asking
+from smsbridge.xmpp.asking import Asking, uptime
 from smsbridge.xmpp.component import Component, StreamSettings
 from smsbridge.xmpp.handlers import Handlers
 from smsbridge.xmpp.privileges import Privileges
 from smsbridge.xmpp.promises import Promises
+from smsbridge.xmpp.rosters import Rosters
 from smsbridge.xmpp.stanzas import render
+from smsbridge.xmpp.vcards import VCards
 
 RECALLED_CONTACTS: Final = 50  # of those who know a number of ours one will tell what its server keeps
 
@@ -163,8 +166,8 @@ async def _run(
 ) -> None:  # fmt: skip
     pacers = {name: Pacer(provider.capabilities, desk.clock) for name, provider in providers.items()}
     dispatchers = _build_dispatchers(desk, providers, pacers, bells)
-    contacts = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
-    handlers, component, presence = _build_xmpp(config, desk, book, providers, bells, contacts, privileges)
+    contacts = await open_contacts(desk, lambda: book.config)
+    handlers, component, presence, lists = await _build_xmpp(config, desk, book, providers, bells, privileges, contacts)
     completing = Completing(providers, pacers)
     inbound = Inbound(desk, component.lane, completing.expect)
     own_shelf = build_own_shelf(config, desk)
@@ -176,13 +179,14 @@ async def _run(
             for name, provider in providers.items()
             if isinstance(provider, Checked)
         }
-        reloader = Reloader(book, reread, desk.clock, partial(_follow_up, desk, checks))
+        reloader = Reloader(book, reread, desk.clock, partial(_follow_up, desk, checks, contacts))
         dispatching = group.create_task(dispatchers.run())
         streaming = group.create_task(component.run())
         others = [
             group.create_task(Reconciler(desk, bells.reconciler, build_looking(desk, providers, pacers)).run()),
             group.create_task(Janitor(desk, own_shelf.forget).run()),
             group.create_task(media.run(desk, component, own_shelf, partial(abilities, providers))),
+            group.create_task(contacts.run(lists)),
             group.create_task(completing.run(inbound.take_listed)),
             group.create_task(presence.run()),
             group.create_task(tenure.keep()),
@@ -231,10 +235,11 @@ def _build_dispatchers(
     })  # fmt: skip
 
 
-def _build_xmpp(
+async def _build_xmpp(
     config: Config, desk: Desk, book: RulesBook, providers: Mapping[ProviderName, Provider], bells: _Bells,
-    contacts: Sequence[tuple[str, Peer, Did]], privileges: Privileges,
-) -> tuple[Handlers, Component, PresenceRoom]:  # fmt: skip
+    privileges: Privileges, contacts: ContactsRoom,
+) -> tuple[Handlers, Component, PresenceRoom, Rosters]:  # fmt: skip
+    known = await desk.database.run(bindings.newest, RECALLED_CONTACTS)
     handover = HandOver(desk, bells.stream)
     outbound = Outbound(desk, partial(abilities, providers))
     component = Component(
@@ -253,15 +258,22 @@ def _build_xmpp(
         metrics=desk.metrics,
         clock=desk.clock,
         pulse=desk.pulse,
-        promises=partial(_build_promises, config, desk, contacts),
+        promises=partial(_build_promises, config, desk, known),
         privileges=privileges,
     )
-    presence = build_presence(desk, book, component.send)
+    vcards = VCards(
+        face=contacts.faces.face,
+        language_of=lambda jid, asked: book.rules().language_of(jid, asked),
+        directory=lambda: book.rules().directory,
+        domain=config.xmpp.jid,
+    )
+    presence = build_presence(desk, book, component.send, vcards.dress)
     handlers = Handlers(
         outbound=outbound,
         handover=handover,
-        commands=Commands(desk),
+        commands=Commands(desk, contacts.follow),
         safekeeping=component.safekeeping,
+        vcards=vcards,
         language_of=lambda jid, asked: book.rules().language_of(jid, asked),
         showing=presence.showing,
         memory=Lately(desk),
@@ -271,13 +283,23 @@ def _build_xmpp(
         metrics=desk.metrics,
         clock=desk.clock,
     )
-    return handlers, component, presence
+    rosters = Rosters(
+        privileges=privileges,
+        asking=component.asking,
+        opened=component.opened,
+        age=lambda: uptime(component.asking, config.xmpp.ping),
+        send=component.send,
+        dress=vcards.dress,
+        appear=presence.showing.appear,
+        domain=config.xmpp.jid,
+    )
+    return handlers, component, presence, rosters
 
 
 def _build_promises(
     config: Config,
     desk: Desk,
-    contacts: Sequence[tuple[str, Peer, Did]],
+    known: Sequence[tuple[str, Peer, Did]],
     asking: Asking,
     write: Callable[[bytes], None],
 ) -> Promises:
@@ -291,14 +313,16 @@ def _build_promises(
         clock=desk.clock,
         server_config=config.xmpp.server_config,
     )
-    for owner, peer, did in contacts:
+    for owner, peer, did in known:
         is_plain = config.address_style is AddressStyle.PLAIN
         number = to_localpart(Address(peers=(peer,), did=None if is_plain else did))
         promises.see(owner, f"{number}@{config.xmpp.jid}")
     return promises
 
 
-async def _follow_up(desk: Desk, checks: Mapping[ProviderName, Checkup], changed: Changed) -> None:
+async def _follow_up(
+    desk: Desk, checks: Mapping[ProviderName, Checkup], contacts: ContactsRoom, changed: Changed
+) -> None:
     """After a reload: what waited for a password or for an owner may go now, and the carriers are asked again."""
     accounts = {ProviderName(str(place[1])) for place in changed if place[0] == "providers"}
     try:
@@ -308,6 +332,7 @@ async def _follow_up(desk: Desk, checks: Mapping[ProviderName, Checkup], changed
         _log.warning(Event.STORE_FAILED, error=str(error))
     desk.wake_senders()
     desk.wake_stream()
+    contacts.reload()
     if any(place[0] in {"jids", "lines"} for place in changed):
         accounts |= checks.keys()
     for name in sorted(accounts & checks.keys()):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from smsbridge.xmpp import caps, commands, disco, manners, privileges, sharing, stanzas, upload
+from smsbridge.xmpp import caps, commands, disco, manners, privileges, rosters, sharing, stanzas, upload, vcards
 
 ROOT = Path(__file__).parents[1]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -34,6 +34,14 @@ XEPS = {
     stanzas.STANZA_IDS: "0359",
     stanzas.FALLBACK: "0428",
     stanzas.REACTIONS: "0444",
+    vcards.VCARD_TEMP: "0054",
+    vcards.PUBSUB: "0060",
+    vcards.AVATAR_DATA: "0084",
+    vcards.AVATAR_METADATA: "0084",
+    rosters.EXCHANGE: "0144",
+    vcards.VCARD_UPDATE: "0153",
+    vcards.VCARD4: "0292",
+    vcards.VCARD4_NODE: "0292",
     upload.UPLOAD: "0363",
     sharing.METADATA: "0446",
     sharing.SHARING: "0447",

@@ -19,12 +19,14 @@ Component "sms.example.com"                   -- xmpp.jid of config.yaml; a subd
   -- of this server; everybody else has a twentieth of all three.
 
 -- What you send in your carrier's portal, or with another program, shows in your clients and archive as your own
--- message, because the host of the users lets the bridge write messages, and nothing else, in their name (XEP-0356).
+-- message, because the host of the users lets the bridge write messages in their name (XEP-0356, message). Numbers that
+-- have a name come into your contact list under it, because the host lets the bridge keep that (roster): it adds its own
+-- numbers and gives them their names, removes nothing, and does not touch what you have named yourself.
 -- This adds to the host's section, wherever that stands; "privilege" is to be among its modules, or the global ones.
--- Leave this out, and the line above, and the bridge says "you, from the portal: …" instead if you wish
--- (sent_elsewhere: line), or nothing.
+-- Leave one of them out, and the bridge says "you, from the portal: …" instead if you wish (sent_elsewhere: line), or
+-- offers the names to your clients; leave both out, and the line above, and it may do nothing in anybody's name.
 VirtualHost "example.com"                     -- your host
-  privileged_entities = { ["sms.example.com"] = { message = "outgoing" } }
+  privileged_entities = { ["sms.example.com"] = { message = "outgoing", roster = "both" } }
 
 -- What belongs elsewhere, into the global section of prosody.cfg.lua:
 --

@@ -10,13 +10,13 @@ more. It returns what is said, or raises `Refused` with words and has then done 
 admin is refused before anything is looked up, so that he learns nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from smsbridge.bridge import answers, lockdown, telling
+from smsbridge.bridge import answers, lockdown, naming, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.pacing import TokenBucket
@@ -41,7 +41,25 @@ class Rank(StrEnum):
     ADMIN = "admin"
 
 
+class Shape(StrEnum):
+    """What a value may be: one of the options, a number of ours, a word, or all the rest of the line (perhaps none).
+
+    Words and the rest are for the act to judge.
+    """
+
+    CHOICE = "choice"
+    COUNT = "count"
+    WORD = "word"
+    REST = "rest"
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether there is nothing to choose from."""
+        return self in {Shape.WORD, Shape.REST}
+
+
 EVERYBODY: Final = frozenset(Rank)
+_FORGIVEN: Final = "[]#.!,'\""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +79,21 @@ class Option:
     label: Words
 
 
+def _no_options(_desk: Desk, _caller: Caller) -> Transaction[tuple[Option, ...]]:
+    return ()
+    yield  # a transaction without a statement
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
-    """One field of the form. `sign` stands for it in a line of help; `none` is said when there is nothing to choose.
-
-    Without `is_number` a value must be one of the options.
-    """
+    """One field of the form. `sign` stands for it in a line of help; `none` is said when there is nothing to choose."""
 
     name: str
     sign: str
     label: Phrase
-    options: Callable[[Desk, Caller], Transaction[tuple[Option, ...]]]
+    options: Callable[[Desk, Caller], Transaction[tuple[Option, ...]]] = _no_options
     none: Words = ""
-    is_number: bool = False
+    shape: Shape = Shape.CHOICE
 
 
 Act = Callable[[Desk, Caller, Sequence[str]], Transaction[Words]]
@@ -113,8 +133,10 @@ class Said:
 class Commands:
     """The table at work. Whatever is asked by a stranger raises `Refused`; all may raise `StoreUnavailable`."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, follow: Callable[[str], Awaitable[None]] | None = None) -> None:
+        """`follow` is awaited with the name of a command that was committed, before its caller is answered."""
         self._desk = desk
+        self._follow = follow
         self._unknown: dict[str, TokenBucket] = {}  # of owners and admins, so there are few
 
     def offered(self, jid: str) -> tuple[Command, ...]:
@@ -141,10 +163,11 @@ class Commands:
         caller = self._caller(jid, asked)
         if not caller.ranks:
             raise Refused(Reason.NOT_OWNER)
-        name, *given = _words(line) or [""]
-        command = next((each for each in _offered(caller) if each.name == name), None)
+        said = _said(line)
+        command = next((each for each in _offered(caller) if each.name == _plain(said[:1])), None)
         if command is None and self._is_babble(jid):
             return
+        given = _given(command, said[1:]) if command else []
         try:
             await self._commit(command, self._type, caller, command, given)
         except Refused as refused:
@@ -166,6 +189,8 @@ class Commands:
         result = await self._desk.database.run(work, *args, **kwargs)
         failpoint("commands.committed", StoreUnavailable)
         _log.info(Event.COMMAND_RUN, command=command.name if command else "unknown")
+        if command is not None and self._follow is not None:
+            await self._follow(command.name)
         self._desk.wake_stream()
         self._desk.wake_senders()
         return result
@@ -188,8 +213,7 @@ class Commands:
         if len(given) != len(command.arguments):
             raise Refused(Reason.BAD_ADDRESS, Say.WRITE(usage=command.usage))
         for field, value in zip((yield from self._fields(caller, command)), given, strict=True):
-            is_good = _is_number(value) if field.argument.is_number else value in {o.value for o in field.options}
-            if not is_good:
+            if not _is_good(value, field):
                 raise Refused(Reason.BAD_ADDRESS, Say.WRITE(usage=command.usage))
         return (yield from command.act(self._desk, caller, given))
 
@@ -210,10 +234,35 @@ def _named(caller: Caller, name: str) -> Command:
     raise Refused(Reason.BAD_ADDRESS, Say.NO_SUCH_COMMAND())
 
 
-def _words(line: str) -> list[str]:
-    """What was typed, without what it quotes; forgiving of case, blanks and the brackets of `[7]`."""
-    said = " ".join(part for part in line.splitlines() if not part.startswith(">"))
-    return [word for word in (word.strip("[]#.!,'\"") for word in said.casefold().split()) if word]
+def _said(line: str) -> list[str]:
+    """The words that were typed, without what they quote."""
+    words = " ".join(part for part in line.splitlines() if not part.startswith(">")).split()
+    return [word for word in words if word.strip(_FORGIVEN)]
+
+
+def _given(command: Command, words: Sequence[str]) -> list[str]:
+    """The arguments, forgiving of case and of the brackets of `[7]`; the rest of a line is as it was written."""
+    if not command.arguments or command.arguments[-1].shape is not Shape.REST:
+        return [_plain([word]) for word in words]
+    before = len(command.arguments) - 1
+    rest = [" ".join(words[before:])] if len(words) >= before else []
+    return [*(_plain([word]) for word in words[:before]), *rest]
+
+
+def _plain(words: Sequence[str]) -> str:
+    return "".join(words).casefold().strip(_FORGIVEN)
+
+
+def _is_good(value: str, field: Field) -> bool:
+    match field.argument.shape:
+        case Shape.CHOICE:
+            return value in {option.value for option in field.options}
+        case Shape.COUNT:
+            return _is_number(value)
+        case Shape.WORD:
+            return bool(value.strip())
+        case Shape.REST:
+            return True
 
 
 def _is_number(value: str) -> bool:
@@ -260,6 +309,10 @@ def _lockdown(desk: Desk, caller: Caller, given: Sequence[str]) -> Transaction[W
     return (yield from lockdown.switch(desk, caller.jid, is_admin=is_admin, is_on=given[0] == "on"))
 
 
+def _name(desk: Desk, caller: Caller, given: Sequence[str]) -> Transaction[Words]:
+    return (yield from naming.call(desk, caller.jid, *given))
+
+
 def _on_or_off(_desk: Desk, _caller: Caller) -> Transaction[tuple[Option, ...]]:
     return (Option("on", Say.LOCKDOWN_ON()), Option("off", Say.LOCKDOWN_OFF()))
     yield  # a transaction without a statement
@@ -272,7 +325,7 @@ def _answering(word: Answer, does: Phrase) -> Command:
         label=Say.LABEL_QUESTION(),
         options=partial(_open_for, word),
         none=Say.NOTHING_TO_ANSWER(),
-        is_number=True,
+        shape=Shape.COUNT,
     )
     return Command(name=word, does=does, act=partial(_answer, word), arguments=(number,))
 
@@ -289,5 +342,15 @@ COMMANDS: Final = (
         does=Say.DOES_LOCKDOWN(),
         act=_lockdown,
         arguments=(Argument(name="switch", sign="on|off", label=Say.LABEL_LOCKDOWN(), options=_on_or_off),),
+    ),
+    Command(
+        name=naming.NAME,
+        does=Say.DOES_NAME(),
+        act=_name,
+        arguments=(
+            Argument(name="number", sign="NUMBER", label=Say.LABEL_NUMBER(), shape=Shape.WORD),
+            Argument(name="as", sign="[NAME]", label=Say.LABEL_NAME(), shape=Shape.REST),
+        ),
+        ranks=frozenset({Rank.OWNER}),
     ),
 )

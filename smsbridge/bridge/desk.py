@@ -8,6 +8,7 @@ from smsbridge.bridge.carriers import Carriers
 from smsbridge.bridge.pulse import Pulse
 from smsbridge.clock import Clock, system_clock
 from smsbridge.core.doubt import Unknowns
+from smsbridge.core.faces import Book, Roster
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import AddressStyle, CatchUp, Directory, Mirror, Republish
 from smsbridge.core.message import ProviderName
@@ -47,6 +48,8 @@ class Rules:
     unknowns: Mapping[ProviderName, Unknowns] = field(default_factory=dict)
     spans: Spans = field(default_factory=Spans)
     mirror: Mirror = Mirror.CARBON
+    named: tuple[Book, ...] = ()
+    roster: Roster = Roster.AUTO
     catch_up: Mapping[ProviderName, CatchUp] = field(default_factory=dict)
     media_places: Mapping[ProviderName, frozenset[str]] = field(default_factory=dict)
     publishing: Publishing = field(default_factory=Publishing)

@@ -23,6 +23,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NewType
 
+import phonenumbers
+
 from smsbridge.core.errors import Reason, Refused
 
 Did = NewType("Did", str)
@@ -98,6 +100,36 @@ def normalise_peer(raw: str) -> Peer:
     if number := _e164_of(text):
         return Peer(number)
     return _alphanumeric(text)
+
+
+@lru_cache(CACHED)
+def number_in(written: str, region: str) -> Peer | None:
+    """The number that a person has written down in this country (ISO 3166): E.164 or a shortcode, else None.
+
+    What has an extension is None: no text arrives there.
+    """
+    text = unicodedata.normalize("NFKC", written).strip()[:MAX_ALPHANUMERIC]
+    if SHORTCODE.fullmatch(text):
+        return Peer(text)
+    is_north_american = phonenumbers.country_code_for_region(region) == 1
+    if (is_north_american or text.startswith("+")) and (number := _e164_of(text)):
+        return Peer(number)
+    try:
+        found = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if found.extension or not phonenumbers.is_possible_number(found):
+        return None
+    number = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+    return Peer(number) if E164.fullmatch(number) else None
+
+
+def region_of(did: Did) -> str:
+    """The country that a number of ours is of; US where nobody knows."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(did)) or "US"
+    except phonenumbers.NumberParseException:
+        return "US"
 
 
 def parse_localpart(localpart: str) -> Address:

@@ -12,6 +12,9 @@ from typing import Final
 # XML 1.0, 2.2: the complement of Char
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACEMENT: Final = "\ufffd"
+_JOINERS: Final = "\u200c\u200d"
+MOST_NAME: Final = 64
+MOST_RAW: Final = 1024  # characters of a name that are looked at
 
 
 def xml_clean(text: str) -> str:
@@ -56,6 +59,18 @@ def is_alike(text: str, listed: str) -> bool:
     return bool(bare) and bare == _bare(listed)
 
 
+def clean_name(raw: str) -> str:
+    """A person's name as it may be shown: one line of at most 64 characters, nothing that is not seen; "" if none.
+
+    What turns or hides the writing around it is left out (controls, directions, formats but the joiners that scripts
+    and emoji need), and so is a name that is a number: it would pose as somebody else.
+    """
+    composed = unicodedata.normalize("NFC", xml_clean(raw[:MOST_RAW]))
+    kept = "".join(" " if one.isspace() else one for one in composed if one.isspace() or _is_shown(one))
+    name = " ".join(kept.split())[:MOST_NAME].strip(f" {_JOINERS}")
+    return name if any(map(str.isalpha, name)) or not any(map(str.isdigit, name)) else ""
+
+
 def close_bidi(text: str) -> str:
     """The text with every open embedding, override and isolate closed at its end (UAX #9, 3.3.2), else unchanged.
 
@@ -76,6 +91,10 @@ def close_bidi(text: str) -> str:
         elif control == _PDF and closers and closers[-1] == _PDF:
             closers.pop()
     return text + "".join(reversed(closers))
+
+
+def _is_shown(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co"}
 
 
 def _bare(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
-from smsbridge.bridge.commands import Command, Field, Said
+from smsbridge.bridge.commands import Command, Field, Said, Shape
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.words.say import Language, Say
 from smsbridge.core.words.wording import worded
@@ -75,7 +75,7 @@ async def answer(
     if request.get("action") == "cancel":
         return reply("canceled")
     if values is None and fields:
-        empty = next((field for field in fields if not field.options), None)
+        empty = next((field for field in fields if not field.options and not field.argument.shape.is_typed), None)
         if empty is None:
             return reply("executing", fields=fields)
         return reply("completed", said=Said(empty.argument.none))
@@ -118,7 +118,9 @@ def _reply(
 def _add_field(form: ET.Element, field: Field, language: Language) -> None:
     argument = field.argument
     label = worded(argument.label, language)
-    element = wire.add(form, "field", var=argument.name, type="list-single", label=label)
-    wire.add(element, "required")
+    kind = "text-single" if argument.shape.is_typed else "list-single"
+    element = wire.add(form, "field", var=argument.name, type=kind, label=label)
+    if argument.shape is not Shape.REST:
+        wire.add(element, "required")
     for option in field.options:
         wire.add(wire.add(element, "option", label=worded(option.label, language)), "value", text=option.value)

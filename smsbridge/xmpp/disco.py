@@ -23,6 +23,7 @@ from smsbridge.xmpp import caps, jids, manners
 from smsbridge.xmpp.caps import Form, Profile, ProfileOf
 from smsbridge.xmpp.commands import COMMANDS, DATA
 from smsbridge.xmpp.compat import answer_entity_time, refuse_settings
+from smsbridge.xmpp.vcards import FEATURES as VCARD_FEATURES
 
 _FEATURES: Final = (
     "http://jabber.org/protocol/disco#info",
@@ -32,6 +33,7 @@ _FEATURES: Final = (
     manners.LAST,
     "urn:xmpp:ping",
     "urn:xmpp:time",
+    *VCARD_FEATURES,
 )
 SERVER_INFO: Final = "http://jabber.org/network/serverinfo"  # XEP-0157
 GATEWAY_FEATURES: Final = (*_FEATURES, manners.VERSION, manners.GATEWAY, COMMANDS)

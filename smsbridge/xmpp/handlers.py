@@ -24,12 +24,13 @@ from smsbridge.core.message import OutboundMessage
 from smsbridge.core.words.say import Language
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
-from smsbridge.xmpp import commands, disco, manners
+from smsbridge.xmpp import commands, disco, manners, vcards
 from smsbridge.xmpp.caps import ProfileOf
 from smsbridge.xmpp.commands import Commands
 from smsbridge.xmpp.errors import Envelope, error_reply
 from smsbridge.xmpp.showing import Showing
 from smsbridge.xmpp.stanzas import Bounce, Ignored, Typed, envelope_of, read_message
+from smsbridge.xmpp.vcards import VCards
 
 _log = Log("xmpp")
 
@@ -67,6 +68,7 @@ class Handlers:
         handover: HandOver,
         commands: Commands,
         safekeeping: Safekeeping,
+        vcards: VCards,
         language_of: Callable[[str, str], Language],
         showing: Showing,
         memory: manners.Memory,
@@ -80,6 +82,7 @@ class Handlers:
         self._handover = handover
         self._commands = commands
         self._safekeeping = safekeeping
+        self._vcards = vcards
         self._language_of = language_of
         self._showing = showing
         self._memory = memory
@@ -102,6 +105,9 @@ class Handlers:
             stream.register_handler(Callback(f"smsbridge {tag}", is_question, self._on_question))
         is_command = MatchXPath(f"{{{stream.default_ns}}}iq/{commands.TAG}")
         stream.register_handler(Callback("smsbridge command", is_command, self._on_command))
+        for tag in vcards.TAGS:
+            is_asked = MatchXPath(f"{{{stream.default_ns}}}iq/{tag}")
+            stream.register_handler(Callback(f"smsbridge {tag}", is_asked, self._on_vcard))
         disco.install(stream, self._clock, self._commands.offered, self._language_of, self._profile)
 
     async def drain(self) -> None:
@@ -120,6 +126,9 @@ class Handlers:
             self._start(self._is_settled(stanza.xml, self._answer_question))
         elif stanza.xml.get("type") in {"get", "set"}:
             stanza.unhandled()
+
+    def _on_vcard(self, stanza: StanzaBase) -> None:
+        self._start(self._is_settled(stanza.xml, self._answer_vcard))
 
     def _start(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -178,6 +187,11 @@ class Handlers:
         envelope = envelope_of(element)
         language = self._language_of(envelope.sender, envelope.lang)
         self._send(await manners.answer(element, self._memory, domain=self._domain, language=language))
+
+    async def _answer_vcard(self, element: ET.Element) -> None:
+        answer = self._vcards.answer(element)
+        if answer is not None:
+            self._send(answer)
 
     def _refuse(self, envelope: Envelope, refused: Refused) -> bool:
         if envelope.type == "error":  # RFC 6120, 8.3.1: an error is never answered

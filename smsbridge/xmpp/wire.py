@@ -99,6 +99,11 @@ def quoted(text: str) -> str:
     return f'"{_escaped(text, _IN_ATTRIBUTE)}"'
 
 
+def escaped(text: str) -> str:
+    """Text that is made fit for XML, as what an element contains."""
+    return _escaped(xml_clean(text), _IN_TEXT)
+
+
 def _written(element: ET.Element) -> str:
     """The element's text: a fraction of what ET.tostring takes, which looks for namespaces that these do not have."""
     head = element.tag

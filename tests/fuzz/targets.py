@@ -20,6 +20,7 @@ from xml.etree import ElementTree as ET
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from smsbridge import config
+from smsbridge.contacts import carddav, cards
 from smsbridge.core.address import (
     E164,
     MAX_ALPHANUMERIC,
@@ -33,6 +34,7 @@ from smsbridge.core.address import (
     to_localpart,
 )
 from smsbridge.core.errors import Deferred, Indeterminate, Malformed, Outcome, Refused, Rejected, Unauthentic
+from smsbridge.core.faces import LARGEST_PICTURE
 from smsbridge.core.line import Directory
 from smsbridge.core.message import (
     Delivery,
@@ -48,7 +50,7 @@ from smsbridge.core.message import (
 )
 from smsbridge.core.segments import encoding_of
 from smsbridge.core.story import Entry
-from smsbridge.core.text import decode, is_alike, join_surrogates, xml_clean
+from smsbridge.core.text import clean_name, decode, is_alike, join_surrogates, xml_clean
 from smsbridge.core.words.say import Language
 from smsbridge.core.words.wording import worded
 from smsbridge.keeping import jsonl, sbr
@@ -357,6 +359,24 @@ def backup_and_restore(data: bytes) -> None:
         ]
 
 
+def vcards(data: bytes) -> None:
+    """An address book."""
+    found = list(cards.read(data))
+    assert len(found) <= len(data)
+    for peer, face in cards.faces(found, "US").items():
+        assert E164.fullmatch(peer) or peer.isdigit()
+        assert face.name or face.picture
+        assert clean_name(face.name) == face.name
+        assert face.picture is None or len(face.picture.data) <= LARGEST_PICTURE
+
+
+def address_book_answer(data: bytes) -> None:
+    """What a CardDAV server says."""
+    with suppress(carddav.Unread):
+        found = list(carddav.texts(data, (carddav.DATA, *carddav.TAGS)))
+        assert sum(map(len, found)) <= len(data)
+
+
 def json_lines(data: bytes) -> None:
     found: list[Entry] = []
     with suppress(CannotKeep):
@@ -429,6 +449,8 @@ TARGETS: dict[str, Target] = {
         written,
         forwarded,
         backup_and_restore,
+        vcards,
+        address_book_answer,
         json_lines,
         backup,
         dumped_lines,

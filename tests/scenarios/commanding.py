@@ -24,6 +24,8 @@ async def run(stage, client, name, **values):
         fields = command.findall(f"{DATA}x/{DATA}field")
         assert [field.get("var") for field in fields] == list(values)
         for field in fields:
+            if field.get("type") == "text-single":
+                continue
             offered = [option.findtext(f"{DATA}value") for option in field.findall(f"{DATA}option")]
             assert values[field.get("var")] in offered
         command = await execute(stage, client, name, values, action="complete", sessionid=command.get("sessionid"))

@@ -12,6 +12,7 @@ import pytest
 from smsbridge.sim.stage import API_PASSWORD, DID, QUERY_KEY, SECOND_DID, Stage, StageConfig
 from smsbridge.sim.xmpp_server import LOOPBACK
 from tests.fakes.contrib import stage_on
+from tests.fakes.radicale import PASSWORD, USER, radicale
 
 from .cues import receipt_for
 from .running import Running, free_port
@@ -110,6 +111,51 @@ async def test_while_keys_are_changed_over_no_callback_is_refused(stage, bridge)
         await call(http, NEW_KEY)
         await call(http, QUERY_KEY)
     assert (answers[NEW_KEY][-1], answers[QUERY_KEY][-1]) == (200, 403)
+
+
+LOG = "log: {format: json}\n"
+
+
+def shows(contact, name):
+    return lambda presence: (presence.kind, presence.sender, presence.nick) == ("available", f"{contact}/phone", name)
+
+
+async def named(client, contact, name):
+    """Until the contact list says so."""
+    async with asyncio.timeout(15):
+        while (entry := await client.roster_entry(contact)) is None or entry.name != name:
+            pass
+
+
+async def test_a_name_that_is_changed_is_shown_anew_and_no_other(stage, bridge, peer, telephone):
+    alice, contact, other = await stage.client("alice"), stage.contact(peer), stage.contact(telephone())
+    names = f'contacts: {{"{peer}": Mum, "{other.partition("@")[0]}": Bob}}\n'
+    told = await reload(stage, bridge, (LOG, LOG + names))
+    assert told["changed"] == ["contacts"]
+    await named(alice, contact, "Mum")
+    await alice.next_presence(shows(other, "Bob"))
+    await reload(stage, bridge, ("Mum", "Mother"))
+    await alice.next_presence(shows(contact, "Mother"))
+    await named(alice, contact, "Mother")
+    assert [one.nick for one in alice.presences if one.sender == f"{other}/phone"] == ["Bob"]
+
+
+async def test_names_come_from_an_address_book_and_change_with_it(stage, bridge, peer, tmp_path):
+    alice, contact = await stage.client("alice"), stage.contact(peer)
+    await stage.carrier.text_in(peer, DID, "who is this?")
+    await alice.next(lambda stanza: stanza.body == "who is this?")
+    async with radicale(tmp_path) as book:
+        card = f"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:1\r\nFN:Mum\r\nN:Mum;;;;\r\nTEL:{peer}\r\nEND:VCARD\r\n"
+        await book.put("mum", card)
+        its = f'{{url: "{book.url}", username: {USER}, password: {PASSWORD}}}'
+        await reload(stage, bridge, (LOG, f"{LOG}address_books: {{home: {its}}}\n"))
+        assert (await bridge.said("book_read"))["numbers"] == 1
+        await named(alice, contact, "Mum")
+        await book.put("mum", card.replace("FN:Mum", "FN:Mother"))
+        await reload(stage, bridge, ("log: {format: json}", "log: {format: json, level: info}"))
+        await named(alice, contact, "Mother")
+    assert PASSWORD not in "".join(bridge.journal)
+    assert "Mother" not in "".join(bridge.journal)
 
 
 async def test_a_storm_of_reloads_good_and_bad_loses_nothing(stage, bridge, peer):

@@ -14,12 +14,14 @@ from smsbridge.bridge.desk import Rules
 from smsbridge.clock import system_clock
 from smsbridge.core.address import Did
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
+from smsbridge.core.faces import Face
 from smsbridge.core.line import Directory, Line
 from smsbridge.core.message import OutboundMessage, ProviderName
 from smsbridge.core.words.say import Language
 from smsbridge.metrics import Metrics
 from smsbridge.xmpp.handlers import Handlers
 from smsbridge.xmpp.showing import Showing
+from smsbridge.xmpp.vcards import VCards
 from smsbridge.xmpp.wire import MAX_STANZA
 from tests.fakes.outlooks import ScriptedOutlooks, look
 
@@ -129,6 +131,12 @@ class Fed:
             handover=self.bridge,
             commands=self.bridge,
             safekeeping=self.bridge,
+            vcards=VCards(
+                face=lambda owner, _: Face(name=f"friend of {owner}"),
+                directory=lambda: DIRECTORY,
+                language_of=lambda _jid, _asked: Language.ENGLISH,
+                domain=DOMAIN,
+            ),
             language_of=Rules(directory=Directory([]), languages={"fay@example.com": Language.FRENCH}).language_of,
             showing=Showing(
                 outlooks=ScriptedOutlooks(),

@@ -75,3 +75,12 @@ def test_another_stream_begins_with_other_grants(privileges):
     privileges.settle()
     privileges.lost()
     assert privileges.speaks_for(OWNER) is None
+
+
+def test_a_contact_list_is_kept_where_reading_and_writing_it_is_granted(privileges):
+    assert privileges.keeps_roster_of(OWNER) is None
+    privileges.take(told("<perm access='roster' type='both'/>"))
+    assert (privileges.keeps_roster_of(OWNER), privileges.speaks_for(OWNER)) == (True, False)
+    for kind in ("get", "set", "none", "outgoing"):
+        privileges.take(told(f"<perm access='roster' type='{kind}'/>"))
+        assert privileges.keeps_roster_of(OWNER) is False

@@ -181,6 +181,17 @@ _QUESTIONS: Final[Entries] = {
     _S.DOES_CONFIRM: "oui, envoyer le texto de la question N",
     _S.DOES_LOCKDOWN: "on : rien ne part de vos numéros (pour un administrateur : d'aucun numéro) ; off : ce qui "
     "attendait part",
+    _S.DOES_NAME: "donner ce nom à un numéro, pour vous seul ; sans nom : comme avant",
+    _S.LABEL_NUMBER: "Numéro",
+    _S.LABEL_NAME: "Nom",
+    _S.NAMED: "{peer} s’appelle maintenant {name} pour vous.",
+    _S.NAME_DROPPED: "{peer} n’a plus de nom de votre part.",
+    _S.NO_NUMBER_TO_NAME: "Ce n’est pas un numéro qui peut avoir un nom. Écrivez-le avec + et l’indicatif du pays, "
+    "comme +15559870002.",
+    _S.NO_NAME: "Cela ne peut pas être un nom : il n’y a rien de visible, ou c’est un numéro.",
+    _S.TOO_MANY_NAMES: "Vous avez nommé {most} numéros, et il n’y a pas de place pour d’autres.",
+    _S.NO_SUCH_ITEM: "Il n’y a rien de tel ici.",
+    _S.ONLY_READ: "Ceci ne peut qu’être lu.",
     _S.LABEL_QUESTION: "Question",
     _S.LABEL_LOCKDOWN: "Verrouillage",
     _S.LOCKDOWN_ON: "Activé : rien ne part",

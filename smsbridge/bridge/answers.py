@@ -33,7 +33,7 @@ def answer(desk: Desk, owner: str, number: int, word: Answer) -> Transaction[Wor
     if question.answer:
         if question.answer == SETTLED:
             return Say.SETTLED_MEANWHILE(number=number)
-        return Say.ANSWERED_ALREADY(number=number, answer=question.answer)
+        return Say.ANSWERED_ALREADY(number=number, answer=Answer(question.answer).typed)
     effect = EFFECTS.get((question.kind, word))
     if effect is None:
         return Say.ANSWER_WITH(number=number, choices=choices(question.kind, number))

@@ -10,6 +10,7 @@ more. It returns what is said, or raises `Refused` with words and has then done 
 admin is refused before anything is looked up, so that he learns nothing.
 """
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +22,8 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
 from smsbridge.core.pacing import TokenBucket
 from smsbridge.core.questions import CHOICES, Answer
-from smsbridge.core.words.say import Phrase, Say, Words
+from smsbridge.core.words.say import Language, Phrase, Say, Words
+from smsbridge.core.words.wording import worded
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import questions
@@ -101,17 +103,26 @@ Act = Callable[[Desk, Caller, Sequence[str]], Transaction[Words]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A row of the table. The act gets a value for each argument, in their order."""
+    """A row of the table. The act gets a value for each argument, in their order.
+
+    `name` is its own in every language, `word` what is typed for it.
+    """
 
     name: str
+    word: Phrase
     does: Phrase
     act: Act
     arguments: tuple[Argument, ...] = ()
     ranks: frozenset[Rank] = EVERYBODY
 
     @property
-    def usage(self) -> str:
-        return " ".join((self.name, *(argument.sign for argument in self.arguments)))
+    def usage(self) -> Phrase:
+        signs = " ".join(argument.sign for argument in self.arguments)
+        return Say.USAGE(word=self.word, signs=signs) if signs else self.word
+
+    def is_typed(self, word: str) -> bool:
+        """Whether this is its name, or its word in any language, accents or not."""
+        return _bare(word) in {self.name, *(_bare(worded(self.word, language)) for language in Language)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +175,7 @@ class Commands:
         if not caller.ranks:
             raise Refused(Reason.NOT_OWNER)
         said = _said(line)
-        command = next((each for each in _offered(caller) if each.name == _plain(said[:1])), None)
+        command = next((each for each in _offered(caller) if each.is_typed(_plain(said[:1]))), None)
         if command is None and self._is_babble(jid):
             return
         given = _given(command, said[1:]) if command else []
@@ -265,6 +276,10 @@ def _is_good(value: str, field: Field) -> bool:
             return True
 
 
+def _bare(word: str) -> str:
+    return "".join(sign for sign in unicodedata.normalize("NFD", word) if not unicodedata.combining(sign))
+
+
 def _is_number(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS
 
@@ -282,7 +297,10 @@ def _help(_desk: Desk, caller: Caller, _given: Sequence[str]) -> Transaction[Wor
 def _questions(_desk: Desk, caller: Caller, _given: Sequence[str]) -> Transaction[Words]:
     found = yield from questions.open_of(caller.jid, MOST_QUESTIONS)
     lines = [
-        Say.OPEN_QUESTION(question=_labelled(question), choices=tuple(CHOICES[question.kind])) for question in found
+        Say.OPEN_QUESTION(
+            question=_labelled(question), choices=tuple(answer.typed for answer in CHOICES[question.kind])
+        )
+        for question in found
     ]
     return Say.OPEN_QUESTIONS(questions=tuple(lines)) if lines else Say.NO_OPEN_QUESTION()
 
@@ -327,24 +345,26 @@ def _answering(word: Answer, does: Phrase) -> Command:
         none=Say.NOTHING_TO_ANSWER(),
         shape=Shape.COUNT,
     )
-    return Command(name=word, does=does, act=partial(_answer, word), arguments=(number,))
+    return Command(name=word, word=word.typed, does=does, act=partial(_answer, word), arguments=(number,))
 
 
 COMMANDS: Final = (
-    Command(name="help", does=Say.DOES_HELP(), act=_help),
-    Command(name="questions", does=Say.DOES_QUESTIONS(), act=_questions),
+    Command(name="help", word=Say.WORD_HELP(), does=Say.DOES_HELP(), act=_help),
+    Command(name="questions", word=Say.WORD_QUESTIONS(), does=Say.DOES_QUESTIONS(), act=_questions),
     _answering(Answer.RESEND, Say.DOES_RESEND()),
     _answering(Answer.ARRIVED, Say.DOES_ARRIVED()),
     _answering(Answer.DISCARD, Say.DOES_DISCARD()),
     _answering(Answer.CONFIRM, Say.DOES_CONFIRM()),
     Command(
         name="lockdown",
+        word=Say.WORD_LOCKDOWN(),
         does=Say.DOES_LOCKDOWN(),
         act=_lockdown,
         arguments=(Argument(name="switch", sign="on|off", label=Say.LABEL_LOCKDOWN(), options=_on_or_off),),
     ),
     Command(
         name=naming.NAME,
+        word=Say.WORD_NAME(),
         does=Say.DOES_NAME(),
         act=_name,
         arguments=(

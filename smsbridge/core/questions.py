@@ -17,12 +17,17 @@ class QuestionKind(StrEnum):
 
 
 class Answer(StrEnum):
-    """The words, as they are typed."""
+    """Their names, which are typed in any language."""
 
     RESEND = "resend"
     ARRIVED = "arrived"
     CONFIRM = "confirm"
     DISCARD = "discard"
+
+    @property
+    def typed(self) -> Phrase:
+        """What else is typed for it."""
+        return Say[f"WORD_{self.name}"]()
 
 
 # In the order in which they are offered.
@@ -37,5 +42,5 @@ CHOICES: Final[Mapping[QuestionKind, tuple[Answer, ...]]] = MappingProxyType(
 
 def choices(kind: QuestionKind, number: int) -> Phrase:
     """What may be typed: `resend 7, arrived 7 or discard 7`."""
-    *first, last = (f"{answer} {number}" for answer in CHOICES[kind])
+    *first, last = (Say.USAGE(word=answer.typed, signs=str(number)) for answer in CHOICES[kind])
     return Say.ONE_OF(first=tuple(first), last=last)

@@ -109,7 +109,7 @@ def _bare(asker: JID | None) -> str:
 
 
 def _command_info(localpart: str, node: str, offered: Sequence[Command], language: Language) -> DiscoInfo:
-    names = {command.name: command.usage for command in offered}
+    names = {command.name: worded(command.usage, language) for command in offered}
     if localpart or not names or node not in {COMMANDS, *names}:
         raise XMPPError("item-not-found")
     info = DiscoInfo()

@@ -8,7 +8,7 @@ from smsbridge.bridge.commands import COMMANDS, UNKNOWN_BURST, Rank
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, StoreUnavailable
 from smsbridge.core.questions import Answer
 from smsbridge.core.words.say import Say
-from tests.fakes.words import english
+from tests.fakes.words import english, french
 
 from .house import ADMIN, ANN, DOMAIN, FRIEND, JOHN, PEER, SHARED, inbound, outbound
 
@@ -44,7 +44,28 @@ class TestWords:
     async def test_help_is_a_list_of_what_is_understood(self, house, line):
         (said,) = await say(house, line)
         assert said.splitlines()[0] == "These I understand:"
-        assert [row.partition(":")[0] for row in said.splitlines()[1:]] == [command.usage for command in COMMANDS]
+        usages = [english(command.usage) for command in COMMANDS]
+        assert [row.partition(":")[0] for row in said.splitlines()[1:]] == usages
+
+    @pytest.mark.parametrize("line", ["renvoyer 1", "Renvoyer 1.", "resend 1"])
+    async def test_a_word_of_another_language_is_understood_by_everybody(self, house, line):
+        await doubt(house)
+        assert await say(house, line) == ["[1] It is sent again."]
+
+    @pytest.mark.parametrize("line", ["arrivé 1", "ARRIVE\u0301 1", "arrive 1"])
+    async def test_an_accent_may_be_missing(self, house, line):
+        await doubt(house)
+        assert await say(house, line) == ["[1] It counts as sent."]
+
+    async def test_who_asks_in_french_is_answered_with_the_words_that_french_has(self, house):
+        await house.commands.typed(JOHN, "aide", "fr-CA")
+        said = (await house.told())[-1][3]
+        assert said.splitlines()[0] == "Voici ce que je comprends\u00a0:"
+        assert "renvoyer N\u00a0: renvoyer le texto de la question N" in said.splitlines()
+
+    def test_no_word_means_two_commands(self):
+        words = [{command.name, english(command.word), french(command.word)} for command in COMMANDS]
+        assert len(set().union(*words)) == sum(map(len, words))
 
     @pytest.mark.parametrize(
         "line", ["resend 1", "  Resend   1 ", "RESEND [1]", "resend #1.", "> [1] Your text\nresend 1"]

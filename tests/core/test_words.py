@@ -11,6 +11,7 @@ import pytest
 
 import smsbridge
 from smsbridge.core.errors import Reason
+from smsbridge.core.questions import Answer
 from smsbridge.core.words.packing import pack, unpack
 from smsbridge.core.words.say import Language, Phrase, Plural, Say
 from smsbridge.core.words.wording import TONGUES, language_named, worded
@@ -20,8 +21,8 @@ SOURCE = Path(smsbridge.__file__).parent
 ENGLISH, FRENCH = TONGUES[Language.ENGLISH], TONGUES[Language.FRENCH]
 # What is the same in both languages: signs and names, or a word that they share.
 SAME = {
-    Say.ADVISED, Say.MONEY, Say.LABEL_QUESTION, Say.MINUTES, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
-    Say.WHAT_AND_ENDED,
+    Say.ADVISED, Say.LABEL_QUESTION, Say.MINUTES, Say.MONEY, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
+    Say.USAGE, Say.WHAT_AND_ENDED, Say.WORD_QUESTIONS,
 }  # fmt: skip
 AT = datetime(2026, 12, 1, 18, 5, tzinfo=UTC)
 
@@ -85,6 +86,7 @@ def test_all_that_is_said_fills_all_places_and_no_others():
 
 def test_every_sentence_is_said_somewhere():
     by_name = {Say[reason.name] for reason in Reason} | {Say[f"WHY_{fault.name}"] for fault in Fault}
+    by_name |= {Say[f"WORD_{answer.name}"] for answer in Answer}
     unsaid = set(Say) - {key for _, key, _ in said()} - by_name
     assert sorted(unsaid) == []
 

@@ -334,7 +334,9 @@ async def test_what_the_other_side_refuses_twice_is_final(house):
     await house.send()
     _, error, line = await house.heard()
     assert error == error_about("hello", DEFERRED["sms_failed"])
-    assert line.words == error.words  # the client may be gone by now, and servers drop errors for nobody
+    assert (
+        line.words == f"Your text “hello”: {error.words}"
+    )  # the client may be gone by now, and servers drop errors for nobody
 
 
 @pytest.mark.parametrize("status", ["no_sms", "never_heard_of", "Internal Error!"])

@@ -43,12 +43,13 @@ async def test_an_error_at_once_a_question_and_the_answers_are_in_french(stage, 
     question = (await alice.next(from_(bridge))).body
     assert f"à {peer} est peut-être parti, peut-être pas{NO_BREAK}: " in question
     number = question.partition("]")[0].removeprefix("[")
-    assert question.endswith(f"Répondez ici{NO_BREAK}: resend {number}, arrived {number} ou discard {number}.")
+    assert question.endswith(f"Répondez ici{NO_BREAK}: renvoyer {number}, arrivé {number} ou abandonner {number}.")
     await alice.send_text(bridge, "questions", request_receipt=False)
     assert (await alice.next(from_(bridge))).body.startswith(f"[{number}] Votre texto de ")
     form = await execute(stage, alice, "arrived", action="execute")
     assert form.find(".//{jabber:x:data}option").get("label").startswith(f"[{number}] Votre texto de ")
-    assert await run(stage, alice, "arrived", number=number) == f"[{number}] Il compte comme envoyé."
+    await alice.send_text(bridge, f"arrivé {number}", request_receipt=False)
+    assert (await alice.next(from_(bridge))).body == f"[{number}] Il compte comme envoyé."
     assert await run(stage, alice, "questions") == "Il n’y a pas de question en suspens."
 
 

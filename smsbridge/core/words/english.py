@@ -207,6 +207,15 @@ _QUESTIONS: Final[Entries] = {
     _S.WRITTEN_WAITS: "Nothing leaves from now on; what is written waits. What comes in is delivered.",
     _S.WAITED_GOES: "What waited goes out.",
     _S.STILL_LOCKED: "Nothing leaves yet: an administrator has locked all numbers.",
+    _S.USAGE: "{word} {signs}",
+    _S.WORD_HELP: "help",
+    _S.WORD_QUESTIONS: "questions",
+    _S.WORD_RESEND: "resend",
+    _S.WORD_ARRIVED: "arrived",
+    _S.WORD_DISCARD: "discard",
+    _S.WORD_CONFIRM: "confirm",
+    _S.WORD_LOCKDOWN: "lockdown",
+    _S.WORD_NAME: "name",
 }
 
 _SPANS: Final[Entries] = {

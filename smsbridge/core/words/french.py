@@ -98,7 +98,7 @@ _TEXTS: Final[Entries] = {
     "clairement.",
     _S.DOUBT_OF_PART: "La partie {part} sur {of} de votre texto de {at:clock} à {peer} est peut-être partie, "
     "peut-être pas : l'opérateur n'a pas répondu clairement.",
-    _S.DOUBT_AND_REST: "{doubt} La suite attend votre réponse, et partira à moins que vous n'y renonciez.",
+    _S.DOUBT_AND_REST: "{doubt} La suite attend votre réponse, et partira à moins que vous ne l'abandonniez.",
     _S.NOT_WITHIN_A_DAY: "Ce texto n'a pas pu être envoyé en un jour. {why}",
     _S.NO_ACCOUNT: "Ce texto n'a pas été envoyé : le compte par lequel il devait partir n'est plus configuré.",
     _S.YOUR_TEXT: "Votre texto « {start} » : {words}",
@@ -118,8 +118,8 @@ _TEXTS: Final[Entries] = {
     _S.EMPTY_TEXT: "(un texto vide)",
     _S.NO_ATTACHMENT_HERE: "(un fichier n'est pas disponible ici : {why}. L'opérateur le garde un certain "
     "temps à l'adresse {url}.)",
-    _S.RESTORED_AND_HELD: "La passerelle a été restaurée d'une sauvegarde, et un administrateur doit regarder ce qui "
-    "attendait alors.",
+    _S.RESTORED_AND_HELD: "La passerelle a été restaurée à partir d'une sauvegarde, et un administrateur doit regarder "
+    "ce qui attendait alors.",
     _S.LOCKED_BY_ADMIN: "Un administrateur a verrouillé tous les numéros, et rien ne part tant qu'ils ne sont pas "
     "déverrouillés.",
     _S.LOCKED_BY_OWNER: "Le numéro est verrouillé par un propriétaire, et rien n'en part tant qu'il n'est pas "
@@ -199,7 +199,7 @@ _QUESTIONS: Final[Entries] = {
     _S.GATEWAY: "Passerelle SMS",
     _S.COMMANDS: "Commandes",
     _S.NO_QUESTION: "Il n'y a pas de question {number}.",
-    _S.SETTLED_MEANWHILE: "[{number}] est réglée entre-temps. Rien n'a changé.",
+    _S.SETTLED_MEANWHILE: "[{number}] a été réglée entre-temps. Rien n'a changé.",
     _S.ANSWERED_ALREADY: "[{number}] a déjà sa réponse : {answer}. Rien n'a changé.",
     _S.ANSWER_WITH: "On peut répondre à [{number}] par {choices}.",
     _S.WORDS_FORGOTTEN: "Impossible de le renvoyer : ses mots ne sont plus gardés. Récrivez-le s'il compte encore.",
@@ -207,14 +207,14 @@ _QUESTIONS: Final[Entries] = {
     _S.SENT_AGAIN: "Il est renvoyé.",
     _S.COUNTS_AS_SENT: "Il compte comme envoyé.",
     _S.COUNTS_AS_SENT_AND_REST: "Il compte comme envoyé ; le reste suit.",
-    _S.YOU_DISCARDED: "Vous avez renoncé à ce texto. Il est peut-être parti une fois, et ne sera pas renvoyé.",
+    _S.YOU_DISCARDED: "Vous avez abandonné ce texto. Il est peut-être parti une fois, et ne sera pas renvoyé.",
     _S.NOT_SENT_AGAIN: "Il ne sera pas renvoyé.",
     _S.WAITED_THEN: "Ce texto était en attente dans la sauvegarde depuis laquelle la passerelle a été restaurée. "
     "On ignore ici s'il est parti depuis.",
     _S.STOPPED_SINCE: "{waited} {peer} a écrit {word} : il n'est donc pas envoyé maintenant.",
     _S.ASKED_BEFORE: "{question} (Cette question vient d'une sauvegarde. On ignore ici ce que vous avez pu répondre "
     "depuis : faire envoyer le texto maintenant peut l'envoyer deux fois.)",
-    _S.DISCARDED_SINCE: "{waited} Un administrateur y a renoncé.",
+    _S.DISCARDED_SINCE: "{waited} Un administrateur l'a abandonné.",
     _S.IS_IT_MEANT: "Votre texto à {peer} attend : c'est votre premier vers {destination}. Est-ce voulu ?",
     _S.SHORT_CODES: "des numéros courts",
     _S.NUMBERS_IN: "des numéros du pays {region}",
@@ -238,9 +238,18 @@ _QUESTIONS: Final[Entries] = {
     _S.UNLOCKED_NOW: "{whose} : verrouillage levé. {outcome}",
     _S.UNLOCKED_ALREADY: "{whose} : verrouillage déjà levé. {outcome}",
     _S.UNLOCKED_BY: "{whose} : verrouillage levé par {by}. {outcome}",
-    _S.WRITTEN_WAITS: "Rien ne part plus désormais ; ce qui est écrit attend. Ce qui arrive est remis.",
+    _S.WRITTEN_WAITS: "Plus rien ne part désormais ; ce qui est écrit attend. Ce qui arrive est remis.",
     _S.WAITED_GOES: "Ce qui attendait part.",
     _S.STILL_LOCKED: "Rien ne part encore : un administrateur a verrouillé tous les numéros.",
+    _S.USAGE: "{word} {signs}",
+    _S.WORD_HELP: "aide",
+    _S.WORD_QUESTIONS: "questions",
+    _S.WORD_RESEND: "renvoyer",
+    _S.WORD_ARRIVED: "arrivé",
+    _S.WORD_DISCARD: "abandonner",
+    _S.WORD_CONFIRM: "confirmer",
+    _S.WORD_LOCKDOWN: "verrouillage",
+    _S.WORD_NAME: "nom",
 }
 
 _SPANS: Final[Entries] = {

@@ -75,8 +75,8 @@ FOR_ADMINS: Final[Entries] = {
     "liste. Les autres, smsbridge release --send les envoie (ce qui était parti malgré tout arrive deux fois), "
     "smsbridge release --discard les rend à leurs auteurs. {doubtful} {stanzas} Les textos d'après la sauvegarde "
     "qu'un opérateur répète sont montrés une fois de plus, eux aussi.",
-    _S.BACKUP: "d'une sauvegarde",
-    _S.BACKUP_OF: "d'une sauvegarde du {at:stamp}",
+    _S.BACKUP: "à partir d'une sauvegarde",
+    _S.BACKUP_OF: "à partir d'une sauvegarde du {at:stamp}",
     _S.PARTS_WAITED: Plural(
         "{n} partie de texto attendait alors, et est peut-être partie depuis.",
         "{n} parties de textos attendaient alors, et sont peut-être parties depuis.",

@@ -191,6 +191,15 @@ class Say(StrEnum):
     WRITTEN_WAITS = "written_waits"
     WAITED_GOES = "waited_goes"
     STILL_LOCKED = "still_locked"
+    USAGE = "usage"
+    WORD_HELP = "word_help"
+    WORD_QUESTIONS = "word_questions"
+    WORD_RESEND = "word_resend"
+    WORD_ARRIVED = "word_arrived"
+    WORD_DISCARD = "word_discard"
+    WORD_CONFIRM = "word_confirm"
+    WORD_LOCKDOWN = "word_lockdown"
+    WORD_NAME = "word_name"
 
     # what waited when the backup was made that the bridge was restored from
     WAITED_THEN = "waited_then"

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smsbridge.core.address import Did, Peer
+from smsbridge.core.enclosures import Done
 from smsbridge.core.message import DeliveryKind, InboundMessage, Kind, Media, ProviderMessageId, ProviderName, Source
-from smsbridge.core.state import PartEvent
+from smsbridge.core.state import EnclosureState, PartEvent
 from smsbridge.sim.stage import DID
-from smsbridge.store import claims, deliveries, inbox, outbox
+from smsbridge.store import claims, deliveries, enclosures, inbox, outbox
 from smsbridge.store.deliveries import Draft
 from smsbridge.store.inbox import Verdict
 from tests.test_cli_keeping import OWNER, PEER, Place
@@ -219,6 +220,17 @@ class TestWhy:
         assert "went" not in out
         assert full.do("why", full.rows("SELECT id FROM inbox")[0]["id"]) == 0
         assert IN_WORDS not in capsys.readouterr().out
+
+    def test_what_became_of_its_files_is_told_and_not_where_they_lie(self, full, capsys):
+        message_id, url = full.rows("SELECT id FROM message")[0]["id"], "https://share.example.com/1.jpg"
+        full.run(lambda: enclosures.wish(full.ids, datetime.now(UTC), message_id, (Media(url=url),), is_due=True))
+        kept = enclosures.Verdict(state=EnclosureState.KEPT, mime="image/jpeg", size=1, done=Done.SHRUNK)
+        file_id = full.rows("SELECT id FROM enclosure")[0]["id"]
+        full.run(lambda: enclosures.settle(full.ids, datetime.now(UTC), file_id, kept))
+        assert full.do("why", message_id) == 0
+        out = capsys.readouterr().out
+        assert "kept by enclosures, shrunk" in out
+        assert "share.example.com" not in out
 
     def test_a_number_has_its_newest_texts(self, full, capsys):
         assert full.do("why", "555-987-0002") == 0

@@ -15,6 +15,7 @@ _ROWS: Final = (
     " UNION ALL SELECT id, 'part', queued_at, state, peer FROM outbox WHERE id = $1 OR message_id = $1"
     " UNION ALL SELECT id, 'delivery', created_at, state, kind FROM delivery WHERE id = $1 OR message_id = $1"
     " OR inbox_id = $1 OR stanza_id = $1"
+    " UNION ALL SELECT id, 'file', changed_at, state, done FROM enclosure WHERE id = $1 OR message_id = $1"
 )
 _NUMBER: Final = (
     "SELECT id, 'in' AS way, taken_at AS at, did, '' AS state FROM inbox WHERE peer = $1 OR did = $1"

@@ -1,5 +1,8 @@
 """What is attached goes out as it is if it can, else as a link, or its writer reads why not; and never twice."""
 
+import asyncio
+import json
+import tracemalloc
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -8,18 +11,25 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from smsbridge.bridge import restoring
 from smsbridge.bridge.bell import Bell
-from smsbridge.bridge.enclosures import MOST_TRIES, Enclosures
-from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected, StoreUnavailable
+from smsbridge.bridge.enclosures import LARGEST, MOST_TRIES, Enclosures
+from smsbridge.bridge.telling import PATIENCE
+from smsbridge.core.caps import Caps, Limits, Whose
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected, StoreUnavailable
+from smsbridge.core.line import Mirror
+from smsbridge.core.words.say import Language
 from smsbridge.media.convert import Converter
 from smsbridge.media.drawer import Drawer
 from smsbridge.media.fetch import Fault, NotMoved, open_courier, origin_of
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
+from tests.media.pictures import PLACE, look, noted, scene, written
 
-from .house import CARRIER, FRIEND, JOHN, PEER, outbound
+from .house import CARRIER, FRIEND, JOHN, PEER, elsewhere, outbound
 
 TYPES = frozenset({"image/jpeg", "image/png", "audio/mpeg"})
 A_MINUTE = timedelta(minutes=1)
+PNG = tiny_png()
 
 
 class Shared:
@@ -27,7 +37,7 @@ class Shared:
 
     def __init__(self):
         self.origin, self.asked, self.serves_uploads = "", [], True
-        self.answers = {}
+        self.answers, self.answer_with = {}, None
 
     def put(self, name, data, *, kind="application/octet-stream", status=200, headers=()):
         self.answers[name] = (data, kind, status, dict(headers))
@@ -36,6 +46,8 @@ class Shared:
     async def answer(self, request):
         name = request.match_info["name"]
         self.asked.append(name)
+        if self.answer_with:
+            return await self.answer_with(request)
         data, kind, status, headers = self.answers.get(name, (b"", "text/plain", 404, {}))
         return web.Response(body=data, content_type=kind, status=status, headers=headers)
 
@@ -128,6 +140,16 @@ async def test_four_files_are_two_mms_in_their_order(house, shared, drawer):
         await house.dispatch()
     assert left(house) == [("mms", "", data[:3]), ("mms", "", data[3:])]
     assert [kind for kind, *_ in await house.told()] == ["receipt"]
+
+
+async def test_a_message_of_two_mms_is_told_as_one(house, shared, drawer):
+    house.provider.script(PEER, "pid-a", Rejected(Reason.CARRIER_REFUSED, "no", "No pictures, please."))
+    urls = [shared.put(str(n), tiny_jpeg()) for n in range(4)]
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=urls))
+        await enclosures.look()
+        await house.dispatch()
+    assert await errors(house) == ["Part 2 of 2: No pictures, please. 1 of 2 parts had been sent."]
 
 
 @pytest.mark.parametrize(
@@ -411,3 +433,159 @@ async def test_a_repeated_stanza_is_one_picture(house, shared, drawer):
             await enclosures.look()
         await house.dispatch()
     assert len(left(house)) == 1
+
+
+async def test_a_large_photo_is_made_smaller_and_says_not_where_it_was_taken_and_its_writer_is_told(
+    house, shared, drawer
+):
+    photo = written(scene(2400, 1800), "JPEG", quality=97, exif=noted())
+    assert len(photo) > 1_000_000
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", photo, kind="image/jpeg")]))
+        await enclosures.look()
+        await house.dispatch()
+    ((_, text, (data,)),) = left(house)
+    assert (text, look(data).format, len(data) <= 600_000, PLACE in data) == ("look", "JPEG", True, False)
+    assert await notices(house) == ["Your picture was made smaller, so that it fits."]
+
+
+async def test_what_a_phone_does_not_know_is_put_into_a_format_that_it_does(house, shared, drawer):
+    urls = [shared.put(form, written(scene(64, 48), form)) for form in ("WEBP", "HEIF")] + [shared.put("1", PNG)]
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=urls))
+        await enclosures.look()
+        await house.dispatch()
+    ((_, _, pictures),) = left(house)
+    assert [look(data).format for data in pictures] == ["JPEG", "JPEG", "PNG"]
+    assert await notices(house) == ["Of your 3 files go out: 2 in a format that phones know."]
+
+
+async def test_a_photo_whose_notes_alone_were_taken_out_is_worth_no_line(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[shared.put("1", written(scene(64, 48), "JPEG", exif=noted()))]))
+        await enclosures.look()
+        await house.dispatch()
+    ((_, _, (data,)),) = left(house)
+    assert PLACE not in data
+    assert await notices(house) == []
+
+
+async def test_what_cannot_be_opened_goes_as_its_link(house, shared, drawer):
+    url = shared.put("1", written(scene(64, 48), "WEBP")[:300])
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[url]))
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("sms", url, [])]
+    assert await notices(house) == ["Your file goes as a link: it is damaged."]
+
+
+async def test_a_stream_without_end_is_refused_in_words_and_costs_no_more_than_the_largest_file(house, shared, drawer):
+    sent = 0
+
+    async def endless(request):
+        nonlocal sent
+        answer = web.StreamResponse(headers={"Content-Type": "image/jpeg"})
+        await answer.prepare(request)
+        while sent < 100 * 1024 * 1024:
+            await answer.write(b"\xff\xd8\xff" + bytes(65533))
+            sent += 65536
+        return answer
+
+    shared.answer_with = endless
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[f"{shared.origin}/1"]))
+        tracemalloc.start()
+        try:
+            await enclosures.look()
+            assert tracemalloc.get_traced_memory()[1] < 2 * LARGEST
+        finally:
+            tracemalloc.stop()
+    assert sent < 60 * 1024 * 1024
+    assert await house.states() == ["failed"]
+    assert "it does not end where it should" in (await errors(house))[0]
+
+
+async def test_a_redirect_into_this_machine_opens_no_connection(house, shared, drawer):
+    opened = []
+    inside = await asyncio.start_server(lambda _, writer: (opened.append(1), writer.close()), "127.0.0.1", 0)
+    async with inside:
+        port = inside.sockets[0].getsockname()[1]
+        for number, place in enumerate((f"http://127.0.0.1:{port}/", f"https://localhost:{port}/", f"//[::1]:{port}/")):
+            url = shared.put(str(number), b"", status=302, headers={"Location": place})
+            async with fetching(house, shared, drawer) as enclosures:
+                await house.outbound.accept(outbound("", media=[url], sid=str(number)))
+                await enclosures.look()
+    assert opened == []
+    assert await house.states() == ["failed"] * 3
+
+
+async def test_while_the_disk_is_short_nothing_is_fetched_and_in_the_end_it_is_a_link(house, shared, drawer):
+    url = shared.put("1", tiny_jpeg())
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[url]))
+        enclosures._desk = replace(house.desk, has_room=lambda: False)
+        for _ in range(MOST_TRIES):
+            await enclosures.look()
+            house.ticks.advance(A_MINUTE)
+        await house.dispatch()
+    assert (shared.asked, left(house)) == ([], [("sms", url, [])])
+
+
+async def test_caps_count_what_it_may_come_to_when_it_is_taken(house, shared, drawer):
+    limits = Limits(caps={Whose.OWNER: Caps(minute=3)}, prices=None)
+    house.rules = replace(house.rules, policy=replace(house.rules.policy, limits=limits))
+    urls = [shared.put(str(n), tiny_jpeg()) for n in range(4)]
+    await house.outbound.accept(outbound("", media=urls))
+    await house.accept("one more")
+    with pytest.raises(Refused) as refused:
+        await house.accept("too many")
+    assert refused.value.reason is Reason.OVER_CAP
+    assert shared.asked == []
+
+
+async def test_after_a_restore_it_waits_for_the_admin_and_then_for_its_file(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await house.accept("and?")
+        await house.store.run(restoring.hold_back, house.desk, [CARRIER])
+        await enclosures.look()
+        assert (await house.states(), shared.asked) == (["held", "held"], [])
+        while await house.store.run(restoring.release, house.desk, is_sent=True):
+            pass
+        await house.dispatch()
+        assert (await house.states(), left(house)) == (["held", "queued"], [])
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "look", [tiny_jpeg()]), ("sms", "and?", [])]
+
+
+async def test_a_text_that_waits_long_for_its_file_says_so(house, shared, drawer):
+    await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+    house.ticks.advance(PATIENCE + A_MINUTE)
+    await house.janitor.tell_waiting()
+    assert "the file that comes with it is still being fetched" in (await notices(house))[0]
+
+
+async def test_in_french_as_well(house, shared, drawer):
+    house.rules = replace(house.rules, languages={JOHN: Language.FRENCH})
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[shared.put("1", b"%PDF-1.7"), shared.put("2", tiny_jpeg())]))
+        await house.outbound.accept(outbound("", sid="s2", media=[f"{shared.origin}/gone"]))
+        await enclosures.look()
+    assert (await notices(house))[0].startswith("De vos 2 fichiers partent")
+    assert "il n’y est plus" in (await errors(house))[0]
+
+
+async def test_what_is_sent_is_no_text_of_somewhere_else_and_is_exported_with_its_place(house, shared, drawer):
+    house.rules = replace(house.rules, mirror=Mirror.LINE)
+    async with fetching(house, shared, drawer) as enclosures:
+        url = shared.put("1", tiny_jpeg())
+        await house.outbound.accept(outbound("", media=[url]))
+        await enclosures.look()
+        await house.dispatch()
+    (row,) = await house.rows("SELECT provider_id, media FROM outbox")
+    listed = elsewhere("", pid=row["provider_id"], kind="mms", media=("https://carrier.example.com/1.jpg",))
+    await house.inbound.take_listed([listed])
+    assert [kind for kind, *_ in await house.told()] == ["receipt"]
+    assert json.loads(row["media"])[0][:3] == [url, "image/jpeg", len(tiny_jpeg())]

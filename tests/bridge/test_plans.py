@@ -6,22 +6,25 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from smsbridge.bridge import answers, catching_up
+from smsbridge.bridge import answers, catching_up, enclosing
 from smsbridge.bridge.janitor import PART_LIFE
 from smsbridge.bridge.lately import Lately
 from smsbridge.bridge.outlooks import Outlooks
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.address import Peer
 from smsbridge.core.caps import Caps, Limits, Prices, Whose
+from smsbridge.core.enclosures import Done, Why
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected
 from smsbridge.core.gate import Policy
 from smsbridge.core.line import CatchUp, Mirror
 from smsbridge.core.message import Kind, Source
 from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
-from smsbridge.store import deliveries, holds, listed, media, reports
+from smsbridge.core.state import EnclosureState
+from smsbridge.store import deliveries, enclosures, holds, listed, media, reports
+from smsbridge.store.enclosures import Verdict as EnclosureVerdict
 
-from .house import CARRIER, DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, report, rules
+from .house import CARRIER, DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, outbound, report, rules
 
 FOURTH = Peer("+15559870005")
 LONDON = Peer("+442079460123")
@@ -31,7 +34,17 @@ NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
 # A row for each fault, lease, domain, account or STOP, not for each text.
 SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "opt_out", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
-SHORT = {"message_left", "media_due", "outbox_in_flight", "outbox_held", "delivery_handing", "doubt_open", "doubt_due"}
+SHORT = {
+    "message_left",
+    "media_due",
+    "enclosure_due",
+    "enclosure_kept",
+    "outbox_in_flight",
+    "outbox_held",
+    "delivery_handing",
+    "doubt_open",
+    "doubt_due",
+}
 # Counted by an index up to a limit.
 COUNTED = {"outbox", "delivery"}
 
@@ -100,6 +113,7 @@ async def live_through(house, ticks):
     await house.dispatch()
     await house.accept("hello", to=PEER)  # a repeat
     await house.take(report("pid"))
+    await attach(house)
     await read_list(house)
     await show(house)
     await house.reconciler.look()
@@ -157,6 +171,31 @@ async def show(house):
     await outlooks.watched(("", ""))
     await outlooks.forget(*pair)
     await Lately(house.desk).last_text(JOHN, PEER)
+
+
+async def attach(house):
+    """What becomes of files that go out."""
+    able = house.provider.capabilities
+    kept = EnclosureVerdict(state=EnclosureState.KEPT, mime="image/jpeg", size=1)
+    linked = EnclosureVerdict(state=EnclosureState.LINKED, done=Done.LINKED, why=Why.KIND)
+    refused = EnclosureVerdict(state=EnclosureState.REFUSED, why=Why.GONE)
+    pictures = tuple(f"https://upload.example.com/{n}.jpg" for n in range(4))
+    for number, verdicts in enumerate(([kept, linked, kept, kept], [kept, kept, kept, refused], [kept] * 4)):
+        await house.outbound.accept(outbound("look", sid=f"picture {number}", media=pictures, to=f"{FRIEND}%{SHARED}"))
+        for one, verdict in zip(
+            await house.desk.database.run(enclosures.due, house.desk.now(), 10), verdicts, strict=True
+        ):
+            await house.desk.database.run(enclosures.put_off, house.desk.now(), one.id, "slow", house.desk.now())
+            await house.desk.database.run(enclosing.settle, house.desk, one, verdict, able)
+    await house.dispatch()  # their bytes are nowhere
+    for one in await house.desk.database.run(enclosures.due, house.desk.now(), 10):
+        await house.desk.database.run(enclosing.settle, house.desk, one, kept, able)
+    await house.outbound.accept(outbound("look", sid="unusual", media=pictures, to=LONDON))
+    for word in (Answer.CONFIRM, Answer.DISCARD):
+        await house.commands.typed(JOHN, f"{word} 3")
+    await house.desk.database.run(enclosures.next_due)
+    await house.desk.database.run(enclosures.let_go)
+    await house.desk.database.run(enclosures.kept)
 
 
 async def write_as_a_machine(house):

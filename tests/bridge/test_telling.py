@@ -247,12 +247,3 @@ class TestDoubt:
         for _ in range(3):
             await house.reconciler.look()
         assert [kind for kind, *_ in await house.told()] == ["error", "notice"]
-
-
-async def test_a_message_with_media_is_told_as_one(house):
-    house.rules = with_line(OWN)
-    media = tuple(f"https://upload.example.com/{n}.jpg" for n in range(4))
-    house.provider.script(PEER, "a", NO)
-    await send(house, "look", media=media)
-    assert [part.kind for part in house.provider.calls] == [Kind.MMS, Kind.MMS]
-    assert await house.told() == [error("Part 2 of 2: This number takes no texts. 1 of 2 parts had been sent.")]

@@ -1,6 +1,7 @@
 """Parts into calls, and VoIP.ms' answers into outcomes."""
 
 import traceback
+from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
@@ -206,6 +207,16 @@ async def test_a_fourth_picture_is_refused_before_the_call(carrier):
         await carrier.send(replace(MMS, media=PICTURES))
     assert caught.value.reason is Reason.MEDIA_REFUSED
     assert not wire.requests
+
+
+async def test_a_file_that_is_here_goes_as_its_bytes_and_others_by_their_links(carrier):
+    content = bytes(range(256)) * 4700
+    here = Media(url=PICTURES[0].url, mime="image/jpeg", content=content)
+    _, fields = await sent(
+        carrier, replace(MMS, text="", media=(here, PICTURES[1])), payload={"status": "success", "mms": 1}
+    )
+    assert fields["media1"] == b"data:image/jpeg;base64," + b64encode(content)
+    assert (fields["media2"], fields["message"]) == (PICTURES[1].url.encode(), b" ")
 
 
 @pytest.mark.parametrize(("peer", "dst"), [("29283", b"29283"), ("+445550002", b"+445550002")])

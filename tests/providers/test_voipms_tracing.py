@@ -1,5 +1,6 @@
 """What became of a text, as the carrier's lists tell it."""
 
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from smsbridge.core.message import Kind, Media
 from smsbridge.providers.contract import Candidate, Traced
 from smsbridge.providers.voipms import tracing
 from smsbridge.sim.faults import Fault, Moment, What
+from smsbridge.sim.pictures import tiny_jpeg
 
 from .boxes import send
 from .parts import part
@@ -181,3 +183,15 @@ async def test_the_same_words_in_the_other_list_are_told_as_what_they_are(box):
     assert await trace(carried) == found(str(answer["mms"]), kind=Kind.MMS)
     await carried.api.ask("sendMMS", did="5551230001", dst="5559870002", message="look", media1=PICTURE.url)
     assert await trace(carried, part("look")) == ABSENT
+
+
+@pytest.mark.parametrize("options", [{}, {"media_in_listing": False}, {"bare_single_row": True}])
+async def test_a_picture_that_was_sent_as_bytes_is_found_with_and_without_words(box, options):
+    carried = await box(**options)
+    data = f"data:image/jpeg;base64,{b64encode(tiny_jpeg()).decode()}"
+    for text in ("", "look"):
+        wanted = replace(part(text), kind=Kind.MMS, media=(replace(PICTURE, mime="image/jpeg", file="kept"),))
+        assert await trace(carried, wanted) == ABSENT
+        taken = await send(carried, text or " ", media1=data)
+        assert await trace(carried, wanted) == found(taken, kind=Kind.MMS)
+        assert await trace(carried, replace(wanted, text="something else")) == ABSENT

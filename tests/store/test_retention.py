@@ -20,7 +20,7 @@ from smsbridge.core.message import (
 )
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import PartEvent as V
-from smsbridge.store import deliveries, inbox, media, outbox, questions, retention
+from smsbridge.store import deliveries, enclosures, inbox, media, outbox, questions, retention
 from smsbridge.store.deliveries import Draft
 from smsbridge.store.inbox import Verdict
 
@@ -332,3 +332,21 @@ class TestRows:
         assert not await is_kept(house, "outbox")
         await forget(spans, days=1)
         assert await house.count("outbox") == 0
+
+
+async def test_where_a_file_lay_is_forgotten_with_the_text_that_it_went_with(house, forget):
+    message = await part_in(house, "sent")
+    await house.do(enclosures.wish, message, (PICTURE,), is_due=False)
+    await forget(days=6)
+    assert [row["url"] for row in await house.rows("SELECT url FROM enclosure")] == [PICTURE.url]
+    await forget(days=2)
+    assert [row["url"] for row in await house.rows("SELECT url FROM enclosure")] == [""]
+    await forget(days=90)
+    assert await house.count("enclosure") == 0
+
+
+async def test_where_a_file_lies_is_not_forgotten_while_its_text_waits(house, forget):
+    message = await part_in(house, "held")
+    await house.do(enclosures.wish, message, (PICTURE,), is_due=False)
+    await forget(days=400)
+    assert [row["url"] for row in await house.rows("SELECT url FROM enclosure")] == [PICTURE.url]

@@ -1,5 +1,6 @@
 """A file is left on the server's upload service, or it is said why not."""
 
+from contextlib import asynccontextmanager
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -120,3 +121,46 @@ async def test_while_the_stream_is_down_it_is_tried_later():
     with pytest.raises(NotMoved) as caught:
         await leave(Server(""), is_up=False)
     assert not caught.value.fault.is_final
+
+
+@asynccontextmanager
+async def asking(server, *, is_up=True):
+    async with open_courier() as courier:
+        yield UploadService(
+            asking=server.asking,
+            is_up=lambda: is_up,
+            jid="sms.example.com",
+            server="example.com",
+            courier=courier,
+            clock=system_clock(),
+        )
+
+
+def slots_of(server):
+    return [to for to, what in server.asked if what == UPLOAD]
+
+
+async def test_the_place_that_a_slot_names_is_one_of_uploads_and_no_other_is():
+    server = Server(slot("https://put.example.com/1", get="https://share.example.com:5281/1/a"))
+    async with asking(server) as service:
+        assert service.known() == frozenset()
+        assert await service.serves("https://share.example.com:5281")
+        for other in ("https://share.example.com", "https://put.example.com", "https://example.com"):
+            assert not await service.serves(other)
+        assert service.known() == {"https://share.example.com:5281"}
+    assert len(slots_of(server)) == 1
+
+
+@pytest.mark.parametrize("server", [Server("", offers=False), Server(error("forbidden"))])
+async def test_without_a_service_for_us_no_place_is_one_of_uploads_and_it_is_not_asked_for_at_once_again(server):
+    async with asking(server) as service:
+        for _ in range(2):
+            assert not await service.serves("https://share.example.com")
+    assert len(slots_of(server)) <= 1
+
+
+async def test_while_the_stream_is_down_nobody_can_say_which_places_are():
+    async with asking(Server(""), is_up=False) as service:
+        with pytest.raises(NotMoved) as caught:
+            await service.serves("https://share.example.com")
+    assert not caught.value.fault.is_lasting

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 from smsbridge.bridge.desk import Desk
 from smsbridge.bridge.outlooks import Outlooks
 from smsbridge.rules_book import RulesBook
+from smsbridge.xmpp.asking import Asking
+from smsbridge.xmpp.blocking import Blocking
 from smsbridge.xmpp.caps import Profile, ProfileOf
 from smsbridge.xmpp.disco import profile_of
 from smsbridge.xmpp.presence import Look
@@ -20,6 +22,7 @@ class PresenceRoom:
 
     outlooks: Outlooks
     showing: Showing
+    blocking: Blocking
     profile: ProfileOf
 
     async def run(self) -> None:
@@ -30,7 +33,7 @@ class PresenceRoom:
 
 
 def build_presence(
-    desk: Desk, book: RulesBook, send: Callable[[bytes], None], dress: Callable[[ET.Element], None]
+    desk: Desk, book: RulesBook, asking: Asking, send: Callable[[bytes], None], dress: Callable[[ET.Element], None]
 ) -> PresenceRoom:
     """`send` writes a stanza, or drops it while the stream is down; `dress` adds what a number is called."""
 
@@ -49,4 +52,5 @@ def build_presence(
         ),
         send=send,
     )
-    return PresenceRoom(outlooks=outlooks, showing=showing, profile=profile)
+    blocking = Blocking(asking, showing.clients_of)
+    return PresenceRoom(outlooks=outlooks, showing=showing, blocking=blocking, profile=profile)

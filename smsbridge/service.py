@@ -243,13 +243,7 @@ async def _build_xmpp(
     handover = HandOver(desk, bells.stream)
     outbound = Outbound(desk, partial(abilities, providers))
     component = Component(
-        StreamSettings(
-            jid=config.xmpp.jid,
-            secret=config.xmpp.secret.get_secret_value(),
-            host=config.xmpp.server.host,
-            port=config.xmpp.server.port,
-            ping=config.xmpp.ping,
-        ),
+        _stream_settings(config),
         handover=handover,
         render=lambda delivery: render(
             delivery, now=desk.now(), speaks_for=privileges.speaks_for, language_of=desk.rules().language_of
@@ -267,7 +261,7 @@ async def _build_xmpp(
         directory=lambda: book.rules().directory,
         domain=config.xmpp.jid,
     )
-    presence = build_presence(desk, book, component.send, vcards.dress)
+    presence = build_presence(desk, book, component.asking, component.send, vcards.dress)
     handlers = Handlers(
         outbound=outbound,
         handover=handover,
@@ -276,6 +270,7 @@ async def _build_xmpp(
         vcards=vcards,
         language_of=lambda jid, asked: book.rules().language_of(jid, asked),
         showing=presence.showing,
+        blocking=presence.blocking,
         memory=Lately(desk),
         profile=presence.profile,
         domain=config.xmpp.jid,
@@ -294,6 +289,16 @@ async def _build_xmpp(
         domain=config.xmpp.jid,
     )
     return handlers, component, presence, rosters
+
+
+def _stream_settings(config: Config) -> StreamSettings:
+    return StreamSettings(
+        jid=config.xmpp.jid,
+        secret=config.xmpp.secret.get_secret_value(),
+        host=config.xmpp.server.host,
+        port=config.xmpp.server.port,
+        ping=config.xmpp.ping,
+    )
 
 
 def _build_promises(

@@ -48,7 +48,7 @@ XEPS = {
     stanzas.REPLY: "0461",
 }
 # what has no namespace of its own
-NAMELESS = {"0082", "0106", "0114", "0128"}
+NAMELESS = {"0082", "0106", "0114", "0128", "0191"}
 
 
 def described() -> list[str]:

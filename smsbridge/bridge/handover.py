@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
@@ -25,9 +25,14 @@ DOUBTED_AT_ONCE: Final = 1000  # rows in one transaction
 MOST_GUESSES: Final = 4
 MOST_DEATHS: Final = 1_000_000
 TIRED_ATTEMPTS: Final = 8  # after so many tries, some by an earlier process, a delivery goes alone
+BLOCKED: Final = "blocked"  # in the place of a condition: by the recipient himself
 _FROM_PHONES: Final = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
 
 _log = Log("handover")
+
+
+async def _never() -> bool:
+    return False
 
 
 class Rendered(NamedTuple):
@@ -231,21 +236,30 @@ class HandOver:
                 yield from telling.say(desk, (recipient,), words, "quarantine", delivery_id)
         return kind
 
-    async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
-        """An error came back for one of ours, from its recipient. False: not ours, to be ignored."""
-        kind = await self._desk.database.run(self._bounce, stanza_id, from_bare_jid, condition)
+    async def bounce(
+        self, stanza_id: str, from_bare_jid: str, condition: str, is_blocked: Callable[[], Awaitable[bool]] = _never
+    ) -> bool:
+        """An error came back for one of ours, from its recipient. False: not ours, to be ignored.
+
+        `is_blocked` finds out whether the recipient wants nothing from that sender: then nobody is alarmed.
+        """
+        run = self._desk.database.run
+        if await run(deliveries.may_return, stanza_id, from_bare_jid) and await is_blocked():
+            condition = BLOCKED
+        kind = await run(self._bounce, stanza_id, from_bare_jid, condition)
         if kind is None:
             return False
         if kind in _FROM_PHONES:
             self._desk.wake_stream()
-        _log.warning(Event.DELIVERY_BOUNCED, kind=kind, condition=condition)
+        say = _log.info if condition == BLOCKED else _log.warning
+        say(Event.DELIVERY_BOUNCED, kind=kind, condition=condition)
         self._desk.metrics.deliveries.labels(kind, DeliveryState.BOUNCED).inc()
         return True
 
     def _bounce(self, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
         desk = self._desk
         kind = yield from deliveries.bounce(desk.ids, desk.now(), stanza_id, bare, condition)
-        if kind in _FROM_PHONES:
+        if kind in _FROM_PHONES and condition != BLOCKED:
             words = Say.CAME_BACK(recipient=bare, condition=condition)
             yield from alerts.sound(desk, Alert.BOUNCE, f"{bare} {condition}", words)
         return kind

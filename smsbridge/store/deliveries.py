@@ -164,6 +164,15 @@ def quarantine(
     return (DeliveryKind(rows[0]["kind"]), rows[0]["to_jid"]) if rows else None
 
 
+def may_return(stanza_id: str, bare: str) -> Transaction[bool]:
+    """Whether this is a stanza of ours to this recipient, for him to return."""
+    rows = yield sql(
+        "SELECT to_jid FROM delivery WHERE stanza_id = $1 AND state IN ('handing', 'handed') AND kind <> 'error'",
+        stanza_id,
+    )
+    return any(row["to_jid"].partition("/")[0] == bare for row in rows)
+
+
 def bounce(ids: Ids, now: datetime, stanza_id: str, bare: str, condition: str) -> Transaction[DeliveryKind | None]:
     """The server or the recipient returned one of ours. None if it is not ours, or not from its recipient.
 

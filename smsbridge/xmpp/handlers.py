@@ -6,7 +6,7 @@ order in which they came, each in a task of its own; a task that fails answers i
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
@@ -24,7 +24,8 @@ from smsbridge.core.message import OutboundMessage
 from smsbridge.core.words.say import Language
 from smsbridge.log import Event, Log
 from smsbridge.metrics import Metrics
-from smsbridge.xmpp import commands, disco, manners, vcards
+from smsbridge.xmpp import commands, disco, jids, manners, vcards
+from smsbridge.xmpp.blocking import REFUSED, Blocking
 from smsbridge.xmpp.caps import ProfileOf
 from smsbridge.xmpp.commands import Commands
 from smsbridge.xmpp.errors import Envelope, error_reply
@@ -47,7 +48,9 @@ class Outbound(Protocol):
 class HandOver(Protocol):
     """Learns that a stanza of ours came back; False if it is not ours."""
 
-    async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool: ...
+    async def bounce(
+        self, stanza_id: str, from_bare_jid: str, condition: str, is_blocked: Callable[[], Awaitable[bool]]
+    ) -> bool: ...
 
 
 class Safekeeping(Protocol):
@@ -71,6 +74,7 @@ class Handlers:
         vcards: VCards,
         language_of: Callable[[str, str], Language],
         showing: Showing,
+        blocking: Blocking,
         memory: manners.Memory,
         profile: ProfileOf,
         domain: str,
@@ -85,6 +89,7 @@ class Handlers:
         self._vcards = vcards
         self._language_of = language_of
         self._showing = showing
+        self._blocking = blocking
         self._memory = memory
         self._profile = profile
         self._domain = domain
@@ -140,6 +145,7 @@ class Handlers:
 
     async def _show(self, envelope: Envelope) -> None:
         try:
+            self._blocking.hears(envelope)
             await self._showing.take(envelope)
         except Exception as error:  # noqa: BLE001 - a presence is no reason to lose the stream
             _log.crash(Event.STANZA_FAILED, error, stanza="presence")
@@ -172,11 +178,15 @@ class Handlers:
                 if (tick := await commands.take(line, envelope_of(element), self._commands, self._domain)) is not None:
                     self._send(tick)
             case Bounce(stanza_id=stanza_id, from_bare_jid=recipient, condition=condition):
-                await self._handover.bounce(stanza_id, recipient, condition)
+                is_blocked = partial(self._is_blocked, recipient, envelope_of(element).addressed, condition)
+                await self._handover.bounce(stanza_id, recipient, condition, is_blocked)
             case Refused() as refused:
                 raise refused
             case Ignored(why=why, is_odd=True):
                 _log.info(Event.STANZA_IGNORED, why=why)
+
+    async def _is_blocked(self, owner: str, number: str, condition: str) -> bool:
+        return condition == REFUSED and await self._blocking.is_blocked(owner, jids.bare(number))
 
     async def _answer_command(self, element: ET.Element) -> None:
         answer = await commands.answer(element, self._commands, domain=self._domain, language_of=self._language_of)

@@ -125,6 +125,10 @@ class Showing:
             clients.update(dict.fromkeys(clients, outlook))
             self._write([Answer(sender=resource_of(number), to=owner, outlook=outlook)])
 
+    def clients_of(self, owner: str) -> set[str]:
+        """Those of a bare JID that see a number of ours, by their full JIDs."""
+        return {client for (its_owner, _), clients in self._shown.items() if its_owner == owner for client in clients}
+
     async def _with_outlook(self, answers: list[Answer], envelope: Envelope, pair: Pair) -> list[Answer]:
         """The answers as things are; none to a presence that tells nothing to who has been shown that already."""
         outlook = await self._outlooks.of(pair[0], pair[1].rpartition("@")[0])

@@ -164,6 +164,17 @@ class TestQuarantine:
         assert await states(house) == ["handed"]
 
 
+def said(answer):
+    """Somebody who is asked, and counts it."""
+
+    async def ask():
+        ask.times += 1
+        return answer
+
+    ask.times = 0
+    return ask
+
+
 class TestBounces:
     async def handed(self, house, *events):
         await house.take(*(events or (inbound("a secret"),)))
@@ -186,6 +197,21 @@ class TestBounces:
         assert not await house.handover.bounce(row.stanza_id, liar, "service-unavailable")
         assert await states(house) == ["handed"]
         assert await house.told("notice") == []
+
+    async def test_what_the_recipient_has_blocked_himself_alarms_nobody_and_is_not_tried_again(self, house):
+        row = await self.handed(house)
+        assert await house.handover.bounce(row.stanza_id, JOHN, "service-unavailable", said(True))
+        assert await states(house) == ["bounced"]
+        assert await house.told("notice") == []
+        (step,) = await house.rows("SELECT code FROM history WHERE state = 'bounced'")
+        assert step["code"] == "blocked"
+
+    async def test_nobody_is_asked_about_what_is_not_his(self, house):
+        row = await self.handed(house)
+        asked = said(True)
+        assert not await house.handover.bounce(row.stanza_id, ANN, "service-unavailable", asked)
+        assert not await house.handover.bounce("unknown", JOHN, "service-unavailable", asked)
+        assert asked.times == 0
 
     async def test_an_error_for_no_stanza_of_ours_is_ignored(self, house):
         assert not await house.handover.bounce("unknown", JOHN, "service-unavailable")

@@ -19,6 +19,7 @@ from smsbridge.core.line import Directory, Line
 from smsbridge.core.message import OutboundMessage, ProviderName
 from smsbridge.core.words.say import Language
 from smsbridge.metrics import Metrics
+from smsbridge.xmpp.errors import Envelope
 from smsbridge.xmpp.handlers import Handlers
 from smsbridge.xmpp.showing import Showing
 from smsbridge.xmpp.vcards import VCards
@@ -54,6 +55,7 @@ class Bridge:
     """Both ends that the handlers call."""
 
     accepted: list[OutboundMessage] = field(default_factory=list)
+    blocked: list[bool] = field(default_factory=list)
     bounced: list[tuple[str, str, str]] = field(default_factory=list)
     on_accept: Callable[[OutboundMessage], object] = lambda _message: None
     on_bounce: Callable[[], object] = lambda: None
@@ -91,10 +93,17 @@ class Bridge:
         self.ran.append((jid, line, {"lang": asked} if asked else {}))
         self.on_command()
 
-    async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str) -> bool:
+    async def bounce(self, stanza_id: str, from_bare_jid: str, condition: str, is_blocked) -> bool:
         self.on_bounce()
+        self.blocked.append(await is_blocked())
         self.bounced.append((stanza_id, from_bare_jid, condition))
         return False
+
+    def hears(self, presence: Envelope) -> None:
+        pass
+
+    async def is_blocked(self, owner: str, number: str) -> bool:
+        return (owner, number) == ("ann@example.com", NUMBER)
 
     def now(self) -> datetime:
         return START + timedelta(seconds=90)
@@ -144,6 +153,7 @@ class Fed:
                 look=look(),
                 send=self.send,
             ),
+            blocking=self.bridge,
             memory=self.bridge,
             profile=look().profile,
             domain=DOMAIN,
@@ -353,7 +363,14 @@ async def test_a_bounce_reaches_the_bridge_with_or_without_a_body(fed: Fed) -> N
     await fed.drain()
     assert fed.bridge.accepted == []
     assert fed.bridge.bounced == [(each, "ann@example.com", "service-unavailable") for each in ("m1", "m2")]
+    assert fed.bridge.blocked == [True, True]
     assert fed.sent == []
+
+
+async def test_a_number_is_blocked_only_if_it_was_refused_as_those_are(fed: Fed) -> None:
+    fed.feed(f"<error type='wait'><resource-constraint xmlns='{ERRORS}'/></error>", "error")
+    await fed.drain()
+    assert fed.bridge.blocked == [False]
 
 
 @pytest.mark.parametrize("raised", [StoreUnavailable("disk full"), KeyError("x"), Refused(Reason.BUG)])

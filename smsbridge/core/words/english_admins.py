@@ -13,7 +13,8 @@ FOR_ADMINS: Final[Entries] = {
     _S.ALERT_BALANCE: "The balance of an account is low.",
     _S.ADVICE_BALANCE: "Add funds in the carrier's portal: without them nothing is sent.",
     _S.ALERT_BOUNCE: "The XMPP server returned a text.",
-    _S.ADVICE_BOUNCE: "See whether the account exists, and whether its server can be reached and keeps messages.",
+    _S.ADVICE_BOUNCE: "See whether the account exists, and whether its server can be reached and keeps messages; "
+    "or whether its owner has blocked that number.",
     _S.ALERT_CAP: "A cap is nearly used up.",
     _S.ADVICE_CAP: "If this is as it should be, raise it under caps and reload.",
     _S.ALERT_CLOCK: "This machine's clock is wrong.",

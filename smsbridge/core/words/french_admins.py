@@ -13,7 +13,8 @@ FOR_ADMINS: Final[Entries] = {
     _S.ALERT_BALANCE: "Le solde d'un compte est bas.",
     _S.ADVICE_BALANCE: "Ajoutez des fonds dans le portail de l'opérateur : sans eux, rien n'est envoyé.",
     _S.ALERT_BOUNCE: "Le serveur XMPP a renvoyé un texto.",
-    _S.ADVICE_BOUNCE: "Voyez si le compte existe, et si son serveur est joignable et garde les messages.",
+    _S.ADVICE_BOUNCE: "Voyez si le compte existe, et si son serveur est joignable et garde les messages ; "
+    "ou si son propriétaire a bloqué ce numéro.",
     _S.ALERT_CAP: "Un plafond est presque atteint.",
     _S.ADVICE_CAP: "Si c'est normal, relevez-le sous caps et rechargez.",
     _S.ALERT_CLOCK: "L'horloge de cette machine est fausse.",

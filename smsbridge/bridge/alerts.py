@@ -18,7 +18,8 @@ from smsbridge.bridge import telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.clock import to_ms
 from smsbridge.core.alerts import ADVICE, Alert, lasting
-from smsbridge.core.words.say import Language, Phrase, Say, Words
+from smsbridge.core.words.say import Language, Phrase, Words
+from smsbridge.core.words.tell import Tell
 from smsbridge.core.words.wording import worded
 from smsbridge.log import Event, Log
 from smsbridge.store import alerts
@@ -41,7 +42,7 @@ def sound(
     `subject` tells it from others of its kind and is shown to nobody. `to_do` takes the place of the kind's own advice.
     `is_news`: it is known, but has changed, and is told again.
     """
-    line = Say.ADVISED(words=words, to_do=to_do or ADVICE[kind].to_do)
+    line = Tell.ADVISED(words=words, to_do=to_do or ADVICE[kind].to_do)
     raised = yield from alerts.put_on(desk.now(), kind, subject, line)
     if raised.times > 1 and not is_news:
         return False
@@ -124,9 +125,9 @@ def _say_together(desk: Desk, kind: Alert, rows: Sequence[Raised]) -> Transactio
     if len(rows) > 1:
         what = ADVICE[kind].what
         if is_over:
-            ended = Say.ALL_ARE_OVER() if is_over == len(rows) else Say.SOME_ARE_OVER(n=is_over)
-            what = Say.WHAT_AND_ENDED(what=what, ended=ended)
-        words = Say.OF_A_KIND(count=len(rows), what=what, last=newest.words)
+            ended = Tell.ALL_ARE_OVER() if is_over == len(rows) else Tell.SOME_ARE_OVER(n=is_over)
+            what = Tell.WHAT_AND_ENDED(what=what, ended=ended)
+        words = Tell.OF_A_KIND(count=len(rows), what=what, last=newest.words)
     yield from _say(desk, kind, words, "together", str(to_ms(desk.now())))
     for row in rows:
         if row.over_at is None:
@@ -137,7 +138,7 @@ def _say_together(desk: Desk, kind: Alert, rows: Sequence[Raised]) -> Transactio
 
 def _remind(desk: Desk, kind: Alert, rows: Sequence[Raised]) -> Transaction[None]:
     first = rows[0]
-    words = Say.STILL_SO(n=len(rows) - 1, span=lasting(desk.now() - first.since), words=first.words)
+    words = Tell.STILL_SO(n=len(rows) - 1, span=lasting(desk.now() - first.since), words=first.words)
     yield from _say(desk, kind, words, "still", str(to_ms(desk.now())))
     for row in rows:
         yield from alerts.told(desk.now(), row)
@@ -146,8 +147,8 @@ def _remind(desk: Desk, kind: Alert, rows: Sequence[Raised]) -> Transaction[None
 def _over(desk: Desk, raised: Raised, words: Words = "") -> Phrase:
     span = lasting((raised.over_at or desk.now()) - raised.since)
     if words:
-        return Say.IT_LASTED(n=raised.times, span=span, words=words)
-    return Say.OVER_AFTER(n=raised.times, span=span, words=raised.words)
+        return Tell.IT_LASTED(n=raised.times, span=span, words=words)
+    return Tell.OVER_AFTER(n=raised.times, span=span, words=raised.words)
 
 
 def _in_the_journal(kind: Alert) -> str:

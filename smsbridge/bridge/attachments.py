@@ -25,6 +25,7 @@ from smsbridge.core.message import DeliveryKind, MediaId
 from smsbridge.core.pacing import MEDIA_BACKOFF
 from smsbridge.core.state import MediaState
 from smsbridge.core.words.say import Say, Words
+from smsbridge.core.words.tell import Tell
 from smsbridge.log import Event, Log
 from smsbridge.media.drawer import Drawer
 from smsbridge.media.fetch import Courier, Fault, File, NotMoved
@@ -189,7 +190,7 @@ class Attachments:
         is_theirs = line is not None and (one.link or line.provider == one.provider)
         owners = line.owners if line is not None and is_theirs else ()
         if not owners:
-            told = Say.FILE_TO_NOBODY(peer=one.peer, did=one.did, file=url or body)
+            told = Tell.FILE_TO_NOBODY(peer=one.peer, did=one.did, file=url or body)
             yield from telling.tell_admins(desk, told, one.id)
         for owner in owners:
             bound = yield from bindings.bind(now, owner, one.peer, one.did)

@@ -15,7 +15,8 @@ from smsbridge.core.address import Did
 from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import ProviderName
-from smsbridge.core.words.say import Language, Say
+from smsbridge.core.words.say import Language
+from smsbridge.core.words.tell import Tell
 from smsbridge.core.words.wording import worded
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Checked, Finding
@@ -73,9 +74,9 @@ class Checkup:
         for kind, its in of_kind.items():
             bad = tuple(finding.words for finding in its if not finding.is_good)
             if bad:
-                yield from alerts.sound(self._desk, kind, self._name, Say.ACCOUNT(name=self._name, findings=bad))
+                yield from alerts.sound(self._desk, kind, self._name, Tell.ACCOUNT(name=self._name, findings=bad))
             elif self._is_over(findings, kind):
-                good = Say.ACCOUNT(name=self._name, findings=tuple(finding.words for finding in its))
+                good = Tell.ACCOUNT(name=self._name, findings=tuple(finding.words for finding in its))
                 yield from alerts.clear(self._desk, kind, self._name, good)
 
     def _is_over(self, findings: Sequence[Finding], kind: Alert) -> bool:

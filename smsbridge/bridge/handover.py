@@ -14,7 +14,7 @@ from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind
 from smsbridge.core.state import DeliveryState
-from smsbridge.core.words.say import Say
+from smsbridge.core.words.tell import Tell
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import deliveries
@@ -230,7 +230,7 @@ class HandOver:
             return None
         kind, recipient = found
         if kind in _FROM_PHONES:
-            words = Say.CANNOT_BE_SHOWN(recipient=recipient, why=why, delivery=delivery_id)
+            words = Tell.CANNOT_BE_SHOWN(recipient=recipient, why=why, delivery=delivery_id)
             yield from alerts.sound(desk, Alert.QUARANTINE, recipient, words)
             if recipient not in desk.rules().admins:
                 yield from telling.say(desk, (recipient,), words, "quarantine", delivery_id)
@@ -260,7 +260,7 @@ class HandOver:
         desk = self._desk
         kind = yield from deliveries.bounce(desk.ids, desk.now(), stanza_id, bare, condition)
         if kind in _FROM_PHONES and condition != BLOCKED:
-            words = Say.CAME_BACK(recipient=bare, condition=condition)
+            words = Tell.CAME_BACK(recipient=bare, condition=condition)
             yield from alerts.sound(desk, Alert.BOUNCE, f"{bare} {condition}", words)
         return kind
 

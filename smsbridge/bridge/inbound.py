@@ -41,6 +41,7 @@ from smsbridge.core.state import PartEvent
 from smsbridge.core.text import close_bidi, join_surrogates
 from smsbridge.core.wishes import wish_of
 from smsbridge.core.words.say import Say
+from smsbridge.core.words.tell import Tell
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event as Logged
 from smsbridge.log import Log
@@ -223,7 +224,7 @@ class Inbound:
         urls = [item.url for _, item in taken.media if item.content is None]
         if taken.verdict is Verdict.REPEATED and not urls:
             return
-        words = Say.TEXT_TO_NOBODY(
+        words = Tell.TEXT_TO_NOBODY(
             sender=message.label or message.peer,
             did=message.did,
             provider=message.provider,

@@ -17,7 +17,7 @@ from smsbridge.bridge.pacer import Pacer, Rank
 from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Part, ProviderName
-from smsbridge.core.words.say import Say
+from smsbridge.core.words.tell import Tell
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Traceable, Traced
@@ -158,7 +158,7 @@ class Looking:
         desk = self._desk
         is_new = yield from doubts.distrust(desk.now(), self._name, desk.now() + TRY_TRUST)
         if is_new:
-            words = Say.LIST_DISTRUSTED(provider=self._name)
+            words = Tell.LIST_DISTRUSTED(provider=self._name)
             yield from alerts.sound(desk, Alert.RECONCILE, self._name, words)
         return is_new
 
@@ -176,7 +176,7 @@ class Looking:
     def _note_trust(self) -> Transaction[bool]:
         is_new = yield from doubts.trust(self._name)
         if is_new:
-            words = Say.LIST_TRUSTED(provider=self._name)
+            words = Tell.LIST_TRUSTED(provider=self._name)
             yield from alerts.clear(self._desk, Alert.RECONCILE, self._name, words)
         return is_new
 

@@ -16,7 +16,8 @@ from smsbridge.bridge.room import Room
 from smsbridge.clock import BUILT
 from smsbridge.core.alerts import Alert, lasting
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.core.words.say import Say, Words
+from smsbridge.core.words.say import Words
+from smsbridge.core.words.tell import Tell
 from smsbridge.log import Event, Log
 from smsbridge.store import holds
 from smsbridge.store.backlog import Backlog
@@ -84,20 +85,20 @@ class Lookout:
         now, down_since = self._desk.now(), self._views.stream_down_since()
         if (free := self._views.room.shortage()) is not None:
             mib, floor = f"{free / 2**20:.0f}", f"{self._views.room.floor / 2**20:.0f}"
-            found[Alert.DISK]["store"] = Say.DISK_SHORT(mib=mib, floor=floor)
+            found[Alert.DISK]["store"] = Tell.DISK_SHORT(mib=mib, floor=floor)
         is_down = down_since is not None and now - down_since > TOO_LONG
         if is_down and down_since is not None:
-            found[Alert.STREAM][STREAM] = Say.STREAM_DOWN(since=down_since)
+            found[Alert.STREAM][STREAM] = Tell.STREAM_DOWN(since=down_since)
         if times := self._unsteady():
-            found[Alert.UNSTEADY][STREAM] = Say.STREAM_UNSTEADY(n=times)
+            found[Alert.UNSTEADY][STREAM] = Tell.STREAM_UNSTEADY(n=times)
         for table, since, waited in (
-            ("outbox", backlog.oldest_part, Say.CARRIER_WAITED_FOR),
-            ("delivery", None if is_down else backlog.oldest_delivery, Say.SERVER_WAITED_FOR),
+            ("outbox", backlog.oldest_part, Tell.CARRIER_WAITED_FOR),
+            ("delivery", None if is_down else backlog.oldest_delivery, Tell.SERVER_WAITED_FOR),
         ):
             if since is not None and now - since > TOO_LONG:
                 found[Alert.WAITING][table] = waited(span=lasting(now - since))
         if now < BUILT:
-            found[Alert.CLOCK]["clock"] = Say.CLOCK_SAYS(at=now)
+            found[Alert.CLOCK]["clock"] = Tell.CLOCK_SAYS(at=now)
         return found
 
     def _unsteady(self) -> int:

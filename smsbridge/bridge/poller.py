@@ -27,7 +27,8 @@ from smsbridge.core.line import CatchUp
 from smsbridge.core.message import Event as Listing
 from smsbridge.core.message import InboundMessage, Kind, ProviderName, SentElsewhere
 from smsbridge.core.pacing import POLL_BACKOFF
-from smsbridge.core.words.say import Say, Words
+from smsbridge.core.words.say import Words
+from smsbridge.core.words.tell import Tell
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Polled
@@ -114,7 +115,9 @@ class Poller:
                 self._desk.metrics.polls.labels(self._name, "whole").inc()
                 state.failures, state.failing_since = 0, None
                 if not state.is_list_fine:
-                    state.is_list_fine = await self._tell(alerts.clear, Alert.LISTS, Say.LIST_READ(provider=self._name))
+                    state.is_list_fine = await self._tell(
+                        alerts.clear, Alert.LISTS, Tell.LIST_READ(provider=self._name)
+                    )
                 return state.interval
             _log.warning(Event.POLL_FAILED, provider=self._name, code="incomplete")
         self._desk.metrics.polls.labels(self._name, "failed").inc()
@@ -206,14 +209,14 @@ class Poller:
             _log.warning(Event.MESSAGES_CAUGHT_UP, provider=name, count=len(fresh), while_up=missed)
         if missed:
             state.interval, state.found_at, state.is_door_fine = USUAL, started, False
-            await self._tell(alerts.sound, Alert.WEBHOOKS, Say.WEBHOOKS_MISSING(n=missed, provider=name))
+            await self._tell(alerts.sound, Alert.WEBHOOKS, Tell.WEBHOOKS_MISSING(n=missed, provider=name))
         elif heard is not None and heard > last:
             slower = max(PROVEN, 2 * state.interval) if state.interval >= PROVEN else PROVEN
             state.interval = min(slower, RAREST)
             state.found_at = state.found_at or last
             if not state.is_door_fine and started - state.found_at >= STEADY:
                 state.is_door_fine = await self._tell(
-                    alerts.clear, Alert.WEBHOOKS, Say.WEBHOOKS_ARRIVING(provider=name)
+                    alerts.clear, Alert.WEBHOOKS, Tell.WEBHOOKS_ARRIVING(provider=name)
                 )
         else:
             state.interval = USUAL
@@ -222,7 +225,7 @@ class Poller:
         state, now = self._state, self._desk.now()
         state.is_list_fine = False
         if state.failing_since is not None and now - state.failing_since >= PATIENCE:
-            await self._tell(alerts.sound, Alert.LISTS, Say.LIST_FAILING(provider=self._name))
+            await self._tell(alerts.sound, Alert.LISTS, Tell.LIST_FAILING(provider=self._name))
 
     async def _tell(self, change: Callable[..., Transaction[bool]], kind: Alert, words: Words) -> bool:
         """Whether it is committed."""

@@ -11,6 +11,7 @@ from smsbridge.core.errors import Reason
 from smsbridge.core.message import ProviderName
 from smsbridge.core.state import PartEvent
 from smsbridge.core.words.say import Say
+from smsbridge.core.words.tell import Tell
 from smsbridge.store import outbox, restoring
 from smsbridge.store.database import Transaction
 from smsbridge.store.restoring import HeldBack
@@ -25,11 +26,11 @@ def hold_back(desk: Desk, providers: Iterable[ProviderName], made_at: datetime |
     if made_at is not None:
         yield from restoring.note_made_at(desk.now(), accounts, made_at)
     yield from questions.revive(desk)
-    words = Say.RESTORED(
-        backup=Say.BACKUP_OF(at=made_at) if made_at else Say.BACKUP(),
-        parts=Say.PARTS_WAITED(n=found.parts),
-        doubtful=Say.SENDS_LOOKED_INTO(n=found.doubtful),
-        stanzas=Say.STANZAS_HANDED(n=found.stanzas),
+    words = Tell.RESTORED(
+        backup=Tell.BACKUP_OF(at=made_at) if made_at else Tell.BACKUP(),
+        parts=Tell.PARTS_WAITED(n=found.parts),
+        doubtful=Tell.SENDS_LOOKED_INTO(n=found.doubtful),
+        stanzas=Tell.STANZAS_HANDED(n=found.stanzas),
     )
     yield from telling.tell_admins(desk, words, "restored", str(to_ms(desk.now())))
     return found

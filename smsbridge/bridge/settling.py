@@ -21,7 +21,8 @@ from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason
 from smsbridge.core.message import Part, ProviderMessageId
 from smsbridge.core.pacing import SEND_BACKOFF
 from smsbridge.core.state import PartEvent, PartState
-from smsbridge.core.words.say import Say, Words
+from smsbridge.core.words.say import Words
+from smsbridge.core.words.tell import Tell
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.store import doubts, enclosures, holds, outbox
@@ -126,7 +127,7 @@ def _settle(
             if is_probe:
                 lifted = yield from holds.lift(desk.ids, desk.now(), part.provider, part.did)
             if lifted:
-                words = Say.SENDS_AGAIN(provider=part.provider, holds=lifted)
+                words = Tell.SENDS_AGAIN(provider=part.provider, holds=lifted)
                 for did in (part.did, WHOLE_ACCOUNT):
                     yield from alerts.clear(desk, Alert.HELD, f"{part.provider}/{did}", words)
             twice = 0
@@ -205,9 +206,9 @@ def _hold(desk: Desk, part: Part, outcome: Deferred, roll: float, is_probe: bool
     is_new = known is None or (is_probe and known.code != outcome.code)
     if is_new:
         words = outcome.words or outcome.reason.words
-        held = Say.HELD_ACCOUNT(provider=part.provider, code=outcome.code, words=words)
+        held = Tell.HELD_ACCOUNT(provider=part.provider, code=outcome.code, words=words)
         if did:
-            held = Say.HELD_LINE(did=did, code=outcome.code, words=words)
-        to_do = Say.HELD_ENDS() if hold is Hold.QUOTA else ""
+            held = Tell.HELD_LINE(did=did, code=outcome.code, words=words)
+        to_do = Tell.HELD_ENDS() if hold is Hold.QUOTA else ""
         yield from alerts.sound(desk, Alert.HELD, f"{part.provider}/{did}", held, to_do=to_do, is_news=True)
     return Settled(state=state, is_new_hold=is_new)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from smsbridge.core.words.say import Phrase, Say
+from smsbridge.core.words.tell import Tell
 
 
 class Alert(StrEnum):
@@ -48,22 +49,22 @@ _A = Alert
 
 ADVICE: Final[Mapping[Alert, Advice]] = MappingProxyType(
     {
-        _A.ACCOUNT: Advice(Say.ALERT_ACCOUNT(), Say.ADVICE_ACCOUNT()),
-        _A.BALANCE: Advice(Say.ALERT_BALANCE(), Say.ADVICE_BALANCE()),
-        _A.BOUNCE: Advice(Say.ALERT_BOUNCE(), Say.ADVICE_BOUNCE(), lasts=False),
-        _A.CAP: Advice(Say.ALERT_CAP(), Say.ADVICE_CAP(), lasts=False),
-        _A.CLOCK: Advice(Say.ALERT_CLOCK(), Say.ADVICE_CLOCK()),
-        _A.DISK: Advice(Say.ALERT_DISK(), Say.ADVICE_DISK()),
-        _A.HELD: Advice(Say.ALERT_HELD(), Say.ADVICE_HELD()),
-        _A.LISTS: Advice(Say.ALERT_LISTS(), Say.ADVICE_LISTS()),
-        _A.LOOP: Advice(Say.ALERT_LOOP(), Say.ADVICE_LOOP(), lasts=False),
-        _A.QUARANTINE: Advice(Say.ALERT_QUARANTINE(), Say.ADVICE_QUARANTINE(), lasts=False),
-        _A.RATION: Advice(Say.ALERT_RATION(), Say.ADVICE_RATION(), lasts=False),
-        _A.RECONCILE: Advice(Say.ALERT_RECONCILE(), Say.ADVICE_RECONCILE()),
-        _A.STREAM: Advice(Say.ALERT_STREAM(), Say.ADVICE_STREAM()),
-        _A.UNSTEADY: Advice(Say.ALERT_UNSTEADY(), Say.ADVICE_UNSTEADY()),
-        _A.WAITING: Advice(Say.ALERT_WAITING(), Say.ADVICE_WAITING()),
-        _A.WEBHOOKS: Advice(Say.ALERT_WEBHOOKS(), Say.ADVICE_WEBHOOKS()),
+        _A.ACCOUNT: Advice(Tell.ALERT_ACCOUNT(), Tell.ADVICE_ACCOUNT()),
+        _A.BALANCE: Advice(Tell.ALERT_BALANCE(), Tell.ADVICE_BALANCE()),
+        _A.BOUNCE: Advice(Tell.ALERT_BOUNCE(), Tell.ADVICE_BOUNCE(), lasts=False),
+        _A.CAP: Advice(Tell.ALERT_CAP(), Tell.ADVICE_CAP(), lasts=False),
+        _A.CLOCK: Advice(Tell.ALERT_CLOCK(), Tell.ADVICE_CLOCK()),
+        _A.DISK: Advice(Tell.ALERT_DISK(), Tell.ADVICE_DISK()),
+        _A.HELD: Advice(Tell.ALERT_HELD(), Tell.ADVICE_HELD()),
+        _A.LISTS: Advice(Tell.ALERT_LISTS(), Tell.ADVICE_LISTS()),
+        _A.LOOP: Advice(Tell.ALERT_LOOP(), Tell.ADVICE_LOOP(), lasts=False),
+        _A.QUARANTINE: Advice(Tell.ALERT_QUARANTINE(), Tell.ADVICE_QUARANTINE(), lasts=False),
+        _A.RATION: Advice(Tell.ALERT_RATION(), Tell.ADVICE_RATION(), lasts=False),
+        _A.RECONCILE: Advice(Tell.ALERT_RECONCILE(), Tell.ADVICE_RECONCILE()),
+        _A.STREAM: Advice(Tell.ALERT_STREAM(), Tell.ADVICE_STREAM()),
+        _A.UNSTEADY: Advice(Tell.ALERT_UNSTEADY(), Tell.ADVICE_UNSTEADY()),
+        _A.WAITING: Advice(Tell.ALERT_WAITING(), Tell.ADVICE_WAITING()),
+        _A.WEBHOOKS: Advice(Tell.ALERT_WEBHOOKS(), Tell.ADVICE_WEBHOOKS()),
     }
 )
 

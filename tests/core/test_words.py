@@ -13,16 +13,19 @@ import smsbridge
 from smsbridge.core.errors import Reason
 from smsbridge.core.questions import Answer
 from smsbridge.core.words.packing import pack, unpack
-from smsbridge.core.words.say import Language, Phrase, Plural, Say
+from smsbridge.core.words.say import Key, Language, Phrase, Plural, Say
+from smsbridge.core.words.tell import Tell
 from smsbridge.core.words.wording import TONGUES, language_named, worded
 from smsbridge.media.fetch import Fault
 
 SOURCE = Path(smsbridge.__file__).parent
 ENGLISH, FRENCH = TONGUES[Language.ENGLISH], TONGUES[Language.FRENCH]
+ENUMS = {"Say": Say, "Tell": Tell}
+KEYS = [*Say, *Tell]
 # What is the same in both languages: signs and names, or a word that they share.
 SAME = {
-    Say.ADVISED, Say.LABEL_QUESTION, Say.MINUTES, Say.MONEY, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
-    Say.USAGE, Say.WHAT_AND_ENDED, Say.WORD_QUESTIONS,
+    Tell.ADVISED, Say.LABEL_QUESTION, Say.MINUTES, Say.MONEY, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
+    Say.USAGE, Tell.WHAT_AND_ENDED, Say.WORD_QUESTIONS,
 }  # fmt: skip
 AT = datetime(2026, 12, 1, 18, 5, tzinfo=UTC)
 
@@ -37,36 +40,37 @@ def places(entry: str | Plural) -> set[str]:
     return named | ({"n"} if isinstance(entry, Plural) else set())
 
 
-def said() -> Iterator[tuple[str, Say, set[str] | None]]:
-    """Every `Say.KEY` of the package: where, which, and what fills its places (None: it is not called there)."""
+def said() -> Iterator[tuple[str, Key, set[str] | None]]:
+    """Every `Say.KEY` and `Tell.KEY`: where, which, and what fills its places (None: it is not called there)."""
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if path.parent.name == "words":
             continue
         calls = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Say":
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ENUMS:
                 call = calls.get(id(node))
                 filled = None if call is None else {str(keyword.arg) for keyword in call.keywords}
-                yield f"{path.relative_to(SOURCE)}:{node.lineno}", Say[node.attr], filled
+                yield f"{path.relative_to(SOURCE)}:{node.lineno}", ENUMS[node.value.id][node.attr], filled
 
 
 @pytest.mark.parametrize("language", Language)
 def test_every_language_says_everything_and_nothing_else(language: Language):
-    assert TONGUES[language].entries.keys() == set(Say)
+    assert TONGUES[language].entries.keys() == set(KEYS)
 
 
-@pytest.mark.parametrize("key", Say)
-def test_a_sentence_has_the_same_places_in_every_language(key: Say):
+@pytest.mark.parametrize("key", KEYS)
+def test_a_sentence_has_the_same_places_in_every_language(key: Key):
     assert places(FRENCH.entries[key]) == places(ENGLISH.entries[key])
 
 
 def test_what_is_the_same_in_both_languages_is_meant_to_be():
-    assert {key for key in Say if ENGLISH.entries[key] == FRENCH.entries[key]} == SAME
+    assert {key for key in KEYS if ENGLISH.entries[key] == FRENCH.entries[key]} == SAME
 
 
 def test_a_key_is_spelled_as_its_member():
-    assert [key.value for key in Say] == [key.name.lower() for key in Say]
+    assert [key.value for key in KEYS] == [key.name.lower() for key in KEYS]
+    assert len({key.value for key in KEYS}) == len(KEYS)
 
 
 def test_every_reason_has_its_sentence():
@@ -87,13 +91,13 @@ def test_all_that_is_said_fills_all_places_and_no_others():
 def test_every_sentence_is_said_somewhere():
     by_name = {Say[reason.name] for reason in Reason} | {Say[f"WHY_{fault.name}"] for fault in Fault}
     by_name |= {Say[f"WORD_{answer.name}"] for answer in Answer}
-    unsaid = set(Say) - {key for _, key, _ in said()} - by_name
+    unsaid = set(KEYS) - {key for _, key, _ in said()} - by_name
     assert sorted(unsaid) == []
 
 
 def test_every_french_sign_has_the_blank_before_it_that_no_line_is_broken_at():
     bare = (" :", " ;", " !", " ?", " »", "« ", " %", "'")
-    for key in Say:
+    for key in KEYS:
         for form in forms(FRENCH.entries[key]):
             text = "".join(literal for literal, *_ in string.Formatter().parse(form))
             assert not any(sign in text for sign in bare), form
@@ -109,7 +113,7 @@ def test_each_language_counts_as_it_does(n: int, english: str, french: str):
 
 
 def test_nought_has_words_of_its_own_where_they_are_better():
-    assert worded(Say.STILL_SO(n=0, span="a day", words="So."), Language.ENGLISH) == "Still so after a day: So."
+    assert worded(Tell.STILL_SO(n=0, span="a day", words="So."), Language.ENGLISH) == "Still so after a day: So."
 
 
 def test_a_phrase_in_a_phrase_is_said_in_the_same_language():
@@ -153,7 +157,14 @@ def test_words_come_out_of_a_column_as_they_went_in(phrase: Phrase | str):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"say":"of_a_newer_version"}', '{"say":', '{"say":"found","with":[1]}', '{"say":"doubt","with":{"at":{}}}'],
+    [
+        '{"say":"of_a_newer_version"}',
+        '{"say":',
+        '{"say":"found","with":[1]}',
+        '{"say":"doubt","with":{"at":{}}}',
+        '{"say":"doubt","with":{"peer":"+15559870002"}}',
+        '{"say":"seconds","with":{"n":"two"}}',
+    ],
 )
 def test_a_phrase_of_another_version_is_as_good_as_no_words(text: str):
     assert unpack(text) == ""

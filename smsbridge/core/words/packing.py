@@ -6,11 +6,16 @@ something else to say.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
-from smsbridge.core.words.say import Field, Phrase, Say, Words
+from smsbridge.core.words.say import Field, Key, Language, Phrase, Say, Words
+from smsbridge.core.words.tell import Tell
+from smsbridge.core.words.wording import worded
 
+KEYS: Final[Mapping[str, Key]] = MappingProxyType({key.value: key for key in (*Say, *Tell)})
 _MARK: Final = '{"say":'
 
 
@@ -24,9 +29,11 @@ def unpack(text: str) -> Words:
     if not text.startswith(_MARK):
         return text
     try:
-        return _phrase(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        phrase = _phrase(json.loads(text))
+        worded(phrase, Language.ENGLISH)  # the sentence may have other places by now
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
         return ""
+    return phrase
 
 
 def _packed(field: Field) -> Any:
@@ -42,7 +49,7 @@ def _packed(field: Field) -> Any:
 
 
 def _phrase(found: Any) -> Phrase:
-    return Phrase(Say(found["say"]), tuple((name, _field(value)) for name, value in found.get("with", {}).items()))
+    return Phrase(KEYS[found["say"]], tuple((name, _field(value)) for name, value in found.get("with", {}).items()))
 
 
 def _field(found: Any) -> Field:

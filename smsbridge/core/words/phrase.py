@@ -22,11 +22,18 @@ class Plural:
     none: str = ""
 
 
+class Key(StrEnum):
+    """A key of the catalogue. To call one gives its phrase."""
+
+    def __call__(self, **fields: "Field") -> "Phrase":
+        return Phrase(self, tuple(fields.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """A sentence, or a piece of one, with what fills its places."""
 
-    key: str
+    key: Key
     fields: tuple[tuple[str, "Field"], ...] = ()
 
 

@@ -5,21 +5,16 @@
 Who finds out what is to be said seldom knows to whom, so rooms pass phrases around, and they become text where the one
 who reads it is known. A plain `str` in place of a phrase is said as it is: a carrier's own words, a number.
 
-A key's value stands in rows: to rename one is to forget what these said.
+A key's value stands in rows: to rename one is to forget what these said. What only admins are told is in `tell`.
 """
 
-from enum import StrEnum
+from smsbridge.core.words.phrase import Field, Key, Language, Phrase, Plural, Words
 
-from smsbridge.core.words.phrase import Field, Language, Phrase, Plural, Words
-
-__all__ = ["Field", "Language", "Phrase", "Plural", "Say", "Words"]
+__all__ = ["Field", "Key", "Language", "Phrase", "Plural", "Say", "Words"]
 
 
-class Say(StrEnum):
-    """Every key. To call one gives its phrase."""
-
-    def __call__(self, **fields: Field) -> Phrase:
-        return Phrase(self, tuple(fields.items()))
+class Say(Key):
+    """What anybody may be told."""
 
     # why a text did not go out: one for each `Reason`, by its name
     NOT_OWNER = "not_owner"
@@ -207,75 +202,6 @@ class Say(StrEnum):
     DISCARDED_SINCE = "discarded_since"
     ASKED_BEFORE = "asked_before"
 
-    # what admins have to know: `Alert`, what it is and what to do
-    ALERT_ACCOUNT = "alert_account"
-    ADVICE_ACCOUNT = "advice_account"
-    ALERT_BALANCE = "alert_balance"
-    ADVICE_BALANCE = "advice_balance"
-    ALERT_BOUNCE = "alert_bounce"
-    ADVICE_BOUNCE = "advice_bounce"
-    ALERT_CAP = "alert_cap"
-    ADVICE_CAP = "advice_cap"
-    ALERT_CLOCK = "alert_clock"
-    ADVICE_CLOCK = "advice_clock"
-    ALERT_DISK = "alert_disk"
-    ADVICE_DISK = "advice_disk"
-    ALERT_HELD = "alert_held"
-    ADVICE_HELD = "advice_held"
-    ALERT_LISTS = "alert_lists"
-    ADVICE_LISTS = "advice_lists"
-    ALERT_LOOP = "alert_loop"
-    ADVICE_LOOP = "advice_loop"
-    ALERT_QUARANTINE = "alert_quarantine"
-    ADVICE_QUARANTINE = "advice_quarantine"
-    ALERT_RATION = "alert_ration"
-    ADVICE_RATION = "advice_ration"
-    ALERT_RECONCILE = "alert_reconcile"
-    ADVICE_RECONCILE = "advice_reconcile"
-    ALERT_STREAM = "alert_stream"
-    ADVICE_STREAM = "advice_stream"
-    ALERT_UNSTEADY = "alert_unsteady"
-    ADVICE_UNSTEADY = "advice_unsteady"
-    ALERT_WAITING = "alert_waiting"
-    ADVICE_WAITING = "advice_waiting"
-    ALERT_WEBHOOKS = "alert_webhooks"
-    ADVICE_WEBHOOKS = "advice_webhooks"
-    ADVISED = "advised"
-    ALL_ARE_OVER = "all_are_over"
-    SOME_ARE_OVER = "some_are_over"
-    WHAT_AND_ENDED = "what_and_ended"
-    OF_A_KIND = "of_a_kind"
-    STILL_SO = "still_so"
-    IT_LASTED = "it_lasted"
-    OVER_AFTER = "over_after"
-    SENDS_AGAIN = "sends_again"
-    HELD_ACCOUNT = "held_account"
-    HELD_LINE = "held_line"
-    HELD_ENDS = "held_ends"
-    STREAM_DOWN = "stream_down"
-    STREAM_UNSTEADY = "stream_unsteady"
-    CARRIER_WAITED_FOR = "carrier_waited_for"
-    SERVER_WAITED_FOR = "server_waited_for"
-    CLOCK_SAYS = "clock_says"
-    DISK_SHORT = "disk_short"
-    RESTORED = "restored"
-    BACKUP = "backup"
-    BACKUP_OF = "backup_of"
-    PARTS_WAITED = "parts_waited"
-    SENDS_LOOKED_INTO = "sends_looked_into"
-    STANZAS_HANDED = "stanzas_handed"
-    LIST_DISTRUSTED = "list_distrusted"
-    LIST_TRUSTED = "list_trusted"
-    LIST_READ = "list_read"
-    LIST_FAILING = "list_failing"
-    WEBHOOKS_MISSING = "webhooks_missing"
-    WEBHOOKS_ARRIVING = "webhooks_arriving"
-    CANNOT_BE_SHOWN = "cannot_be_shown"
-    CAME_BACK = "came_back"
-    TEXT_TO_NOBODY = "text_to_nobody"
-    ACCOUNT = "account"
-    FILE_TO_NOBODY = "file_to_nobody"
-
     # why a file is not made into what a carrier takes
     FILE_TOO_LARGE = "file_too_large"
     FILE_KIND_NOT_TAKEN = "file_kind_not_taken"
@@ -355,25 +281,3 @@ class Say(StrEnum):
     CARRIER_FEWER_FILES = "carrier_fewer_files"
     CARRIER_MOVED = "carrier_moved"
     CARRIER_REFUSES_US = "carrier_refuses_us"
-
-    # what a look at an account found
-    CHECK_LOGIN_WORKS = "check_login_works"
-    CHECK_UNTOLD_ADDRESS = "check_untold_address"
-    CHECK_ENTER_ADDRESS = "check_enter_address"
-    CHECK_LOGIN_REFUSED = "check_login_refused"
-    CHECK_API_OFF = "check_api_off"
-    CHECK_EMPTY_CALL = "check_empty_call"
-    CHECK_NO_ANSWER = "check_no_answer"
-    CHECK_LOOK_AT_NETWORK = "check_look_at_network"
-    CHECK_IT_IS_SLOW = "check_it_is_slow"
-    CHECK_LOOK_AT_URL = "check_look_at_url"
-    CHECK_ANSWERED = "check_answered"
-    CHECK_ANSWERED_SO = "check_answered_so"
-    CHECK_UNTOLD_BALANCE = "check_untold_balance"
-    CHECK_LOW_BALANCE = "check_low_balance"
-    CHECK_BALANCE = "check_balance"
-    CHECK_NO_NUMBERS = "check_no_numbers"
-    CHECK_NUMBERS = "check_numbers"
-    CHECK_NUMBER_MISSING = "check_number_missing"
-    CHECK_CANNOT_TEXT = "check_cannot_text"
-    CHECK_SMS_OFF = "check_sms_off"

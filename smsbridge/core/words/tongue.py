@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from smsbridge.core.words.say import Plural, Say
+from smsbridge.core.words.say import Key, Plural
 
-Entries: TypeAlias = Mapping[Say, str | Plural]
+Entries: TypeAlias = Mapping[Key, str | Plural]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

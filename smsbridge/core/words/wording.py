@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from smsbridge.core.words.english import ENGLISH
 from smsbridge.core.words.french import FRENCH
-from smsbridge.core.words.say import Language, Phrase, Plural, Say, Words
+from smsbridge.core.words.say import Language, Phrase, Plural, Words
 from smsbridge.core.words.tongue import Tongue
 
 TONGUES: Final[Mapping[Language, Tongue]] = {Language.ENGLISH: ENGLISH, Language.FRENCH: FRENCH}
@@ -38,7 +38,7 @@ class _Writer(string.Formatter):
 
     def write(self, phrase: Phrase) -> str:
         fields = dict(phrase.fields)
-        entry = self._tongue.entries[Say(phrase.key)]
+        entry = self._tongue.entries[phrase.key]
         if isinstance(entry, Plural):
             n = fields["n"]
             if not isinstance(n, int):

@@ -15,7 +15,8 @@ from smsbridge.core.address import Did, mask
 from smsbridge.core.alerts import Alert
 from smsbridge.core.caps import MILLION
 from smsbridge.core.errors import Outcome
-from smsbridge.core.words.say import Phrase, Say, Words
+from smsbridge.core.words.say import Phrase, Words
+from smsbridge.core.words.tell import Tell
 from smsbridge.providers.contract import Finding
 from smsbridge.providers.voipms.api import Api
 from smsbridge.providers.voipms.statuses import CARRIER, STATUSES, code_of
@@ -23,9 +24,9 @@ from smsbridge.providers.voipms.statuses import CARRIER, STATUSES, code_of
 PORTAL: Final = "VoIP.ms: Main Menu, SOAP and REST/JSON API"
 _OFF: Final = frozenset({"0", "false"})
 _ADVICE: Final = {
-    "invalid_credentials": Say.CHECK_LOGIN_REFUSED(carrier=CARRIER, portal=PORTAL),
-    "api_not_enabled": Say.CHECK_API_OFF(portal=PORTAL),
-    "missing_method": Say.CHECK_EMPTY_CALL(),
+    "invalid_credentials": Tell.CHECK_LOGIN_REFUSED(carrier=CARRIER, portal=PORTAL),
+    "api_not_enabled": Tell.CHECK_API_OFF(portal=PORTAL),
+    "missing_method": Tell.CHECK_EMPTY_CALL(),
 }
 
 
@@ -36,14 +37,14 @@ async def examine(api: Api, dids: Collection[Did], low_balance: Decimal) -> tupl
         if address.get("status") != "success":
             return (_refused(address),)
         shown = _address(address.get("ip"))
-        findings = [_good(Say.CHECK_LOGIN_WORKS(carrier=CARRIER, address=shown))]
+        findings = [_good(Tell.CHECK_LOGIN_WORKS(carrier=CARRIER, address=shown))]
         balance = await api.ask("getBalance")
         if balance.get("status") == "ip_not_enabled":
-            return (*findings, _bad(Say.CHECK_ENTER_ADDRESS(address=shown, portal=PORTAL)))
+            return (*findings, _bad(Tell.CHECK_ENTER_ADDRESS(address=shown, portal=PORTAL)))
         findings.append(_of_balance(balance, low_balance))
         findings.extend(_of_dids(await api.ask("getDIDsInfo"), dids))
     except Outcome as outcome:
-        words = Say.CHECK_NO_ANSWER(carrier=CARRIER, code=outcome.code, why=_why(outcome.code))
+        words = Tell.CHECK_NO_ANSWER(carrier=CARRIER, code=outcome.code, why=_why(outcome.code))
         return (Finding(is_good=False, words=words, alert=None),)
     return tuple(findings)
 
@@ -59,11 +60,11 @@ def _bad(words: Words) -> Finding:
 def _why(code: str) -> Phrase:
     match code:
         case "unreachable":
-            return Say.CHECK_LOOK_AT_NETWORK()
+            return Tell.CHECK_LOOK_AT_NETWORK()
         case "timeout":
-            return Say.CHECK_IT_IS_SLOW()
+            return Tell.CHECK_IT_IS_SLOW()
         case _:
-            return Say.CHECK_LOOK_AT_URL()
+            return Tell.CHECK_LOOK_AT_URL()
 
 
 def _refused(answer: dict[str, object]) -> Finding:
@@ -72,15 +73,15 @@ def _refused(answer: dict[str, object]) -> Finding:
     if code in _ADVICE:
         return _bad(_ADVICE[code])
     if known is None:
-        return _bad(Say.CHECK_ANSWERED(carrier=CARRIER, code=code))
-    return _bad(Say.CHECK_ANSWERED_SO(carrier=CARRIER, code=code, meaning=known.words))
+        return _bad(Tell.CHECK_ANSWERED(carrier=CARRIER, code=code))
+    return _bad(Tell.CHECK_ANSWERED_SO(carrier=CARRIER, code=code, meaning=known.words))
 
 
 def _address(raw: object) -> Words:
     try:
         return str(ipaddress.ip_address(str(raw)))
     except ValueError:
-        return Say.CHECK_UNTOLD_ADDRESS()
+        return Tell.CHECK_UNTOLD_ADDRESS()
 
 
 def _of_balance(answer: dict[str, object], low: Decimal) -> Finding:
@@ -91,32 +92,32 @@ def _of_balance(answer: dict[str, object], low: Decimal) -> Finding:
         amount = Decimal(str(balance.get("current_balance") if isinstance(balance, dict) else balance))
         is_low = amount < low
     except InvalidOperation:  # no number at all, or NaN
-        return Finding(is_good=False, words=Say.CHECK_UNTOLD_BALANCE(carrier=CARRIER), alert=None)
-    balance_is = Say.CHECK_LOW_BALANCE if is_low else Say.CHECK_BALANCE
+        return Finding(is_good=False, words=Tell.CHECK_UNTOLD_BALANCE(carrier=CARRIER), alert=None)
+    balance_is = Tell.CHECK_LOW_BALANCE if is_low else Tell.CHECK_BALANCE
     words = balance_is(amount=round(amount * 100) * (MILLION // 100), currency="USD")
     return Finding(is_good=not is_low, words=words, alert=Alert.BALANCE)
 
 
 def _of_dids(answer: dict[str, object], ours: Collection[Did]) -> Iterator[Finding]:
     if answer.get("status") == "no_did":
-        yield _bad(Say.CHECK_NO_NUMBERS())
+        yield _bad(Tell.CHECK_NO_NUMBERS())
         return
     if answer.get("status") != "success":
         yield _refused(answer)
         return
     rows = answer.get("dids")
     dids = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
-    yield _good(Say.CHECK_NUMBERS(n=len(dids)))
+    yield _good(Tell.CHECK_NUMBERS(n=len(dids)))
     there = {_digits(row)[-10:] for row in dids}
     for did in ours:
         if did[-10:] not in there:
-            yield _bad(Say.CHECK_NUMBER_MISSING(did=mask(did)))
+            yield _bad(Tell.CHECK_NUMBER_MISSING(did=mask(did)))
     for row in dids:
         # a flag that is missing says nothing: the carrier left sms_available out for some months
         if str(row.get("sms_available", "")).lower() in _OFF:
-            yield _bad(Say.CHECK_CANNOT_TEXT(did=_masked(row)))
+            yield _bad(Tell.CHECK_CANNOT_TEXT(did=_masked(row)))
         elif str(row.get("sms_enabled", "")).lower() in _OFF:
-            yield _bad(Say.CHECK_SMS_OFF(did=_masked(row)))
+            yield _bad(Tell.CHECK_SMS_OFF(did=_masked(row)))
 
 
 def _masked(row: dict[object, object]) -> str:

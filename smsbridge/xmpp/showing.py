@@ -147,7 +147,8 @@ class Showing:
         while pairs := await self._outlooks.watched(after):
             for owner, number in pairs:
                 self._remembered.add((owner, number))
-                if number.rpartition("@")[2] != self._domain:
+                is_of_use = number.rpartition("@")[2] == self._domain and self._directory().lines_of(owner)
+                if not is_of_use:
                     continue
                 probe = wire.stanza("presence", sender=number, to=owner, stanza_type="probe")
                 self._send(wire.serialise(probe, domain=self._domain))

@@ -159,7 +159,7 @@ async def test_the_gateway_is_shown_under_its_own_name(play):
 
 async def test_with_a_new_stream_the_servers_are_asked_who_is_there(play):
     await play.hears()
-    play.outlooks.watchers.append((ANN, "+15559870002@old.example.com"))
+    play.outlooks.watchers += [(ANN, "+15559870002@old.example.com"), ("bob@example.com", NUMBER)]
     play.said()
     play.wrote.clear()
     play.showing = play.new_life()

@@ -132,6 +132,11 @@ class StoreSettings(Section):
         return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
 
     @property
+    def contacts_directory(self) -> Path:
+        """Where what was read of address books is kept: beside the database."""
+        return self.media_directory.with_suffix(".contacts")
+
+    @property
     def media_directory(self) -> Path:
         """Where attachments wait that came in: beside the database."""
         return self._beside("media")

@@ -138,7 +138,7 @@ class Introducing:
             contact, face = self._contact(owner, peer), self._faces.face(owner, peer)
             one = _News(contact=contact, face=face, told=told.get(contact), asks=peer in named)
             known = one.told.photo if one.told else ""
-            if one.is_renamed or (face.sha1 != known and (is_whole or face.sha1)):
+            if one.is_renamed or (face.sha1 != known and (face.is_whole or face.sha1)):
                 news.append(one)
         return news
 

@@ -5,12 +5,13 @@ each commit that changed one, before its writer is answered.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Address, Peer, parse_localpart
 from smsbridge.core.errors import Reason, Refused
-from smsbridge.core.faces import Book, Face, face_in
+from smsbridge.core.faces import Book, Face, Shelf, face_in
 from smsbridge.core.text import clean_name
 from smsbridge.core.words.say import Say, Words
 from smsbridge.store import names
@@ -37,11 +38,11 @@ def call(desk: Desk, owner: str, number: str, wanted: str) -> Transaction[Words]
 
 
 class Faces:
-    """Who is called what, for whom. `books` are those after an owner's own word."""
+    """Who is called what, for whom. `shelf` has the books after an owner's own word."""
 
-    def __init__(self, desk: Desk, books: Callable[[], Iterable[Book]]) -> None:
+    def __init__(self, desk: Desk, shelf: Callable[[], Shelf]) -> None:
         self._desk = desk
-        self._books = books
+        self._shelf = shelf
         self._own: Mapping[str, Book] = {}
 
     async def refresh(self) -> None:
@@ -53,7 +54,9 @@ class Faces:
 
     def face(self, owner: str, peer: Peer) -> Face:
         """How this owner sees the number."""
-        return face_in((*self._own_of(owner), *self._books()), owner, peer)
+        shelf = self._shelf()
+        face = face_in((*self._own_of(owner), *shelf.books), owner, peer)
+        return replace(face, is_whole=False) if any(book.is_for(owner) for book in shelf.missing) else face
 
     def named_by(self, owner: str) -> Iterable[Peer]:
         """The numbers that he has named himself."""

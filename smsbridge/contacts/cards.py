@@ -20,18 +20,20 @@ from smsbridge.media.kinds import kind_of
 
 MOST_CARDS: Final = 20_000
 MOST_NUMBERS: Final = 32  # of a card
-LONGEST: Final = 512 * 1024  # characters of an unfolded line; longer ones are passed over
+LARGEST: Final = 1024 * 1024  # bytes of a picture that may be made smaller
+LONGEST: Final = 2 * LARGEST  # characters of an unfolded line; longer ones are passed over
 _NOT_TEXTED: Final = frozenset({"FAX", "PAGER", "MODEM", "TEXTPHONE"})
 _NAMES: Final = ("FN", "N", "NICKNAME", "ORG")  # the first that says something
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """Who it is, and the numbers as they are written there."""
+    """Who it is, and the numbers as they are written there. `large` is a picture that may not be shown as it is."""
 
     name: str = field(default="", repr=False)
     numbers: tuple[str, ...] = field(default=(), repr=False)
     picture: Picture | None = None
+    large: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,16 +170,18 @@ def _apart(text: str, separator: str) -> list[str]:
 def _card(lines: Iterable[_Line]) -> Card:
     names: dict[str, str] = {}
     numbers: list[str] = []
-    picture = None
+    photo = b""
     for line in lines:
         if line.name in _NAMES:
             names.setdefault(line.name, _name_in(line))
         elif line.name == "TEL" and not line.all_of("TYPE", "") & _NOT_TEXTED:
             numbers.append(_number_in(line))
-        elif line.name == "PHOTO" and picture is None:
-            picture = _picture_in(line)
-    name = next(filter(None, map(names.get, _NAMES)), "")
-    return Card(name=name or "", numbers=tuple(numbers[:MOST_NUMBERS]), picture=picture)
+        elif line.name == "PHOTO" and not photo:
+            photo = _photo_in(line)
+    name = next(filter(None, (names.get(each, "") for each in _NAMES)), "")
+    picture = picture_of(photo)
+    large = b"" if picture else photo
+    return Card(name=name, numbers=tuple(numbers[:MOST_NUMBERS]), picture=picture, large=large)
 
 
 def _name_in(line: _Line) -> str:
@@ -223,17 +227,17 @@ def _number_in(line: _Line) -> str:
     return f"{number};{extension}" if extension else number
 
 
-def _picture_in(line: _Line) -> Picture | None:
+def _photo_in(line: _Line) -> bytes:
+    """The bytes of a picture, whatever its size and kind; none for anything else."""
     text = line.value.strip().replace("\\", "")  # 3.0 escapes the comma of an address
     if text[:5].lower() == "data:":  # RFC 2397
         head, _, text = text.partition(",")
         if not head.lower().endswith(";base64"):
-            return None
+            return b""
     elif not line.all_of("ENCODING", "") & {"B", "BASE64"}:
-        return None  # an address: nobody is called for it
-    if len(text) > 2 * LARGEST_PICTURE:
-        return None
+        return b""  # an address: nobody is called for it
     try:
-        return picture_of(base64.b64decode("".join(text.split()), validate=True))
+        data = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        return None
+        return b""
+    return data if len(data) <= LARGEST and kind_of(data).startswith("image/") else b""

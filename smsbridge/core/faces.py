@@ -37,16 +37,21 @@ class Picture:
     sha1: str = ""
 
     def __post_init__(self) -> None:
-        # XEP-0153, 4.1 and XEP-0084, 4: SHA-1, as hexadecimal digits; it tells one picture from another, no more
-        object.__setattr__(self, "sha1", hashlib.sha1(self.data, usedforsecurity=False).hexdigest())
+        object.__setattr__(self, "sha1", sha1_of(self.data))
+
+
+def sha1_of(data: bytes) -> str:
+    """As XEP-0153, 4.1 and XEP-0084, 4 have it: it tells one picture from another, no more."""
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
-    """How somebody is shown; "" and None are unknown."""
+    """How somebody is shown; "" and None are unknown. Not `is_whole`: a book that may say more was never read."""
 
     name: str = field(default="", repr=False)
     picture: Picture | None = None
+    is_whole: bool = True
 
     @property
     def sha1(self) -> str:

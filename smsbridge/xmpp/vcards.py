@@ -92,7 +92,9 @@ class VCards:
         if face.name:
             wire.add(presence, "nick", NICK, text=face.name)
         if not kind:
-            wire.add(wire.add(presence, "x", VCARD_UPDATE), "photo", text=face.sha1)
+            update = wire.add(presence, "x", VCARD_UPDATE)
+            if face.is_whole or face.picture:  # without it nothing is said, and clients keep what they have
+                wire.add(update, "photo", text=face.sha1)
 
     def _seen(self, owner: str, address: Address | None) -> Face:
         """What may be shown to this account."""

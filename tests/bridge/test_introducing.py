@@ -62,7 +62,7 @@ class Room:
 
     def __init__(self, house):
         self.house, self.lists, self.shelf = house, Lists(), Shelf()
-        self.faces = Faces(house.desk, lambda: self.shelf.books)
+        self.faces = Faces(house.desk, lambda: self.shelf)
         self.loop = Introducing(house.desk, Bell(), self.faces, lambda: self.shelf, self.lists)
 
     async def name(self, owner, peer, name):

@@ -6,7 +6,7 @@ from smsbridge.bridge import naming
 from smsbridge.bridge.commands import Commands
 from smsbridge.bridge.naming import MOST_NAMES, Faces
 from smsbridge.core.errors import Reason, Refused, StoreUnavailable
-from smsbridge.core.faces import Book, Face
+from smsbridge.core.faces import Book, Face, Shelf
 from smsbridge.core.words.say import Say
 from smsbridge.store import names
 from smsbridge.store.names import Introduced, Named
@@ -22,7 +22,7 @@ CONFIGURED = Book({PEER: Face(name="Mrs Smith")})
 
 @pytest.fixture
 def faces(house):
-    faces = Faces(house.desk, lambda: (CONFIGURED,))
+    faces = Faces(house.desk, lambda: Shelf(named=(CONFIGURED,)))
 
     async def follow(command):
         if command == naming.NAME:
@@ -42,7 +42,7 @@ async def test_his_own_name_comes_before_what_is_configured_and_is_his_alone(hou
 
 async def test_a_name_is_kept_as_it_is_written_and_outlives_the_bridge(house, faces):
     await say(house, f"NAME {PEER}   O'Brien  & Söhne \u202e(GmbH)")
-    again = Faces(house.desk, tuple)
+    again = Faces(house.desk, Shelf)
     await again.refresh()
     assert again.face(JOHN, PEER).name == "O'Brien & Söhne (GmbH)"
 

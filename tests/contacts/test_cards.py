@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from smsbridge.contacts.cards import LONGEST, MOST_NUMBERS, faces, read
+from smsbridge.contacts.cards import LARGEST, LONGEST, MOST_NUMBERS, faces, read
 from smsbridge.core.faces import LARGEST_PICTURE, Face, Picture
 from tests.fakes.photos import JPEG, PNG
 
@@ -111,14 +111,20 @@ def test_a_picture_is_read_from_the_card_itself(lines):
         "PHOTO;ENCODING=b:!!!",
         "PHOTO;ENCODING=b:" + base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg'/>").decode(),
         "PHOTO:data:image/png,abc",
-        "PHOTO;ENCODING=b:" + base64.b64encode(PNG.ljust(LARGEST_PICTURE + 1)).decode(),
+        "PHOTO;ENCODING=b:" + base64.b64encode(PNG.ljust(LARGEST + 1)).decode(),
         "PHOTO;ENCODING=b:" + "A" * (LONGEST + 1),
         "PHOTO:",
     ],
 )
 def test_what_is_no_picture_is_left_out_and_the_rest_is_read(line):
     found = only(line, "FN:Ann", "TEL:5559870002")
-    assert (found.name, found.numbers, found.picture) == ("Ann", ("5559870002",), None)
+    assert (found.name, found.numbers, found.picture, found.large) == ("Ann", ("5559870002",), None, b"")
+
+
+@pytest.mark.parametrize("data", [PNG.ljust(LARGEST_PICTURE + 1), b"\0\0\0\x18ftypheic" + b"x" * 99])
+def test_a_picture_that_is_too_large_or_of_another_kind_may_be_made_fit(data):
+    found = only("FN:Ann", "PHOTO;ENCODING=b:" + base64.b64encode(data).decode())
+    assert (found.picture, found.large) == (None, data)
 
 
 BAD = {

@@ -140,6 +140,15 @@ def test_presence_says_the_name_and_which_picture():
     assert dressed(DOMAIN, ANN) == {}
 
 
+def test_while_a_book_was_never_read_presence_says_nothing_of_pictures(monkeypatch):
+    monkeypatch.setitem(FACES, (ANN, MUM), Face(name="Mum", is_whole=False))
+    assert len(dressed(f"{MUM}@{DOMAIN}/phone", ANN)["{vcard-temp:x:update}x"]) == 0
+    monkeypatch.setitem(FACES, (ANN, MUM), Face(name="Mum", picture=PICTURE, is_whole=False))
+    assert dressed(f"{MUM}@{DOMAIN}/phone", ANN)["{vcard-temp:x:update}x"][0].text == PICTURE.sha1
+    monkeypatch.setitem(FACES, (ANN, MUM), Face(name="Mum"))
+    assert dressed(f"{MUM}@{DOMAIN}/phone", ANN)["{vcard-temp:x:update}x"][0].text is None
+
+
 def test_a_card_can_only_be_read():
     with pytest.raises(Refused) as refused:
         card(kind="set")

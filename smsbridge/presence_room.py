@@ -38,7 +38,7 @@ def build_presence(
     """`send` writes a stanza, or drops it while the stream is down; `dress` adds what a number is called."""
 
     def profile(localpart: str, jid: str) -> Profile:
-        return profile_of(localpart, book.config.contact, book.rules().language_of(jid))
+        return profile_of(localpart, book.config.contact, desk.language_of(jid))
 
     outlooks = Outlooks(desk)
     showing = Showing(
@@ -47,7 +47,7 @@ def build_presence(
         look=Look(
             domain=desk.domain,
             profile=profile,
-            language_of=lambda jid: book.rules().language_of(jid),
+            language_of=desk.language_of,
             dress=dress,
         ),
         send=send,

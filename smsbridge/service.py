@@ -246,7 +246,7 @@ async def _build_xmpp(
         _stream_settings(config),
         handover=handover,
         render=lambda delivery: render(
-            delivery, now=desk.now(), speaks_for=privileges.speaks_for, language_of=desk.rules().language_of
+            delivery, now=desk.now(), speaks_for=privileges.speaks_for, language_of=desk.language_of
         ),
         install=lambda stream, _: handlers.install(stream),
         metrics=desk.metrics,
@@ -257,7 +257,7 @@ async def _build_xmpp(
     )
     vcards = VCards(
         face=contacts.faces.face,
-        language_of=lambda jid, asked: book.rules().language_of(jid, asked),
+        language_of=desk.language_of,
         directory=lambda: book.rules().directory,
         domain=config.xmpp.jid,
     )
@@ -268,7 +268,7 @@ async def _build_xmpp(
         commands=Commands(desk, contacts.follow),
         safekeeping=component.safekeeping,
         vcards=vcards,
-        language_of=lambda jid, asked: book.rules().language_of(jid, asked),
+        language_of=desk.language_of,
         showing=presence.showing,
         blocking=presence.blocking,
         memory=Lately(desk),

@@ -101,9 +101,13 @@ class Desk:
         """How this account's unknown sends are dealt with."""
         return self.rules().unknowns.get(provider) or Unknowns()
 
+    def language_of(self, jid: str, asked: str = "") -> Language:
+        """As in `Rules`, by those that are in force."""
+        return self.rules().language_of(jid, asked)
+
     def worded(self, jid: str, words: Words, asked: str = "") -> str:
         """Words as this JID is told them; `asked` as in `Rules.language_of`."""
-        return worded(words, self.rules().language_of(jid, asked))
+        return worded(words, self.language_of(jid, asked))
 
     def now(self) -> datetime:
         return self.clock.now()

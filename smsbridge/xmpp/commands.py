@@ -70,14 +70,16 @@ async def answer(
     if envelope.type == "get" or addressed != domain:
         raise Refused(Reason.BAD_ADDRESS, Say.NO_COMMANDS_HERE())
     name, values = request.get("node", ""), _submitted(request)
-    reply = partial(_reply, envelope, request, domain=domain, language=language_of(caller, envelope.lang))
+    language = language_of(caller, envelope.lang)
+    reply = partial(_reply, envelope, request, domain=domain, language=language)
     fields = await commands.form(caller, name)
     if request.get("action") == "cancel":
         return reply("canceled")
     if values is None and fields:
         empty = next((field for field in fields if not field.options and not field.argument.shape.is_typed), None)
         if empty is None:
-            return reply("executing", fields=fields)
+            words = next(each.word for each in commands.offered(caller) if each.name == name)
+            return reply("executing", fields=fields, title=worded(words, language))
         return reply("completed", said=Said(empty.argument.none))
     said = await commands.run(caller, name, values or {})
     return reply("completed", said=said)
@@ -96,7 +98,7 @@ def _submitted(request: ET.Element) -> Mapping[str, str] | None:
 
 def _reply(
     envelope: Envelope, request: ET.Element, status: str, *, domain: str, language: Language,
-    fields: Sequence[Field] = (), said: Said | None = None,
+    fields: Sequence[Field] = (), title: str = "", said: Said | None = None,
 ) -> bytes:  # fmt: skip
     reply = wire.stanza(
         "iq", sender=envelope.addressed, to=envelope.sender, stanza_id=envelope.id, stanza_type="result"
@@ -107,7 +109,7 @@ def _reply(
     if fields:
         wire.add(wire.add(command, "actions", execute="complete"), "complete")
         form = wire.add(command, "x", DATA, type="form")
-        wire.add(form, "title", text=node)
+        wire.add(form, "title", text=title)
         for field in fields:
             _add_field(form, field, language)
     if said is not None:

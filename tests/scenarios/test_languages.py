@@ -47,6 +47,7 @@ async def test_an_error_at_once_a_question_and_the_answers_are_in_french(stage, 
     await alice.send_text(bridge, "questions", request_receipt=False)
     assert (await alice.next(from_(bridge))).body.startswith(f"[{number}] Votre texto de ")
     form = await execute(stage, alice, "arrived", action="execute")
+    assert form.findtext(".//{jabber:x:data}title") == "arrivé"
     assert form.find(".//{jabber:x:data}option").get("label").startswith(f"[{number}] Votre texto de ")
     await alice.send_text(bridge, f"arrivé {number}", request_receipt=False)
     assert (await alice.next(from_(bridge))).body == f"[{number}] Il compte comme envoyé."

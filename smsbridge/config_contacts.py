@@ -7,11 +7,12 @@
 Only `config`, `config_schema` and what the service is told by them import this.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, SecretStr, WithJsonSchema, model_validator
@@ -24,7 +25,14 @@ from smsbridge.core.faces import LARGEST_PICTURE, Book, Face, Picture
 from smsbridge.core.text import clean_name
 
 BOOK_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-Tell = Callable[[str, Place], None]
+
+
+class Tell(Protocol):
+    """Tells a problem of the configuration."""
+
+    def __call__(self, words: str, place: Place, *, is_warning: bool = False) -> None: ...
+
+
 WithSecrets = Callable[[type[BaseModel], Mapping[str, Any], Place], dict[str, Any]]
 
 
@@ -131,10 +139,10 @@ def open_sections(tree: Mapping[str, Any], directory: Path, tell: Tell, with_sec
                 words = "an address book's name is up to 32 small letters, digits, - and _, a letter first"
                 tell(words, ("address_books", name))
         opened["address_books"] = {
-            name: _open_book(with_secrets(BookSettings, each, ("address_books", name)), directory)
+            name: _open_book(with_secrets(BookSettings, each, place), directory, place, tell)
             if isinstance(each, dict)
             else each
-            for name, each in books.items()
+            for name, each, place in ((name, each, ("address_books", name)) for name, each in books.items())
         }
     return opened
 
@@ -160,9 +168,13 @@ def _open_contacts(section: Mapping[str, Any], place: Place, directory: Path, te
     return opened
 
 
-def _open_book(section: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+def _open_book(section: Mapping[str, Any], directory: Path, place: Place, tell: Tell) -> dict[str, Any]:
     file = section.get("file")
-    return {**section, "file": directory / file} if isinstance(file, str) and "\0" not in file else dict(section)
+    if not isinstance(file, str) or "\0" in file:
+        return dict(section)
+    if not os.access(directory / file, os.R_OK):  # it may come later
+        tell("the file cannot be read now: its names are missing until it can", (*place, "file"), is_warning=True)
+    return {**section, "file": directory / file}
 
 
 def _faces(contacts: Contacts) -> dict[Peer, Face]:

@@ -107,6 +107,15 @@ def test_what_is_wrong_is_told_with_its_line(loaded, extra, line, words):
     assert "horse" not in found[0][1]
 
 
+def test_a_file_that_is_not_there_yet_is_a_warning(loaded):
+    loaded("address_books:\n  phone: {file: later.vcf}\n")
+    (warning,) = (one for one in check(loaded.directory / "config.yaml", KINDS) if "phone" in one.words)
+    assert warning.is_warning
+    assert warning.words.startswith("address_books.phone.file: the file cannot be read now")
+    (loaded.directory / "later.vcf").touch()
+    assert not [one for one in check(loaded.directory / "config.yaml", KINDS) if "phone" in one.words]
+
+
 def test_a_password_in_plain_is_a_warning(loaded):
     extra = 'address_books:\n  home: {url: "https://dav.example.com/", username: j, password: horse}\n'
     loaded(extra)

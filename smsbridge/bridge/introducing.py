@@ -27,6 +27,7 @@ GROUP: Final = "SMS"
 LOOK_AGAIN: Final = 60.0  # seconds between looks when nothing rings: a conversation may have begun
 A_MOMENT: Final = 1.0  # what changes together is told together
 AFTER_FAULT: Final = 60.0
+AT_ONCE: Final = 200
 TURN: Final = 3600.0  # a list of a thousand entries, each answered for by itself
 
 _log = Log("introducing")
@@ -134,7 +135,9 @@ class Introducing:
         listed = set(_peers(shelf.address_books, owner)) if is_whole else set()
         named |= set(_peers(shelf.named, owner)) if is_whole else set()
         news = []
-        for peer in sorted(named | (listed if rules.roster is Roster.ALL else listed & texted)):
+        for n, peer in enumerate(sorted(named | (listed if rules.roster is Roster.ALL else listed & texted))):
+            if n % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)  # others have their turn: a book may have thousands
             contact, face = self._contact(owner, peer), self._faces.face(owner, peer)
             one = _News(contact=contact, face=face, told=told.get(contact), asks=peer in named)
             known = one.told.photo if one.told else ""

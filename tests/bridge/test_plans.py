@@ -21,8 +21,9 @@ from smsbridge.core.message import Kind, Source
 from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
 from smsbridge.core.state import EnclosureState
-from smsbridge.store import deliveries, enclosures, holds, listed, media, reports
+from smsbridge.store import deliveries, enclosures, holds, listed, media, names, reports
 from smsbridge.store.enclosures import Verdict as EnclosureVerdict
+from smsbridge.store.names import Introduced
 
 from .house import CARRIER, DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, elsewhere, inbound, outbound, report, rules
 
@@ -31,8 +32,8 @@ LONDON = Peer("+442079460123")
 A_MOMENT = timedelta(seconds=1)
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
-# A row for each fault, lease, domain, account or STOP, not for each text.
-SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "opt_out", "schema_version"}
+# A row for each fault, lease, domain, account, STOP or name, not for each text.
+SMALL = {"alert", "alert_kind", "cursor_at", "distrust", "hold", "lease", "name", "opt_out", "schema_version"}
 # Indexes over what is in flight or has met a fault itself. They may be read whole.
 SHORT = {
     "message_left",
@@ -116,6 +117,7 @@ async def live_through(house, ticks):
     await attach(house)
     await read_list(house)
     await show(house)
+    await call_names(house)
     await house.reconciler.look()
     for line in ("questions", "lockdown on", "resend 1"):
         await house.commands.typed(JOHN, line)
@@ -171,6 +173,17 @@ async def show(house):
     await outlooks.watched(("", ""))
     await outlooks.forget(*pair)
     await Lately(house.desk).last_text(JOHN, PEER)
+
+
+async def call_names(house):
+    """What names take, and contact lists."""
+    for line in (f"name {PEER} Mum", f"name {PEER}"):
+        await house.commands.typed(JOHN, line)
+    await house.store.run(names.all_names)
+    told = Introduced(owner=JOHN, contact=PEER, name="Mum", photo="")
+    await house.store.run(names.introduce, house.desk.now(), [told])
+    await house.store.run(names.introduced_to, JOHN)
+    await house.store.run(names.peers_of, JOHN)
 
 
 async def attach(house):

@@ -662,6 +662,13 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
             "config.yaml:13: media.inbound: serve makes links to this bridge: write where it is, http.public_url",
         ),
         (
+            GOOD + "media: {fetch_from: [upload.example.net]}\n",
+            (
+                "config.yaml:12: media.fetch_from: scheme, host and port are expected, such as"
+                " https://upload.example.com:5281"
+            ),
+        ),
+        (
             GOOD + "media: {serve_days: 91}\n",
             "config.yaml:12: media.serve_days: input should be less than or equal to 90",
         ),

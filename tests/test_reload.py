@@ -156,6 +156,7 @@ async def desk(tmp_path, monkeypatch):
         ("loop_breaker: true", "loop_breaker: false", "loop_breaker"),
         ("bodies: 7d", "bodies: 0", "retention"),
         ("sms: 0.0075", "sms: 0.0085", "prices"),
+        ('# fetch_from: ["https', 'fetch_from: ["https', "media"),
         ("public_url: https://sms.", "public_url: https://mms.", "http"),
         ("    username: john@", "    timeout: 30\n    username: john@", "providers.voipms.timeout"),
     ],

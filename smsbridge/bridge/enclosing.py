@@ -57,7 +57,10 @@ def _release(
     desk: Desk, message_id: MessageId, waiting: tuple[Part, ...], found: tuple[Enclosure, ...], able: Capabilities
 ) -> Transaction[None]:
     if refused := [each for each in found if each.state is EnclosureState.REFUSED]:
-        yield from _refuse(desk, waiting[0], refused[0].why or Why.LOST)
+        first, *spare = waiting
+        yield from enclosures.fill(first.id, first.kind, first.text, (), 1)
+        yield from enclosures.drop_spare(spare)
+        yield from _refuse(desk, first, refused[0].why or Why.LOST)
         return
     files = [each.media for each in found if each.state is EnclosureState.KEPT]
     links = [each.url for each in found if each.state is EnclosureState.LINKED]

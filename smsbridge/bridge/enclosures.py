@@ -10,6 +10,7 @@ there, or is not what it says, is an error on the message.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -64,6 +65,10 @@ class Uploads(Protocol):
         """Whether this is one. Raises `NotMoved` while nobody can be asked."""
         ...
 
+    async def learn(self) -> None:
+        """Find one of them out beforehand: a message that is nothing but a link is judged when it is taken."""
+        ...
+
 
 class Enclosures:
     """The one loop that fetches what goes out."""
@@ -91,6 +96,8 @@ class Enclosures:
                 if not is_tidy:
                     await self._drawer.drop_others(await self._desk.database.run(enclosures.kept))
                     is_tidy = True
+                with contextlib.suppress(NotMoved):
+                    await self._uploads.learn()
                 await self.look()
                 await self.tidy()
                 wait = await self._until_due()

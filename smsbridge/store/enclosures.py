@@ -7,7 +7,7 @@ bytes that are not there are wanted again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from smsbridge.clock import to_ms
@@ -20,6 +20,7 @@ from smsbridge.store.database import Row, Transaction, sql, sql_among
 from smsbridge.store.ids import Ids
 from smsbridge.store.outbox import media_text, part_of
 
+LONGEST_WAIT: Final = timedelta(minutes=2)  # between two tries; what waits longer does so by a clock that was set back
 _EXPLAINED: Final = frozenset({EnclosureState.LINKED, EnclosureState.REFUSED})
 
 
@@ -74,12 +75,12 @@ def wish(ids: Ids, now: datetime, message_id: MessageId, media: Sequence[Media],
 
 
 def due(now: datetime, limit: int) -> Transaction[tuple[Wanted, ...]]:
-    """Those whose time has come and that a part waits for; the others are let go."""
+    """Those whose time has come, or is later than it ever is, and that a part waits for; the others are let go."""
     rows = yield sql(
         "SELECT e.id, e.message_id, e.url, e.attempt, p.provider, p.n FROM enclosure e LEFT JOIN outbox p"
         " ON p.message_id = e.message_id AND p.state = 'held' AND p.hold = 'media' WHERE e.due_at IS NOT NULL"
-        " AND e.due_at <= $1 ORDER BY e.due_at, e.id, p.n LIMIT $2",
-        *(to_ms(now), limit),
+        " AND (e.due_at <= $1 OR e.due_at > $2) ORDER BY e.due_at, e.id, p.n LIMIT $3",
+        *(to_ms(now), to_ms(now + LONGEST_WAIT), limit),
     )
     idle = sorted({row["id"] for row in rows if row["provider"] is None})
     yield from sql_among("UPDATE enclosure SET due_at = NULL WHERE id IN $among", idle)

@@ -5,7 +5,7 @@ known of the file beforehand stands beside it (XEP-0447, XEP-0446).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -28,6 +28,13 @@ def files_in(element: ET.Element) -> tuple[str, ...]:
         source = shared.find(f"{{{SHARING}}}sources/{{{URL_DATA}}}url-data")
         urls += [] if source is None else [source.get("target", "")]
     return tuple(dict.fromkeys(url.strip() for url in urls if url.strip()))
+
+
+def caption(text: str, urls: Collection[str]) -> str:
+    """What stands beside the files: the text without their links, which are for clients that know no attachments."""
+    lines = [line for line in text.split("\n") if line.strip() not in urls]
+    kept = text if len(lines) == len(text.split("\n")) else "\n".join(lines).strip()
+    return kept if kept.strip() else ""
 
 
 def is_encrypted(element: ET.Element, urls: Iterable[str]) -> bool:

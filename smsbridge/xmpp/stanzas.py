@@ -320,8 +320,7 @@ def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessag
     urls = sharing.files_in(element)
     if sharing.is_encrypted(element, (*urls, text.strip())):
         return Refused(Reason.ENCRYPTED, Say.ENCRYPTED_FILE())
-    if text.strip() in {"", *urls}:
-        text = ""
+    text = sharing.caption(text, urls)
     if not text and not urls:
         return Ignored("nothing to send")
     if not jids.localpart_of(envelope.addressed):

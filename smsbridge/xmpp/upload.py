@@ -27,7 +27,6 @@ _HIDDEN: Final = {
     Fault.URL: "the upload service does not speak https",
 }
 
-_OTHERWISE: Final = "pictures go by http.public_url if there is one, else as links of the carrier"
 _PROBE: Final = File("text/plain", b"?")
 
 _log = Log("upload")
@@ -57,6 +56,7 @@ class UploadService:
         self._told = ""
         self._origins: frozenset[str] = frozenset()
         self._asked_at: float | None = None
+        self._is_probe_told = False
 
     async def leave(self, file: File, name: str) -> str | None:
         """The link to the file; None if there is no service for us. Raises `NotMoved`."""
@@ -90,22 +90,42 @@ class UploadService:
         Only a slot tells, so one is asked for, of one byte, and left empty.
         """
         if origin not in self._origins and self._is_worth_asking():
-            if not self._is_up():
-                raise NotMoved(Fault.UNREACHABLE)
-            service = await self._service()
-            slot = None if service is None else await self._slot(service, _PROBE, "probe.txt")
-            self._asked_at = self._clock.monotonic()
-            if slot is None:
-                self._tell("no upload service serves this component", "name its address in media.fetch_from")
+            await self._probe()
         return origin in self._origins
+
+    async def learn(self) -> None:
+        """Find out one of those places, if none is known yet. Raises `NotMoved` while nobody answers."""
+        if not self._origins and self._is_worth_asking():
+            await self._probe()
 
     def _is_worth_asking(self) -> bool:
         return self._asked_at is None or self._clock.monotonic() - self._asked_at > REMEMBERED
 
-    def _tell(self, words: str, what: str = _OTHERWISE) -> None:
+    async def _probe(self) -> None:
+        if not self._is_up():
+            raise NotMoved(Fault.UNREACHABLE)
+        service = await self._service()
+        try:
+            slot = None if service is None else await self._slot(service, _PROBE, "probe.txt")
+        except NotMoved as refusal:
+            if refusal.fault is Fault.UNREACHABLE:
+                raise
+            slot = None
+        self._asked_at = self._clock.monotonic()
+        if slot is None and not self._is_probe_told:
+            self._is_probe_told = True
+            words = "where users' uploads lie is not known: the upload service does not serve this component"
+            _log.warning(
+                Event.UPLOAD_MISSED, words=f"{words}; what they attach goes as links, or name media.fetch_from"
+            )
+
+    def _tell(self, words: str) -> None:
         if words != self._told:
             self._told = words
-            _log.warning(Event.UPLOAD_MISSED, words=f"{words}; {what}")
+            _log.warning(
+                Event.UPLOAD_MISSED,
+                words=f"{words}; pictures go by http.public_url if there is one, else as links of the carrier",
+            )
 
     async def _service(self) -> str | None:
         now = self._clock.monotonic()

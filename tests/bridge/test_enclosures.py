@@ -25,7 +25,7 @@ from smsbridge.media.fetch import Fault, NotMoved, open_courier, origin_of
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 from tests.media.pictures import PLACE, look, noted, scene, written
 
-from .house import CARRIER, FRIEND, JOHN, PEER, elsewhere, outbound
+from .house import CARRIER, FRIEND, JOHN, PEER, elsewhere, inbound, outbound
 
 TYPES = frozenset({"image/jpeg", "image/png", "audio/mpeg"})
 A_MINUTE = timedelta(minutes=1)
@@ -50,6 +50,9 @@ class Shared:
             return await self.answer_with(request)
         data, kind, status, headers = self.answers.get(name, (b"", "text/plain", 404, {}))
         return web.Response(body=data, content_type=kind, status=status, headers=headers)
+
+    async def learn(self):
+        """What is known of it is known."""
 
     async def serves(self, origin):
         if self.serves_uploads is None:
@@ -181,7 +184,7 @@ async def test_of_several_files_each_goes_as_it_can_and_one_line_says_how(house,
         await enclosures.look()
         await house.dispatch()
     assert left(house) == [("mms", f"look\n{urls[1]}", [tiny_jpeg(), tiny_png()])]
-    assert await notices(house) == ["Of your 3 files go out: 1 as a link (it is of a kind that phones do not take)."]
+    assert await notices(house) == ["Of your 3 files: 1 as a link (it is of a kind that phones do not take)."]
 
 
 async def test_a_place_that_is_no_upload_service_is_not_called_and_its_link_is_sent(house, shared, drawer):
@@ -216,13 +219,17 @@ async def test_a_place_that_the_administrator_has_named_is_fetched_from(house, s
         ("away", {"data": b"", "status": 302, "headers": {"Location": "https://10.0.0.1/x"}},
          "its address is not one that is fetched"),
         ("afar", {"data": b"", "status": 302, "headers": {"Location": "https://other.example.com/x"}},
-         "a place that this gateway does not fetch from"),
+         "it is at a place that this gateway does not fetch from"),
     ],
 )  # fmt: skip
 async def test_what_is_not_there_or_not_what_it_says_is_refused_on_the_message_and_nothing_leaves(
     house, shared, drawer, name, given, why
 ):
-    urls = [shared.put("good", tiny_jpeg()), shared.put(name, **given)]
+    urls = [
+        shared.put("good", tiny_jpeg()),
+        shared.put(name, **given),
+        *(shared.put("good", tiny_jpeg()) for _ in "ab"),
+    ]
     async with fetching(house, shared, drawer) as enclosures:
         await house.outbound.accept(outbound("look", media=urls))
         await enclosures.look()
@@ -230,7 +237,7 @@ async def test_what_is_not_there_or_not_what_it_says_is_refused_on_the_message_a
         await enclosures.tidy()
     assert (await house.states(), left(house)) == (["failed"], [])
     (body,) = await errors(house)
-    assert why in body
+    assert body == f"This message was not sent, since a file of it could not be fetched: {why}."
     (row,) = await house.rows("SELECT about, reason FROM delivery WHERE kind = 'error'")
     assert row == {"about": "s1", "reason": "media_refused"}
     assert await drawer.get((await house.rows("SELECT id FROM enclosure ORDER BY n"))[0]["id"]) is None
@@ -457,7 +464,7 @@ async def test_what_a_phone_does_not_know_is_put_into_a_format_that_it_does(hous
         await house.dispatch()
     ((_, _, pictures),) = left(house)
     assert [look(data).format for data in pictures] == ["JPEG", "JPEG", "PNG"]
-    assert await notices(house) == ["Of your 3 files go out: 2 in a format that phones know."]
+    assert await notices(house) == ["Of your 3 files: 2 in a format that phones know."]
 
 
 async def test_a_photo_whose_notes_alone_were_taken_out_is_worth_no_line(house, shared, drawer):
@@ -573,7 +580,7 @@ async def test_in_french_as_well(house, shared, drawer):
         await house.outbound.accept(outbound("", media=[shared.put("1", b"%PDF-1.7"), shared.put("2", tiny_jpeg())]))
         await house.outbound.accept(outbound("", sid="s2", media=[f"{shared.origin}/gone"]))
         await enclosures.look()
-    assert (await notices(house))[0].startswith("De vos 2 fichiers partent")
+    assert (await notices(house))[0].startswith("De vos 2 fichiers")
     assert "il n’y est plus" in (await errors(house))[0]
 
 
@@ -589,3 +596,23 @@ async def test_what_is_sent_is_no_text_of_somewhere_else_and_is_exported_with_it
     await house.inbound.take_listed([listed])
     assert [kind for kind, *_ in await house.told()] == ["receipt"]
     assert json.loads(row["media"])[0][:3] == [url, "image/jpeg", len(tiny_jpeg())]
+
+
+async def test_a_clock_that_was_set_back_makes_nobody_wait(house, shared, drawer):
+    shared.put("1", b"", status=503)
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[f"{shared.origin}/1"]))
+        await enclosures.look()
+        house.ticks.advance(-timedelta(hours=3))
+        shared.put("1", tiny_jpeg())
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "look", [tiny_jpeg()])]
+
+
+async def test_what_stop_has_cancelled_is_not_fetched_any_more(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await house.take(inbound("STOP"))
+        await enclosures.look()
+    assert (await house.states(), shared.asked) == (["cancelled"], [])

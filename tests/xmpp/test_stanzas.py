@@ -320,6 +320,8 @@ TEXTS = {
     "a file that is shared": (f"<body>{URL}</body>{SHARED}", outbound("", URL)),
     "a file that is shared and OOB": (f"<body>{URL}</body>{OOB}{SHARED}", outbound("", URL)),
     "a file that is shared, with words": (f"<body>look</body>{SHARED}", outbound("look", URL)),
+    "a file with words and its link below": (f"<body>look\n{URL}</body>{OOB}", outbound("look", URL)),
+    "a file whose link stands in the words": (f"<body>look at {URL}</body>{OOB}", outbound(f"look at {URL}", URL)),
     "a link in words": (f"<body>see {URL}</body>", outbound(f"see {URL}")),
     "a secret that is spoken of": ("<body>aesgcm: what is that?</body>", outbound("aesgcm: what is that?")),
     "the same OOB twice": (f"<body>{URL}</body>{OOB}{OOB}", outbound("", URL)),

@@ -164,3 +164,17 @@ async def test_while_the_stream_is_down_nobody_can_say_which_places_are():
         with pytest.raises(NotMoved) as caught:
             await service.serves("https://share.example.com")
     assert not caught.value.fault.is_lasting
+
+
+async def test_one_place_is_found_out_beforehand_and_then_not_again():
+    server = Server(slot("https://share.example.com/1"))
+    async with asking(server) as service:
+        for _ in range(2):
+            await service.learn()
+        assert service.known() == {"https://share.example.com"}
+    assert len(slots_of(server)) == 1
+
+
+async def test_a_service_that_gives_no_slot_just_now_makes_links_of_files():
+    async with asking(Server(error("resource-constraint"))) as service:
+        assert not await service.serves("https://share.example.com")

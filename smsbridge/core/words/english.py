@@ -103,7 +103,7 @@ _ENCLOSED: Final[Entries] = {
     _S.FILE_RECODED: "Your picture was put into a format that phones know.",
     _S.FILE_STILLED: "Only the first frame of your picture goes out, so that it fits.",
     _S.FILE_LINKED: "Your file goes as a link: {why}.",
-    _S.FILES_GO: "Of your {of} files go out: {done}.",
+    _S.FILES_GO: "Of your {of} files: {done}.",
     _S.FILES_SHRUNK: Plural("{n} made smaller", "{n} made smaller"),
     _S.FILES_RECODED: Plural("{n} in a format that phones know", "{n} in a format that phones know"),
     _S.FILES_STILLED: Plural("{n} as its first frame", "{n} as their first frames"),

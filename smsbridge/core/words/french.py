@@ -135,7 +135,7 @@ _ENCLOSED: Final[Entries] = {
     _S.FILE_RECODED: "Votre image a été convertie dans un format que les téléphones connaissent.",
     _S.FILE_STILLED: "Seule la première vue de votre image part, pour convenir.",
     _S.FILE_LINKED: "Votre fichier part sous forme de lien : {why}.",
-    _S.FILES_GO: "De vos {of} fichiers partent : {done}.",
+    _S.FILES_GO: "De vos {of} fichiers : {done}.",
     _S.FILES_SHRUNK: Plural("{n} réduit", "{n} réduits"),
     _S.FILES_RECODED: Plural("{n} converti", "{n} convertis"),
     _S.FILES_STILLED: Plural("{n} réduit à sa première vue", "{n} réduits à leur première vue"),

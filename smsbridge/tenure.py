@@ -43,6 +43,9 @@ RETRY_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
 FAILING_SECONDS: Final = 60.0  # a store that only says no may need to be opened anew, and somebody has to know
 MIGRATION_SECONDS: Final = 3600.0
+MIGRATING_SECONDS: Final = (
+    1.0  # between renewals: a stall in the midst of it then leaves nearly all of the lease's time
+)
 _LET_GO: Final = 10**15  # of a lease that was released: later than any
 _MARK_BYTES: Final = 4096
 
@@ -115,19 +118,20 @@ class Tenure:
         self._enter(ends)
         return True
 
-    async def keep(self) -> None:
+    async def keep(self, most_seconds: float = math.inf) -> None:
         """Raises `AlreadyRunning` when somebody else has the lease: then nothing more may be sent from here, at once.
 
         Likewise `StoreUnavailable` when it could not be renewed in time and somebody else may have it, when the store
         has refused for a minute, or when the database is not the file at its path: what is accepted would be gone.
         A full disk is waited for: a new start makes no room, and meanwhile what is refused is refused in words.
+        `most_seconds`: it is renewed as often as that, though the lease would not need it.
         """
-        seconds = self._house.renew_seconds
+        pause = seconds = min(self._house.renew_seconds, most_seconds)
         failing_since: float | None = None
         while True:
             await asyncio.sleep(seconds)
             self._house.inspect()
-            seconds = self._house.renew_seconds
+            seconds = pause
             try:
                 async with asyncio.timeout(self._left()):
                     is_ours = await self.renew()
@@ -231,7 +235,7 @@ async def _bring_up(house: _House, tenure: Tenure) -> int:
     if await migrations.current(house.database) != migrations.newest():
         notify(status("bringing the database up to date"))
         async with asyncio.TaskGroup() as group:
-            meanwhile = [group.create_task(tenure.keep()), group.create_task(_feed())]
+            meanwhile = [group.create_task(tenure.keep(MIGRATING_SECONDS)), group.create_task(_feed())]
             await house.migrate(tenure.lease)
             for task in meanwhile:
                 task.cancel()

@@ -120,6 +120,26 @@ async def test_a_migration_may_take_longer_than_the_lease_which_is_renewed_and_t
     assert supervisor().count("WATCHDOG=1") > 3
 
 
+async def test_while_a_migration_runs_the_lease_is_renewed_so_often_that_a_stall_does_not_cost_it(
+    copied_postgres, monkeypatch
+):
+    statements = ("CREATE TABLE newest (number INTEGER)", "INSERT INTO newest SELECT 1 FROM pg_sleep(2)")
+    longest = Migration(version=migrations.newest() + 1, name="longest", statements=statements)
+    known = (*migrations.migrations(), longest)
+    monkeypatch.setattr(migrations, "migrations", lambda: known)
+    monkeypatch.setattr(tenure, "MIGRATING_SECONDS", 0.1)
+    renewed, renew = [], tenure.Tenure.renew
+
+    async def count(held):
+        renewed.append(await renew(held))
+        return renewed[-1]
+
+    monkeypatch.setattr(tenure.Tenure, "renew", count)
+    async with asyncio.timeout(30), settle_in(place(copied_postgres), asyncio.Event()):
+        assert len(renewed) > 2
+        assert all(renewed)
+
+
 async def test_a_migration_whose_lease_is_lost_is_undone_and_not_waited_for(copied_postgres, brisk, monkeypatch):
     statements = ("CREATE TABLE newest (number INTEGER)", "INSERT INTO newest SELECT 1 FROM pg_sleep(8)")
     longest = Migration(version=migrations.newest() + 1, name="longest", statements=statements)

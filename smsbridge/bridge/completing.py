@@ -7,7 +7,6 @@ Only this life remembers it, and not without limit: the poller asks as well, whe
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from smsbridge.bridge.pacer import Pacer, Rank
@@ -66,7 +65,7 @@ class Completing:
                 async with self._pacers[message.provider].listing(Rank.POLL):
                     found = await self._asked[message.provider].media_of(message)
                 if found:
-                    await take([replace(message, media=tuple(found))])
+                    await take([message._replace(media=tuple(found))])
                     return
             except (Refusal, StoreUnavailable) as error:
                 _log.warning(Event.POLL_FAILED, provider=message.provider, code=getattr(error, "code", "store"))

@@ -1,6 +1,7 @@
 """What comes while a commit is on its way shares the next one: one statement for many rows, one sync for all.
 
-Nobody waits for company. The first goes at once and alone; a batch is only ever what came meanwhile.
+Nobody waits for company that may come. Whoever comes alone goes at once; while each turn of the loop brings others,
+they go together.
 """
 
 import asyncio
@@ -38,6 +39,10 @@ class Gathering(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                seen = 0
+                while seen < len(self._waiting) < self._limit:
+                    seen = len(self._waiting)
+                    await asyncio.sleep(0)  # a turn
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._settle(batch)
         finally:

@@ -302,8 +302,8 @@ def _from(provider: ProviderName, event: Event) -> Event:
         case InboundMessage():
             if event.provider == provider and event.text.isascii() and event.label.isascii():
                 return event
-            return replace(
-                event, provider=provider, text=join_surrogates(event.text), label=join_surrogates(event.label)
+            return event._replace(
+                provider=provider, text=join_surrogates(event.text), label=join_surrogates(event.label)
             )
         case DeliveryReport() | SentElsewhere():
             return replace(event, provider=provider)

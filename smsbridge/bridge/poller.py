@@ -9,7 +9,7 @@ prove that they arrive, the looks become rare. A look that fails is repeated lat
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
 from typing import Final, TypeGuard
@@ -192,7 +192,7 @@ class Poller:
         self._asked[_name_of(event)] += 1
         try:
             async with self._pacer.listing(Rank.POLL):
-                return replace(event, media=tuple(await self._provider.media_of(event)))
+                return event._replace(media=tuple(await self._provider.media_of(event)))
         except Refusal as refusal:
             _log.warning(Event.POLL_FAILED, provider=self._name, code=refusal.code)
             return event

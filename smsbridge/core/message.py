@@ -6,7 +6,7 @@ Instants are aware datetimes in UTC; JIDs are strings that the XMPP edge has nor
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from smsbridge.core.address import Did, Peer
 
@@ -51,8 +51,7 @@ class Media:
     content: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundMessage:
+class InboundMessage(NamedTuple):
     """A text from a phone. `label` is the sender as the carrier spelled it; `others` the rest of a group."""
 
     provider: ProviderName
@@ -150,8 +149,7 @@ class DeliveryKind(StrEnum):
     CARBON = "carbon"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One stanza to one JID, in the bridge's words; `xmpp` renders it, once, into `xml`.
 
     The row's own (`id`, `xml`, `attempt`, `created_at`) is given to it when it is written; `inbox_id`, `message_id` and
@@ -160,12 +158,12 @@ class Delivery:
     error answers.
     """
 
-    id: DeliveryId = DeliveryId("")
     domain: str
     kind: DeliveryKind
     to_jid: str
     sender: str
     stanza_id: str
+    id: DeliveryId = DeliveryId("")
     body: str = ""
     about: str = ""
     reason: str = ""
@@ -177,4 +175,4 @@ class Delivery:
     media_id: MediaId | None = None
     xml: bytes | None = None
     attempt: int = 0
-    created_at: datetime | None = field(default=None)
+    created_at: datetime | None = None

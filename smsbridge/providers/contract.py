@@ -97,8 +97,7 @@ class Callback(NamedTuple):
     received_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What a callback said. `wants`: how many parts a phone that fetches would take; `wait`: how long it would."""
 
     events: tuple[Event, ...] = ()

@@ -15,7 +15,6 @@ a tick nor an error. Bytes that were fixed once are sent again unchanged, with t
 
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from smsbridge.clock import from_ms, to_ms
@@ -30,7 +29,7 @@ Draft = Delivery  # before it is written
 
 def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
     """Write a delivery; it waits for the stream."""
-    named = replace(draft, id=DeliveryId(ids.new()))
+    named = draft._replace(id=DeliveryId(ids.new()))
     yield from add_all(ids, now, [named])
     return named.id
 

@@ -7,7 +7,7 @@ outer `from`, and what is carried inside (carbons, forwards, archives, events) i
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 from xml.etree import ElementTree as ET
@@ -217,7 +217,7 @@ def _chat(delivery: Delivery, now: datetime | None) -> ET.Element:
 def _line(delivery: Delivery, now: datetime | None, language: Language) -> ET.Element:
     """Words from the number about what its owner sent elsewhere."""
     body = worded(Say.FROM_THE_PORTAL(text=delivery.body or delivery.media_url), language)
-    return _chat(replace(delivery, kind=DeliveryKind.TEXT, body=body, media_url=""), now)
+    return _chat(delivery._replace(kind=DeliveryKind.TEXT, body=body, media_url=""), now)
 
 
 def _carbon(delivery: Delivery, now: datetime | None) -> ET.Element:

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import aiohttp
@@ -30,7 +29,7 @@ AMR = b"#!AMR\n" + b"\x3c" * 100
 
 def mms(*contents, text="look", **others):
     files_of = tuple(Media(url="", content=content) for content in contents)
-    return replace(inbound(text, kind=Kind.MMS, **others), media=files_of)
+    return inbound(text, kind=Kind.MMS, **others)._replace(media=files_of)
 
 
 async def contents(house):

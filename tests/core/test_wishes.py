@@ -1,7 +1,5 @@
 """STOP and START are told from all that people write."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +20,7 @@ TEXT = InboundMessage(
 
 
 def wish(words):
-    return wish_of(replace(TEXT, text=words))
+    return wish_of(TEXT._replace(text=words))
 
 
 @pytest.mark.parametrize(
@@ -67,5 +65,5 @@ def test_what_is_long_is_none(words):
 
 
 def test_neither_is_what_is_said_to_a_group_or_beside_a_picture():
-    assert wish_of(replace(TEXT, text="STOP", others=(Peer("+15559870003"),))) is None
-    assert wish_of(replace(TEXT, text="STOP", media=(Media(url="https://media.example.com/1.jpg"),))) is None
+    assert wish_of(TEXT._replace(text="STOP", others=(Peer("+15559870003"),))) is None
+    assert wish_of(TEXT._replace(text="STOP", media=(Media(url="https://media.example.com/1.jpg"),))) is None

@@ -1,7 +1,6 @@
 """A `HandOver` in memory that insists on its rules: nothing is handed that was not fixed, no bytes ever change."""
 
 import itertools
-from dataclasses import replace
 
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.handover import TIRED_ATTEMPTS, Claimed, Rendered, Unfit
@@ -48,7 +47,7 @@ class FakeHandOver:
         born = []
         for name in names:
             row = self.rows[name]
-            self.rows[name] = replace(row, xml=f'<message id="{name}"/>'.encode(), attempt=1)
+            self.rows[name] = row._replace(xml=f'<message id="{name}"/>'.encode(), attempt=1)
             self._move(name, DeliveryState.HANDING)
             born.append(self.rows[name])
         return born
@@ -95,7 +94,7 @@ class FakeHandOver:
                 self.why[row.id] = xml.why
                 continue
             self._move(row.id, DeliveryState.HANDING)
-            self.rows[row.id] = replace(row, xml=xml, attempt=row.attempt + 1)
+            self.rows[row.id] = row._replace(xml=xml, attempt=row.attempt + 1)
             rendered.append(Rendered(delivery=row, xml=xml))
         return Claimed(rendered=tuple(rendered), unfit=tuple(unfit))
 

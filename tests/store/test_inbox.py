@@ -1,7 +1,6 @@
 """Inbound messages: taken once, whatever a carrier repeats."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,7 +25,7 @@ def text(body: str = "hello", id: str | None = "100", kind: Kind = Kind.SMS, **m
         provider_id=ProviderMessageId(id) if id else None,
         text=body,
     )
-    return replace(message, **more)
+    return message._replace(**more)
 
 
 @pytest.fixture
@@ -199,7 +198,7 @@ class TestUntold:
     )
     async def test_what_differs_is_not_merged(self, take, other):
         await take(text(kind=Kind.UNTOLD))
-        assert (await take(replace(text(kind=Kind.SMS), **other))).verdict is FRESH
+        assert (await take(text(kind=Kind.SMS)._replace(**other))).verdict is FRESH
 
     async def test_two_kinds_that_are_told_are_not_merged(self, take):
         await take(text(kind=Kind.SMS, id=None))
@@ -271,7 +270,7 @@ class TestListed:
         shown, told = text("Tom ? Jerry", source=Source.POLL), text("Tom \u263a Jerry", kind=Kind.UNTOLD)
         for both in ([shown, told], [told, shown]):
             taken = await house.do(
-                inbox.take_all, [replace(one, provider_id=ProviderMessageId(f"{id(both)}")) for one in both]
+                inbox.take_all, [one._replace(provider_id=ProviderMessageId(f"{id(both)}")) for one in both]
             )
             assert [one.verdict for one in taken] == [FRESH, REPEATED]
 
@@ -288,7 +287,7 @@ class TestListed:
         twin = text(id="7", kind=Kind.MMS, source=Source.POLL, media=(PICTURE,), sent_at=at + timedelta(seconds=1))
         again = await take(twin)
         assert (again.verdict, again.id, len(again.media)) == (REPEATED, first.id, 1)
-        later = replace(twin, provider_id=ProviderMessageId("8"), sent_at=at + timedelta(minutes=1))
+        later = twin._replace(provider_id=ProviderMessageId("8"), sent_at=at + timedelta(minutes=1))
         assert (await take(later)).verdict is FRESH
 
     async def test_what_is_known_of_a_list_is_told_with_its_pictures(self, house, take):

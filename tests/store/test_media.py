@@ -1,7 +1,5 @@
 """Attachments are settled once."""
 
-from dataclasses import replace
-
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.message import InboundMessage, Kind, Media, MediaId, ProviderMessageId, ProviderName, Source
 from smsbridge.store import history, inbox, media
@@ -35,7 +33,7 @@ async def test_what_is_not_there_is_not_published(house):
 
 async def test_bytes_that_came_with_a_text_are_there_until_the_last_step(house):
     large = bytes(range(256)) * 3000
-    message = replace(MMS, media=(Media(url="", content=large), Media(url="", content=b"")))
+    message = MMS._replace(media=(Media(url="", content=large), Media(url="", content=b"")))
     (first, second) = (media_id for media_id, _ in (await house.do(inbox.take, message)).media)
     assert await house.run(media.content_of, first) == large
     assert await house.run(media.content_of, second) == b""

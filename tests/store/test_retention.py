@@ -73,7 +73,7 @@ async def part_in(house, state: str, peer: str = "+15559870002") -> MessageId:
 
 async def delivery_in(house, state: str, **changes: object) -> DeliveryId:
     draft = Draft(domain="d", kind=DeliveryKind.TEXT, to_jid="john@example.com", sender="", stanza_id="s", body=SECRET)
-    delivery_id = await house.do(deliveries.add, replace(draft, **changes))
+    delivery_id = await house.do(deliveries.add, draft._replace(**changes))
     if state != "waiting":
         await house.do(deliveries.fix, [(delivery_id, SECRET.encode())])
     if state in {"handed", "bounced"}:
@@ -102,7 +102,7 @@ class TestWhatWaits:
 
     @pytest.mark.parametrize("state", ["waiting", "handing"])
     async def test_a_delivery_that_was_not_handed_is_never_forgotten(self, house, forget, state):
-        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        taken = await house.do(inbox.take, MESSAGE._replace(media=(PICTURE,)))
         await house.do(media.publish, taken.media[0][0], PICTURE.url)
         await delivery_in(house, state, inbox_id=taken.id)
         before = [await house.rows(f"SELECT * FROM {table}") for table in ("delivery", "inbox", "media")]  # noqa: S608
@@ -110,7 +110,7 @@ class TestWhatWaits:
         assert [await house.rows(f"SELECT * FROM {table}") for table in ("delivery", "inbox", "media")] == before  # noqa: S608
 
     async def test_media_that_are_still_wanted_are_never_forgotten_nor_is_their_text(self, house, forget):
-        await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        await house.do(inbox.take, MESSAGE._replace(media=(PICTURE,)))
         await forget(days=1000)
         assert await house.count("media") == await house.count("inbox") == 1
 
@@ -250,7 +250,7 @@ class TestNoTrace:
     @pytest.mark.parametrize("state", ENDED_WELL + TROUBLED)
     async def test_no_table_has_a_word_of_it_when_the_bodies_are_forgotten(self, house, forget, state):
         message_id = await part_in(house, state)
-        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE, replace(PICTURE, url=PICTURE.url + "2"))))
+        taken = await house.do(inbox.take, MESSAGE._replace(media=(PICTURE, replace(PICTURE, url=PICTURE.url + "2"))))
         for media_id, item in taken.media:
             await house.do(media.publish, media_id, item.url)
         for number, kind in enumerate(DeliveryKind):
@@ -266,10 +266,10 @@ class TestNoTrace:
         assert await house.count("media") == 2
 
     async def test_a_picture_whose_address_is_forgotten_is_still_known(self, house, forget):
-        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        taken = await house.do(inbox.take, MESSAGE._replace(media=(PICTURE,)))
         await house.do(media.publish, taken.media[0][0], PICTURE.url)
         await forget(days=8)
-        again = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        again = await house.do(inbox.take, MESSAGE._replace(media=(PICTURE,)))
         assert (again.verdict, again.media) == (Verdict.REPEATED, ())
 
 
@@ -288,7 +288,7 @@ class TestRows:
     async def test_after_three_months_nothing_is_left_of_what_ended(self, house, forget, state):
         message_id = await part_in(house, state)
         await delivery_in(house, "handed", kind=DeliveryKind.RECEIPT, message_id=message_id)
-        taken = await house.do(inbox.take, replace(MESSAGE, media=(PICTURE,)))
+        taken = await house.do(inbox.take, MESSAGE._replace(media=(PICTURE,)))
         await house.do(media.publish, taken.media[0][0], PICTURE.url)
         for number, end in enumerate(("handed", "quarantined", "bounced")):
             await delivery_in(house, end, inbox_id=taken.id, stanza_id=f"s{number}")

@@ -191,8 +191,6 @@ async def what_comes_in(stage, alice, http):
 async def what_goes_out(stage, alice, mallory):
     contact = stage.contact("+15559870002")
     await alice.next(receipt_for(await alice.send_text(contact, "canary")))
-    link = "<x xmlns='jabber:x:oob'><url>https://share.example.com/canary.png</url></x>"
-    alice.send_raw(f"<message to='{contact}' id='picture'><body>canary</body>{link}</message>")
     stage.carrier.answer_next("sendSMS", "invalid_dst")
     await alice.next(error_for(await alice.send_text(contact, "canary")))
     stage.carrier.answer_next("sendSMS", "The canary 5559870002 is unheard of")
@@ -205,6 +203,9 @@ async def what_goes_out(stage, alice, mallory):
         f"<message to='{contact}' id='x'><body>canary</body><forwarded xmlns='urn:xmpp:forward:0'/></message>"
     )
     alice.send_raw(f"<iq to='{contact}' type='set' id='y'><canary xmlns='urn:canary'>5559870002</canary></iq>")
+    link = "<x xmlns='jabber:x:oob'><url>https://share.example.com/canary.png</url></x>"
+    other = stage.contact("+15559870005")  # what is attached is fetched first, and holds up what comes after it
+    alice.send_raw(f"<message to='{other}' id='picture'><body>canary</body>{link}</message>")
     await judged(stage, alice)
 
 

@@ -9,7 +9,7 @@ from smsbridge.bridge import alerts
 from smsbridge.bridge.carriers import STALE, Carriers
 from smsbridge.bridge.outlooks import Outlooks
 from smsbridge.core.alerts import Alert
-from smsbridge.core.errors import Deferred, Hold, Reason
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
 from smsbridge.core.outlook import FINE, Show
 from smsbridge.core.words.say import Language, Say
 from smsbridge.core.words.wording import worded
@@ -118,6 +118,20 @@ async def test_a_carrier_that_cannot_be_reached_is_away_until_it_answers(house, 
     ticks.advance(timedelta(hours=1))
     await house.dispatch()
     assert await house.states() == ["sent"]
+    assert await outlook() == FINE
+
+
+async def test_a_carrier_that_answers_nothing_clear_is_away_from_the_second_time_on(house, outlook):
+    unclear, carriers = Indeterminate("timeout"), house.desk.carriers
+    carriers.heard(CARRIER, unclear)
+    carriers.heard(CARRIER, "pid-1")
+    carriers.heard(CARRIER, unclear)
+    assert await outlook() == FINE
+    carriers.heard(CARRIER, unclear)
+    assert (await outlook()).show is Show.AWAY
+    carriers.heard(CARRIER, unclear)
+    assert (await outlook()).show is Show.AWAY
+    carriers.heard(CARRIER, FUNDS)
     assert await outlook() == FINE
 
 

@@ -82,7 +82,7 @@ async def test_nothing_old_is_sent_twice_and_what_came_in_is_taken_once(stage, t
 
     async with await run(stage) as bridge:
         told = await mallory.next(lambda stanza: bool(stanza.body) and "restored" in stanza.body)
-        assert "1 parts of texts" in told.body
+        assert "1 part of a text" in told.body
         for push in (before, since):
             stage.carrier.push(push.row)
         await bridge.said("message_taken")

@@ -255,6 +255,13 @@ class MediaSettings(Section):
         default=(), description="places (https://host:port) that may be called though their address is private"
     )
 
+    @model_validator(mode="after")
+    def _fetches_what_may_be_called(self) -> "MediaSettings":
+        for origin in self.fetch_from:
+            if not origin.startswith("https://") and origin not in self.near:
+                raise ValueError(f"fetch_from: {origin} does not speak https; name it in near as well if that is meant")
+        return self
+
 
 class LogSettings(Section):
     """How the journal is written; the default suits a terminal and a service alike."""

@@ -669,6 +669,13 @@ def test_an_unknown_key_is_told_with_the_nearest_right_one(told, text, line):
             ),
         ),
         (
+            GOOD + 'media: {fetch_from: ["http://upload.example.net"]}\n',
+            (
+                "config.yaml:12: media: fetch_from: http://upload.example.net does not speak https; name it in near as"
+                " well if that is meant"
+            ),
+        ),
+        (
             GOOD + "media: {serve_days: 91}\n",
             "config.yaml:12: media.serve_days: input should be less than or equal to 90",
         ),

@@ -42,7 +42,8 @@ LOOK_AGAIN: Final = 30.0  # seconds between looks when nothing rings
 AFTER_STORE_FAULT: Final = 1.0
 TURN: Final = 3600.0  # a round may fetch many large files
 
-_LINKED: Final = frozenset({Fault.LARGE, Fault.KIND, Fault.FULL})
+_LINKED: Final = frozenset({Fault.LARGE, Fault.KIND, Fault.FULL, Fault.URL, Fault.ADDRESS})
+_HIDDEN: Final = {Fault.URL: "does not speak https", Fault.ADDRESS: "is at a private address"}
 _DISHONEST: Final = {Fault.LARGE: Why.ENDLESS, Fault.KIND: Why.FALSE}
 _UNFIT: Final[Mapping[Hindrance, Why]] = {
     Hindrance.LARGE: Why.LARGE,
@@ -85,6 +86,7 @@ class Enclosures:
         self._converter = converter
         self._capabilities = capabilities
         self._roll = roll
+        self._hinted: set[str] = set()
         self._slots = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def run(self) -> None:
@@ -171,12 +173,20 @@ class Enclosures:
         fault = refusal.fault
         if fault.is_lasting or one.attempt + 1 >= MOST_TRIES:
             if refusal.is_honest and fault in _LINKED:
+                self._hint(one, fault)
                 await self._settle(one, _linked(Why(fault)))
             else:
                 why = _DISHONEST.get(fault) if not refusal.is_honest else None
                 await self._settle(one, Verdict(state=EnclosureState.REFUSED, why=why or Why(fault)))
             return
         await self._put_off(one, fault)
+
+    def _hint(self, one: Wanted, fault: Fault) -> None:
+        """Others may see that place where we may not: an admin can name it."""
+        if fault in _HIDDEN and (origin := origin_of(one.url)) not in self._hinted:
+            self._hinted.add(origin)
+            words = f"where users' files lie {_HIDDEN[fault]}: name {origin} in media.near; they go as links"
+            _log.warning(Event.UPLOAD_MISSED, words=words)
 
     async def _put_off(self, one: Wanted, fault: Fault) -> None:
         now, wait = self._desk.now(), timedelta(seconds=ENCLOSURE_BACKOFF.delay(one.attempt + 1, self._roll()))

@@ -72,7 +72,7 @@ class Fault(StrEnum):
 
 
 class NotMoved(Exception):
-    """The file was neither fetched nor left. `is_honest`: as far as its server says what it is."""
+    """The file was neither fetched nor left. `is_honest`: it is where it was said to be, and what its server says."""
 
     def __init__(self, fault: Fault, *, is_honest: bool = True) -> None:
         super().__init__(fault.value)
@@ -126,14 +126,24 @@ class Courier:
 
     async def get(self, url: str, places: Collection[str], *, most: int = LARGEST, seconds: float = 60.0) -> File:
         """The file at a URL of one of these places (origins), of `most` bytes; raises `NotMoved`."""
-        async with _in_time(seconds):
-            target = self._checked(url, places)
-            for _ in range(MOST_REDIRECTS + 1):
-                async with self._session.get(target, allow_redirects=False) as answer:
-                    if answer.status not in _REDIRECTS:
-                        return await _read(answer, most)
-                    target = self._checked(_onward(target, answer.headers.get("Location", "")), places)
-            raise NotMoved(Fault.REDIRECTED)
+        way: list[str] = []
+        try:
+            async with _in_time(seconds):
+                return await self._follow(url, places, most, way)
+        except NotMoved as refusal:
+            refusal.is_honest = refusal.is_honest and not way
+            raise
+
+    async def _follow(self, url: str, places: Collection[str], most: int, way: list[str]) -> File:
+        """`way` is where it led on to."""
+        target = self._checked(url, places)
+        for _ in range(MOST_REDIRECTS + 1):
+            async with self._session.get(target, allow_redirects=False) as answer:
+                if answer.status not in _REDIRECTS:
+                    return await _read(answer, most)
+                way.append(_onward(target, answer.headers.get("Location", "")))
+                target = self._checked(way[-1], places)
+        raise NotMoved(Fault.REDIRECTED)
 
     async def put(
         self, url: str, places: Collection[str], file: File, headers: Mapping[str, str], *, seconds: float = 120.0

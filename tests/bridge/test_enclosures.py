@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from smsbridge.bridge import restoring
 from smsbridge.bridge.bell import Bell
@@ -18,6 +19,7 @@ from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.line import Mirror
+from smsbridge.core.message import Kind
 from smsbridge.core.words.say import Language
 from smsbridge.media.convert import Converter
 from smsbridge.media.drawer import Drawer
@@ -25,7 +27,7 @@ from smsbridge.media.fetch import Fault, NotMoved, open_courier, origin_of
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 from tests.media.pictures import PLACE, look, noted, scene, written
 
-from .house import CARRIER, FRIEND, JOHN, PEER, elsewhere, inbound, outbound
+from .house import CARRIER, FRIEND, JOHN, OWN, PEER, elsewhere, inbound, outbound
 
 TYPES = frozenset({"image/jpeg", "image/png", "audio/mpeg"})
 A_MINUTE = timedelta(minutes=1)
@@ -37,7 +39,7 @@ class Shared:
 
     def __init__(self):
         self.origin, self.asked, self.serves_uploads = "", [], True
-        self.answers, self.answer_with = {}, None
+        self.answers, self.answer_with, self.is_near = {}, None, True
 
     def put(self, name, data, *, kind="application/octet-stream", status=200, headers=()):
         self.answers[name] = (data, kind, status, dict(headers))
@@ -74,6 +76,7 @@ async def fetching(house, shared, drawer):
     house.drawer = drawer
     house.provider.capabilities = replace(house.provider.capabilities, media_types=TYPES)
     async with open_courier([shared.origin]) as courier:
+        courier._near = courier._near if shared.is_near else frozenset()
         yield Enclosures(
             house.desk, Bell(), courier, shared, drawer, Converter(), lambda: {CARRIER: house.provider.capabilities},
             roll=lambda: 0.0,
@@ -616,3 +619,50 @@ async def test_what_stop_has_cancelled_is_not_fetched_any_more(house, shared, dr
         await house.take(inbound("STOP"))
         await enclosures.look()
     assert (await house.states(), shared.asked) == (["cancelled"], [])
+
+
+async def test_where_we_may_not_call_others_may_so_it_goes_as_its_link_and_the_journal_says_what_helps(
+    house, shared, drawer
+):
+    shared.is_near, url = False, shared.put("1", tiny_jpeg())
+    with capture_logs() as journal:
+        async with fetching(house, shared, drawer) as enclosures:
+            for sid in ("s1", "s2"):
+                await house.outbound.accept(outbound("", media=[url], sid=sid))
+            await enclosures.look()
+            await house.dispatch()
+    assert (shared.asked, [text for _, text, _ in left(house)]) == ([], [url, url])
+    hints = [line["words"] for line in journal if line["event"] == "upload_missed"]
+    assert hints == [
+        f"where users' files lie does not speak https: name {shared.origin} in media.near; they go as links"
+    ]
+
+
+async def test_what_went_as_a_link_is_billed_as_what_it_is(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("x" * 120, media=[shared.put("1", b"%PDF-1.7")]))
+        await house.outbound.accept(outbound("look", sid="s2", media=[shared.put("2", tiny_jpeg())]))
+        await enclosures.look()
+        await house.dispatch()
+    rows = await house.rows("SELECT kind, segments, n, of_n FROM outbox ORDER BY id")
+    assert [(row["kind"], row["segments"], row["n"], row["of_n"]) for row in rows] == [
+        ("sms", 1, 1, 1),
+        ("mms", 1, 1, 1),
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_equal_pictures_whose_answers_are_lost_are_each_found_once(house, shared, drawer, count):
+    listing = house.look_up()
+    house.provider.script(PEER, *[Indeterminate("timeout")] * count)
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[shared.put(str(n), tiny_jpeg()) for n in range(4)]))
+        await enclosures.look()
+        for number in range(2):
+            await house.dispatch()
+            if number < count:
+                listing.show(f"listed-{number}", "", did=OWN, peer=PEER, kind=Kind.MMS)
+            house.ticks.advance(A_MINUTE * 3)
+            await house.reconciler.look()
+    assert await house.states() == ["sent", "sent"]
+    assert len(house.provider.calls) == 2

@@ -43,7 +43,7 @@ AFTER_STORE_FAULT: Final = 1.0
 TURN: Final = 3600.0  # a round may fetch many large files
 
 _LINKED: Final = frozenset({Fault.LARGE, Fault.KIND, Fault.FULL, Fault.URL, Fault.ADDRESS})
-_HIDDEN: Final = {Fault.URL: "does not speak https", Fault.ADDRESS: "is at a private address"}
+_HIDDEN: Final = frozenset({Fault.URL, Fault.ADDRESS})
 _DISHONEST: Final = {Fault.LARGE: Why.ENDLESS, Fault.KIND: Why.FALSE}
 _UNFIT: Final[Mapping[Hindrance, Why]] = {
     Hindrance.LARGE: Why.LARGE,
@@ -185,8 +185,7 @@ class Enclosures:
         """Others may see that place where we may not: an admin can name it."""
         if fault in _HIDDEN and (origin := origin_of(one.url)) not in self._hinted:
             self._hinted.add(origin)
-            words = f"where users' files lie {_HIDDEN[fault]}: name {origin} in media.near; they go as links"
-            _log.warning(Event.UPLOAD_MISSED, words=words)
+            _log.warning(Event.UPLOAD_MISSED, origin=origin, fault=fault.value, look_at="media.near")
 
     async def _put_off(self, one: Wanted, fault: Fault) -> None:
         now, wait = self._desk.now(), timedelta(seconds=ENCLOSURE_BACKOFF.delay(one.attempt + 1, self._roll()))

@@ -1,6 +1,8 @@
 """Named numbers come into contact lists once, and what an owner does there himself stands."""
 
+import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,7 @@ from smsbridge.core.faces import Book, Face, Picture, Roster, Shelf
 from smsbridge.core.line import AddressStyle
 from smsbridge.store import bindings, names
 from smsbridge.store.names import Named
+from tests.fakes.waiting import until
 
 from .house import ANN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD
 
@@ -26,9 +29,10 @@ class Lists:
         self.refuses = set()
         self.entries = {}
         self.done = []
+        self.looks = 0
 
     async def ready(self):
-        pass
+        self.looks += 1
 
     def may_keep(self, _owner):
         return self.is_granted
@@ -63,7 +67,8 @@ class Room:
     def __init__(self, house):
         self.house, self.lists, self.shelf = house, Lists(), Shelf()
         self.faces = Faces(house.desk, lambda: self.shelf)
-        self.loop = Introducing(house.desk, Bell(), self.faces, lambda: self.shelf, self.lists)
+        self.bell = Bell()
+        self.loop = Introducing(house.desk, self.bell, self.faces, lambda: self.shelf, self.lists)
 
     async def name(self, owner, peer, name):
         put = names.put(self.house.desk.now(), Named(owner=owner, peer=peer, name=name))
@@ -206,6 +211,32 @@ async def test_while_a_book_cannot_be_read_nothing_is_taken_for_gone(room):
     assert await room.look() == [("add", JOHN, FRIEND, "Bob"), ("appear", JOHN, FRIEND)]
     room.shelf = Shelf()
     assert await room.look() == [("appear", JOHN, PEER)]
+
+
+async def test_what_changes_together_is_told_together(room, monkeypatch):
+    is_over = asyncio.Event()
+
+    async def moment(seconds):
+        assert seconds == A_MOMENT
+        await is_over.wait()
+
+    monkeypatch.setattr("smsbridge.bridge.introducing.asyncio", SimpleNamespace(sleep=moment))
+    running = asyncio.create_task(room.loop.run())
+    try:
+        await until(lambda: room.lists.looks == 1)
+        for peer, name in ((PEER, "Mum"), (FRIEND, "Bob"), (PEER, "Mother")):
+            await room.name(JOHN, peer, name)
+            await room.faces.refresh()
+            room.bell.ring()
+        is_over.set()
+        await until(lambda: len(room.lists.entries.get(JOHN, {})) == 2)
+        assert [one for one in room.lists.done if one[0] != "appear"] == [
+            ("add", JOHN, PEER, "Mother"),
+            ("add", JOHN, FRIEND, "Bob"),
+        ]
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
 
 
 async def test_a_contact_is_written_as_its_texts_come(room, house):

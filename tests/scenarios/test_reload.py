@@ -158,6 +158,27 @@ async def test_names_come_from_an_address_book_and_change_with_it(stage, bridge,
     assert "Mother" not in "".join(bridge.journal)
 
 
+async def test_names_of_an_address_book_are_there_after_a_restart_though_its_server_is_not(stage, peer, tmp_path):
+    alice, contact = await stage.client("alice"), stage.contact(peer)
+    config = stage.directory / "config.yaml"
+    async with radicale(tmp_path) as book:
+        await book.put("mum", f"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:1\r\nFN:Mum\r\nN:;;;;\r\nTEL:{peer}\r\nEND:VCARD\r\n")
+        its = f'{{url: "{book.url}", username: {USER}, password: {PASSWORD}}}'
+        config.write_text(f"{config.read_text()}address_books: {{home: {its}}}\n")
+        async with await Running.start(config) as bridge:
+            await bridge.said("book_read")
+            bridge.signal(signal.SIGKILL)
+            await bridge.ended()
+    async with await Running.start(config) as bridge:
+        await bridge.said("stream_opened")
+        await alice.send_presence(None, contact)
+        await alice.next_presence(shows(contact, "Mum"))
+        bridge.signal(signal.SIGTERM)
+        assert await bridge.ended() == 0
+        assert any('"book_failed"' in line for line in bridge.journal)
+        assert not any('"book_read"' in line for line in bridge.journal)
+
+
 async def test_a_storm_of_reloads_good_and_bad_loses_nothing(stage, bridge, peer):
     alice, contact = await stage.client("alice"), stage.contact(peer)
     path = stage.directory / "config.yaml"

@@ -284,6 +284,16 @@ def test_an_ipv6_address_stands_in_brackets(write, told):
     ]
 
 
+def test_where_the_administrator_is_reached_are_uris(write, told):
+    text = GOOD + 'contact: ["mailto:admin@example.com", "xmpp:admin@example.com"]\n'
+    assert load(write(text), KINDS).config.contact == ("mailto:admin@example.com", "xmpp:admin@example.com")
+    assert load(write(GOOD), KINDS).config.contact == ()
+    for wrong in ("admin@example.com", "javascript:alert(1)", "mailto:a b", "mailto:<b>"):
+        assert told(GOOD + f'contact: ["{wrong}"]\n') == [
+            "config.yaml:12: contact: a URI is expected, such as mailto:admin@example.com or xmpp:admin@example.com"
+        ]
+
+
 def test_a_level_is_what_logging_counts(write):
     assert load(write(GOOD + "log: {level: warning, format: json}\n"), KINDS).config.log.threshold == 30
 

@@ -146,9 +146,11 @@ class Showing:
         after: Pair = ("", "")
         while pairs := await self._outlooks.watched(after):
             for owner, number in pairs:
+                if number.rpartition("@")[2] != self._domain:  # of another bridge over this store
+                    continue
                 self._remembered.add((owner, number))
-                is_of_use = number.rpartition("@")[2] == self._domain and self._directory().lines_of(owner)
-                if not is_of_use:
+                if not self._directory().lines_of(owner):
+                    await self._forget((owner, number))
                     continue
                 probe = wire.stanza("presence", sender=number, to=owner, stanza_type="probe")
                 self._send(wire.serialise(probe, domain=self._domain))

@@ -16,6 +16,7 @@ from tests.fakes.radicale import PASSWORD, USER, radicale
 
 from .cues import receipt_for
 from .running import Running, free_port
+from .test_contacts import befriend
 
 NEW_KEY = "pretended-query-key-0002"
 
@@ -66,6 +67,19 @@ async def test_a_number_changes_hands_while_texts_come_in(stage, bridge, peer):
     await stage.carrier.text_in(peer, SECOND_DID, "for alice")
     await alice.next(lambda stanza: stanza.body == "for alice")
     assert "for alice" not in [stanza.body for stanza in bob.received]
+
+
+async def test_who_has_lost_his_numbers_sees_his_contacts_leave(stage, bridge, peer):
+    bob, contact = await stage.client("bob"), stage.contact(peer)
+    await befriend(bob, contact)
+    await bob.next_presence(lambda presence: (presence.kind, presence.sender) == ("available", f"{contact}/phone"))
+    await reload(stage, bridge, (f'["{SECOND_DID}"]', "[]"), (f'["{DID}"]', f'["{DID}", "{SECOND_DID}"]'))
+    await bob.next_presence(
+        lambda presence: (presence.kind, presence.sender) == ("unavailable", f"{contact}/phone"), timeout=30
+    )
+    await bob.send_presence("probe", contact)
+    await bob.ping(contact)
+    assert bob.presences[-1].kind == "unavailable"
 
 
 async def test_a_new_password_sets_free_what_the_old_one_held(stage, bridge, peer):

@@ -31,12 +31,13 @@ class Play:
     def __init__(self):
         self.outlooks = ScriptedOutlooks()
         self.sent = []
-        self.wrote = asyncio.Event()
+        self.wrote, self.asked = asyncio.Event(), asyncio.Event()
         self.directory = Directory([LINE])
         self.showing = self.new_life()
 
     def new_life(self):
         async def pause(_seconds):
+            self.asked.set()
             await asyncio.sleep(0)
 
         return Showing(
@@ -159,7 +160,8 @@ async def test_the_gateway_is_shown_under_its_own_name(play):
 
 async def test_with_a_new_stream_the_servers_are_asked_who_is_there(play):
     await play.hears()
-    play.outlooks.watchers += [(ANN, "+15559870002@old.example.com"), ("bob@example.com", NUMBER)]
+    others = (ANN, "+15559870002@other.example.com")
+    play.outlooks.watchers += [others, ("bob@example.com", NUMBER)]
     play.said()
     play.wrote.clear()
     play.showing = play.new_life()
@@ -167,8 +169,10 @@ async def test_with_a_new_stream_the_servers_are_asked_who_is_there(play):
     play.showing.opened()
     async with asyncio.timeout(5):
         await play.wrote.wait()
+        await play.asked.wait()
     running.cancel()
     assert play.said() == [("probe", NUMBER, ANN, None, None)]
+    assert set(play.outlooks.watchers) == {(ANN, NUMBER), others}  # who owns nothing any more is forgotten
     assert await play.hears() == [available(PHONE)]  # the answer of his server
 
 

@@ -4,16 +4,18 @@ A test that leaked fails: secrets of the stage, and numbers that are not masked,
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import aiohttp
 import pytest
 
 WATCHED = tuple(
     f"tests/{room}"
-    for room in ("bridge/", "core/", "keeping/", "providers/", "sim/", "store/", "web/", "xmpp/", "test_reload.py",
-                 "test_tenure.py", "test_watch.py")
+    for room in ("bridge/", "core/", "keeping/", "live/", "providers/", "scenarios/", "sim/", "store/", "web/", "xmpp/",
+                 "test_reload.py", "test_tenure.py", "test_watch.py")
 )  # fmt: skip
 SECRETS = ("pretended-password", "pretended-query-key-0001", "s3cret")
+LEAST = 8  # characters of a text that are no accident
 NUMBER = re.compile(r"(?<![0-9])(?:\+?1)?555[0-9]{7}(?![0-9])")
 
 
@@ -22,6 +24,23 @@ def leaks(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if NUMBER.search(line) or any(secret in line for secret in SECRETS):
             yield line
+
+
+def demand_silence(said: str, texts: Iterable[str] = ()) -> None:
+    """Nothing of it may be in what a process of ours has said: no secret, no number, none of these texts."""
+    found = list(leaks(said))
+    found += [text for text in texts if len(text) >= LEAST and text in said]
+    assert not found, "what the bridge said holds a secret, a number or a text:\n" + "\n".join(found[:5])
+
+
+async def metrics_of(journal: str) -> str:
+    """What a bridge shows on /metrics, that has said in its journal where."""
+    [port, *_] = re.findall(r'"internal_port": ([0-9]+)', journal)[-1:] or [""]
+    if not port:
+        return ""
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/metrics") as page:
+        assert page.status == 200
+        return await page.text()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.canaries import leaks
+from tests.canaries import demand_silence, leaks
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,10 @@ def test_a_line_with_a_secret_or_a_whole_number_is_found(line: str) -> None:
 
 def test_masked_numbers_and_ids_are_not_found() -> None:
     assert list(leaks("peer=…02 did=…01\nid=01a10d3b-b820-7e2d-5557-c58b19580753\nat=1555987000200")) == []
+
+
+@pytest.mark.parametrize("said", ["peer=+15559870002", "text=what they wrote to each other"])
+def test_what_a_process_said_may_hold_neither_a_number_nor_a_text(said: str) -> None:
+    demand_silence("peer=…02", ["what they wrote to each other", "ok"])
+    with pytest.raises(AssertionError, match="holds a secret, a number or a text"):
+        demand_silence(said, ["what they wrote to each other"])

@@ -20,6 +20,7 @@ from smsbridge.sim.carrier import Carrier
 from smsbridge.sim.client import Client
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from smsbridge.sim.stage import API_PASSWORD, DID, PEER, bridge_yaml
+from tests.canaries import demand_silence, metrics_of
 from tests.fakes.contrib import FILES, JID, MODULE, secret_in, server_of
 from tests.fakes.waiting import until
 
@@ -102,6 +103,9 @@ async def playing(server, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml)
     try:
         yield bridge, carrier
+        if bridge.process is not None and bridge.process.returncode is None:
+            demand_silence(await metrics_of(bridge.log[bridge.born_at :]), bridge.accepted())
+        demand_silence(bridge.log, bridge.accepted())
     finally:
         await bridge.end()
         await carrier.stop()

@@ -12,10 +12,12 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 import pytest_asyncio
+from prometheus_client import generate_latest
 
 from smsbridge.sim.client import Client
 from smsbridge.sim.stage import Stage, StageConfig, password_of
 from smsbridge.sim.xmpp_server import LOOPBACK, ServerName
+from tests.canaries import demand_silence
 from tests.fakes.contrib import SERVERS, stage_on
 
 Login = Callable[..., Awaitable[Client]]
@@ -42,6 +44,7 @@ async def stage(stage_config: StageConfig, on_server: OnServer) -> AsyncIterator
     """Carrier, XMPP server and bridge, for all tests of the module."""
     async with Stage(on_server(stage_config)) as built:
         yield built
+        demand_silence(generate_latest(built.service.metrics.registry).decode())
 
 
 @pytest_asyncio.fixture(loop_scope="module")

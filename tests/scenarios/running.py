@@ -6,11 +6,13 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from smsbridge.sim.stage import LOOPBACK
+from tests.canaries import demand_silence, metrics_of
 
 
 class Running:
@@ -24,9 +26,12 @@ class Running:
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, config: Path) -> Self:
+    async def start(
+        cls, config: Path, *, command: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> Self:
         program = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "smsbridge", "run", "-c", str(config)),
+            *(command or (sys.executable, "-m", "smsbridge", "run", "-c", str(config))),
+            env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -39,10 +44,14 @@ class Running:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None and self.is_alive:
+            demand_silence(await metrics_of("\n".join(self.journal)))
         if self.is_alive:
             with contextlib.suppress(ProcessLookupError):
                 self._program.kill()
         await self.ended()
+        if kind is None:
+            demand_silence("\n".join(self.journal))
 
     @property
     def is_alive(self) -> bool:

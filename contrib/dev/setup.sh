@@ -4,7 +4,7 @@
 set -eu
 
 PACKAGES="prosody prosody-modules lua-dbi-sqlite3 ejabberd erlang-p1-sqlite3 sqlite3 postgresql nginx-light caddy
-systemd strace openssl tmux python3-venv ca-certificates"
+systemd strace gcc libc6-dev openssl tmux python3-venv ca-certificates"
 command -v profanity >/dev/null 2>&1 || PACKAGES="$PACKAGES profanity-light"
 
 missing() {

@@ -91,7 +91,7 @@ class Argument:
     """One field of the form. `sign` stands for it in a line of help; `none` is said when there is nothing to choose."""
 
     name: str
-    sign: str
+    sign: Words
     label: Phrase
     options: Callable[[Desk, Caller], Transaction[tuple[Option, ...]]] = _no_options
     none: Words = ""
@@ -117,8 +117,8 @@ class Command:
 
     @property
     def usage(self) -> Phrase:
-        signs = " ".join(argument.sign for argument in self.arguments)
-        return Say.USAGE(word=self.word, signs=signs) if signs else self.word
+        signs = tuple(argument.sign for argument in self.arguments)
+        return Say.USAGE(word=self.word, signs=Say.SIGNS(signs=signs)) if signs else self.word
 
     def is_typed(self, word: str) -> bool:
         """Whether this is its name, or its word in any language, accents or not."""
@@ -368,8 +368,8 @@ COMMANDS: Final = (
         does=Say.DOES_NAME(),
         act=_name,
         arguments=(
-            Argument(name="number", sign="NUMBER", label=Say.LABEL_NUMBER(), shape=Shape.WORD),
-            Argument(name="as", sign="[NAME]", label=Say.LABEL_NAME(), shape=Shape.REST),
+            Argument(name="number", sign=Say.SIGN_NUMBER(), label=Say.LABEL_NUMBER(), shape=Shape.WORD),
+            Argument(name="as", sign=Say.SIGN_NAME(), label=Say.LABEL_NAME(), shape=Shape.REST),
         ),
         ranks=frozenset({Rank.OWNER}),
     ),

@@ -62,6 +62,7 @@ class TestWords:
         said = (await house.told())[-1][3]
         assert said.splitlines()[0] == "Voici ce que je comprends\u00a0:"
         assert "renvoyer N\u00a0: renvoyer le texto de la question N" in said.splitlines()
+        assert said.splitlines()[-1].startswith("nom NUMÉRO [NOM]\u00a0: ")
 
     def test_no_word_means_two_commands(self):
         words = [{command.name, english(command.word), french(command.word)} for command in COMMANDS]

@@ -25,7 +25,7 @@ KEYS = [*Say, *Tell]
 # What is the same in both languages: signs and names, or a word that they share.
 SAME = {
     Tell.ADVISED, Say.LABEL_QUESTION, Say.MINUTES, Say.MONEY, Say.NUMBERED, Say.OPEN_QUESTION, Say.OPEN_QUESTIONS,
-    Say.USAGE, Tell.WHAT_AND_ENDED, Say.WORD_QUESTIONS,
+    Say.SIGNS, Say.USAGE, Tell.WHAT_AND_ENDED, Say.WORD_QUESTIONS,
 }  # fmt: skip
 AT = datetime(2026, 12, 1, 18, 5, tzinfo=UTC)
 

@@ -152,6 +152,8 @@ _QUESTIONS: Final[Entries] = {
     _S.DOES_NAME: "call a number so, for you alone; without a name: as before",
     _S.LABEL_NUMBER: "Number",
     _S.LABEL_NAME: "Name",
+    _S.SIGN_NUMBER: "NUMBER",
+    _S.SIGN_NAME: "[NAME]",
     _S.NAMED: "{peer} is called {name} for you now.",
     _S.NAME_DROPPED: "{peer} has no name of yours any more.",
     _S.NO_NUMBER_TO_NAME: "This is not a number that can have a name. Write it with + and country code, such as "
@@ -209,6 +211,7 @@ _QUESTIONS: Final[Entries] = {
     _S.WAITED_GOES: "What waited goes out.",
     _S.STILL_LOCKED: "Nothing leaves yet: an administrator has locked all numbers.",
     _S.USAGE: "{word} {signs}",
+    _S.SIGNS: "{signs: }",
     _S.WORD_HELP: "help",
     _S.WORD_QUESTIONS: "questions",
     _S.WORD_RESEND: "resend",

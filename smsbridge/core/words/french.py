@@ -185,6 +185,8 @@ _QUESTIONS: Final[Entries] = {
     _S.DOES_NAME: "donner ce nom à un numéro, pour vous seul ; sans nom : comme avant",
     _S.LABEL_NUMBER: "Numéro",
     _S.LABEL_NAME: "Nom",
+    _S.SIGN_NUMBER: "NUMÉRO",
+    _S.SIGN_NAME: "[NOM]",
     _S.NAMED: "{peer} s’appelle maintenant {name} pour vous.",
     _S.NAME_DROPPED: "{peer} n’a plus de nom de votre part.",
     _S.NO_NUMBER_TO_NAME: "Ce n’est pas un numéro qui peut avoir un nom. Écrivez-le avec + et l’indicatif du pays, "
@@ -243,6 +245,7 @@ _QUESTIONS: Final[Entries] = {
     _S.WAITED_GOES: "Ce qui attendait part.",
     _S.STILL_LOCKED: "Rien ne part encore : un administrateur a verrouillé tous les numéros.",
     _S.USAGE: "{word} {signs}",
+    _S.SIGNS: "{signs: }",
     _S.WORD_HELP: "aide",
     _S.WORD_QUESTIONS: "questions",
     _S.WORD_RESEND: "renvoyer",

@@ -14,7 +14,7 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.core import enclosures as its
 from smsbridge.core.enclosures import Why
 from smsbridge.core.errors import Reason
-from smsbridge.core.message import MessageId, Part
+from smsbridge.core.message import Part
 from smsbridge.core.state import EnclosureState, PartEvent
 from smsbridge.core.words.say import Say, Words
 from smsbridge.providers.contract import Capabilities
@@ -36,7 +36,7 @@ def settle(desk: Desk, one: Wanted, verdict: Verdict, capabilities: Capabilities
     if any(each.part_id for each in found):
         yield from _release_again(desk, waiting, found)
     elif waiting:
-        yield from _release(desk, one.message_id, waiting, found, capabilities)
+        yield from _release(desk, waiting, found, capabilities)
     return True
 
 
@@ -54,7 +54,7 @@ async def with_files(desk: Desk, part: Part) -> Part | None:
 
 
 def _release(
-    desk: Desk, message_id: MessageId, waiting: tuple[Part, ...], found: tuple[Enclosure, ...], able: Capabilities
+    desk: Desk, waiting: tuple[Part, ...], found: tuple[Enclosure, ...], able: Capabilities
 ) -> Transaction[None]:
     if refused := [each for each in found if each.state is EnclosureState.REFUSED]:
         first, *spare = waiting

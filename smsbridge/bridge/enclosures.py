@@ -105,6 +105,8 @@ class Enclosures:
                 wait = await self._until_due()
             except StoreUnavailable as error:
                 _log.error(Event.STORE_FAILED, error=str(error))
+            except OSError as error:  # what is left lying takes room, and nothing else
+                _log.error(Event.MEDIA_STUCK, why=error.strerror)
             await self._bell.wait(wait)
 
     async def look(self) -> None:

@@ -664,3 +664,34 @@ async def test_equal_pictures_whose_answers_are_lost_are_each_found_once(house, 
             await house.reconciler.look()
     assert await house.states() == ["sent", "sent"]
     assert len(house.provider.calls) == 2
+
+
+class LastBell:
+    """Ends the loop where it would wait."""
+
+    async def wait(self, _seconds):
+        raise asyncio.CancelledError
+
+
+async def one_turn(enclosures):
+    enclosures._bell = LastBell()
+    with pytest.raises(asyncio.CancelledError):
+        await enclosures.run()
+
+
+async def test_a_new_life_throws_away_what_nobody_asks_for_and_keeps_what_waits(house, shared, drawer, tmp_path):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        (kept,) = kept_in(tmp_path)
+        (tmp_path / "outgoing" / "leftover.new").write_bytes(b"x")
+        await one_turn(enclosures)
+        assert kept_in(tmp_path) == [kept]
+
+
+async def test_a_drawer_that_cannot_be_opened_ends_nothing(house, shared, drawer, tmp_path):
+    (tmp_path / "outgoing").write_bytes(b"no directory")
+    with capture_logs() as journal:
+        async with fetching(house, shared, drawer) as enclosures:
+            await one_turn(enclosures)
+    assert [line["event"] for line in journal] == ["media_stuck"]

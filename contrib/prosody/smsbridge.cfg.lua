@@ -39,6 +39,11 @@ VirtualHost "example.com"                     -- your host
 --   archive_expires_after = "1y"
 --   storage_archive_item_limit = 100000       -- messages per user; "internal" storage drops the oldest from 10000 on
 --
+-- For pictures, the upload service (XEP-0363). The bridge leaves there what comes in, and fetches what you attach:
+--
+--   Component "upload.example.com" "http_file_share"
+--     -- http_file_share_access = { "example.com", "sms.example.com" }  -- if you set it at all, name the bridge too
+--
 -- A component's stream is not encrypted, and whoever has the secret speaks for every number. Leave the port where it
 -- is by default, on this machine alone:
 --

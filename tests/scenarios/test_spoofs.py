@@ -67,10 +67,10 @@ async def test_whoever_has_one_sends_from_that_alone(stage, login):
 
 
 async def test_a_from_of_somebody_else_gets_no_further_than_the_server(stage, login):
+    """Prosody writes the true sender there, whose own text it then is; ejabberd ends the stream."""
     bob = await login("bob")
-    before = len(stage.carrier.ledger.sent)
     spoof = next(each for each in SPOOFS if each.leaves)
     bob.send_raw(spoof.stanza(to=stage.contact("+15559873000"), stanza_id="outer", sender="alice@example.com/phone"))
     alice = await login("alice")
     await judged(stage, alice)
-    assert len(stage.carrier.ledger.sent) == before
+    assert {row.did for row in stage.carrier.ledger.sent} <= {SECOND_DID.removeprefix("+1")}

@@ -97,7 +97,7 @@ async def test_each_is_told_in_his_language(play):
     play.directory = Directory([replace(LINE, owners=(FRENCH,))])
     play.outlooks.now[FRENCH, LOCALPART] = Outlook(show=Show.DND, words=Say.OUTLOOK_STOPPED(word="STOP"))
     ((*_, status),) = await play.hears(sender=f"{FRENCH}/x")
-    assert status == "On a répondu STOP d’ici\N{NO-BREAK SPACE}: on ne veut plus de textos."
+    assert status == "Ce numéro a répondu STOP\N{NO-BREAK SPACE}: il ne veut plus de textos."
 
 
 async def test_each_available_presence_says_what_its_sender_can_do(play):

@@ -317,7 +317,7 @@ _PRESENCE: Final[Entries] = {
     _S.OUTLOOK_ACCOUNT: "L'opérateur n'accepte pas le compte de cette passerelle. Ce que vous écrivez attend "
     "que ce soit réparé.",
     _S.OUTLOOK_HELD_BACK: "Rien ne part avant qu'un administrateur ne l'ait permis. Ce que vous écrivez attend.",
-    _S.OUTLOOK_STOPPED: "On a répondu {word} d'ici : on ne veut plus de textos.",
+    _S.OUTLOOK_STOPPED: "Ce numéro a répondu {word} : il ne veut plus de textos.",
     _S.TYPE_A_NUMBER: "Tapez un numéro de téléphone, avec l'indicatif du pays hors des États-Unis et du Canada.",
     _S.PHONE_NUMBER: "Numéro de téléphone",
     _S.NO_PHONE_NUMBER: "Ce n'est pas un numéro auquel on peut envoyer des textos.",

@@ -58,24 +58,28 @@ def _release(
 ) -> Transaction[None]:
     if refused := [each for each in found if each.state is EnclosureState.REFUSED]:
         first, *spare = waiting
-        yield from enclosures.fill(first.id, first.kind, first.text, (), 1)
+        yield from enclosures.fill(first.id, first.kind, first.text, (), first.n)
         yield from enclosures.drop_spare(spare)
         yield from _refuse(desk, first, refused[0].why or Why.LOST)
         return
+    message_id = waiting[0].message_id
     files = [each.media for each in found if each.state is EnclosureState.KEPT]
     links = [each.url for each in found if each.state is EnclosureState.LINKED]
-    pieces = planning.enclose(waiting[0].text, files, links, able)
-    if len(pieces) > len(waiting):  # as many as it may come to were made when it was taken
+    pieces = planning.enclose((yield from outbox.text_of(message_id)), files, links, able)
+    if len(pieces) > waiting[0].of:  # as many as it may come to were made when it was taken
         yield from _fail(desk, waiting[0], Reason.TOO_LONG, "too_long", "")
         return
-    for part, (kind, text, media) in zip(waiting, pieces, strict=False):
+    leaving = [part for part in waiting if part.n <= len(pieces)]  # after a restore the first may have left before
+    for part in leaving:
+        kind, text, media = pieces[part.n - 1]
         yield from enclosures.fill(part.id, kind, text, media, len(pieces))
         yield from enclosures.went_into(part.id, media)
-    for part in waiting[: len(pieces)]:
         yield from _queue(desk, part)
-    yield from enclosures.drop_spare(waiting[len(pieces) :])
-    if words := its.in_words((each.done, each.why) for each in found):
-        yield from telling.tell_done(desk, (yield from outbox.message_of(waiting[0].id)), words)
+    yield from enclosures.drop_spare(waiting[len(leaving) :])
+    if not leaving:
+        yield from telling.tell(desk, (yield from outbox.parts_of(message_id))[0].id)
+    elif words := its.in_words((each.done, each.why) for each in found):
+        yield from telling.tell_done(desk, (yield from outbox.message_of(leaving[0].id)), words)
 
 
 def _release_again(desk: Desk, waiting: tuple[Part, ...], found: tuple[Enclosure, ...]) -> Transaction[None]:

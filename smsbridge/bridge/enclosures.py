@@ -132,20 +132,21 @@ class Enclosures:
     async def _fetch_all(self, of_text: list[Wanted]) -> None:
         async with self._slots:
             for one in of_text:
-                if one.provider not in self._capabilities():  # its account is gone, and so will it be
+                able = self._capabilities().get(one.provider)
+                if able is None:  # its account is gone, and so will it be
                     await self._put_off(one, Fault.PLACE)
                     continue
                 try:
-                    await self._settle(one, await self._fetch(one))
+                    await self._settle(one, await self._fetch(one, able), able)
                 except NotMoved as refusal:
-                    await self._fail(one, refusal)
+                    await self._fail(one, refusal, able)
                 except StoreUnavailable:
                     raise
                 except Exception as error:  # noqa: BLE001 - a bug with one file must not end the others
                     _log.crash(Event.MEDIA_CRASHED, error, enclosure=one.id)
-                    await self._fail(one, NotMoved(Fault.UNREACHABLE))
+                    await self._fail(one, NotMoved(Fault.UNREACHABLE), able)
 
-    async def _fetch(self, one: Wanted) -> Verdict:
+    async def _fetch(self, one: Wanted, able: Capabilities) -> Verdict:
         places = self._desk.rules().fetch_from
         try:
             origin = origin_of(one.url)
@@ -156,10 +157,9 @@ class Enclosures:
         if not self._desk.has_room():
             raise NotMoved(Fault.FULL)
         file = await self._courier.get(one.url, {*places, origin}, most=LARGEST, seconds=LONGEST_FETCH)
-        return await self._keep(one, file)
+        return await self._keep(one, file, able)
 
-    async def _keep(self, one: Wanted, file: File) -> Verdict:
-        able = self._capabilities()[one.provider]
+    async def _keep(self, one: Wanted, file: File, able: Capabilities) -> Verdict:
         try:
             limit = Limit(bytes=able.media_bytes, kinds=able.media_types)
             made = await self._converter.fit(file.data, limit=limit)
@@ -171,15 +171,15 @@ class Enclosures:
         done = next((done for change, done in _DONE.items() if change in made.changes), Done.NOTHING)
         return Verdict(state=EnclosureState.KEPT, mime=made.kind, size=len(made.content), done=done)
 
-    async def _fail(self, one: Wanted, refusal: NotMoved) -> None:
+    async def _fail(self, one: Wanted, refusal: NotMoved, able: Capabilities) -> None:
         fault = refusal.fault
         if fault.is_lasting or one.attempt + 1 >= MOST_TRIES:
             if refusal.is_honest and fault in _LINKED:
                 self._hint(one, fault)
-                await self._settle(one, _linked(Why(fault)))
+                await self._settle(one, _linked(Why(fault)), able)
             else:
                 why = _DISHONEST.get(fault) if not refusal.is_honest else None
-                await self._settle(one, Verdict(state=EnclosureState.REFUSED, why=why or Why(fault)))
+                await self._settle(one, Verdict(state=EnclosureState.REFUSED, why=why or Why(fault)), able)
             return
         await self._put_off(one, fault)
 
@@ -194,9 +194,9 @@ class Enclosures:
         await self._desk.database.run(enclosures.put_off, now, one.id, fault.value, now + wait)
         _log.warning(Event.MEDIA_PUT_OFF, enclosure=one.id, fault=fault.value, seconds=round(wait.total_seconds()))
 
-    async def _settle(self, one: Wanted, verdict: Verdict) -> None:
+    async def _settle(self, one: Wanted, verdict: Verdict, able: Capabilities) -> None:
         desk = self._desk
-        if not await desk.database.run(enclosing.settle, desk, one, verdict, self._capabilities()[one.provider]):
+        if not await desk.database.run(enclosing.settle, desk, one, verdict, able):
             return
         desk.wake_senders()
         desk.wake_stream()

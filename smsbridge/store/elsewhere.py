@@ -64,13 +64,14 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
         return Judged(origin=Origin.OPEN, key=key)
     at = text.sent_at or now
     held_back = yield sql(
-        "SELECT id, text FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('queued', 'held', 'sending', 'unknown')"
+        "SELECT id, message_id, text FROM outbox WHERE did = $1 AND peer = $2"
+        " AND state IN ('queued', 'held', 'sending', 'unknown')"
         " AND state = 'held' AND hold = 'restore' AND provider = $3 AND queued_at <= $4 ORDER BY id",
         *(text.did, text.peer, text.provider, to_ms(at + SKEW)),
     )
     made_at = (yield from restoring.made_at(text.provider)) if held_back else None
     for row in held_back:
-        if (made_at is None or made_at <= at + SKEW) and is_alike(row["text"] or "", text.text):
+        if (made_at is None or made_at <= at + SKEW) and (yield from _says(row, text)):
             return Judged(origin=Origin.FOUND, key=key, part=PartId(row["id"]))
     if (yield sql("SELECT 1 AS one FROM hold WHERE provider = $1 AND hold = 'restore'", text.provider)):
         yield from remember(now, key)
@@ -88,6 +89,16 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
 def remember(now: datetime, key: str) -> Transaction[None]:
     """This was judged."""
     yield sql("INSERT INTO elsewhere_key (key, seen_at) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING", key, to_ms(now))
+
+
+def _says(row: Row, text: SentElsewhere) -> Transaction[bool]:
+    """Whether a part may have left as this: its files may have gone as links, beneath the words."""
+    words = row["text"] or ""
+    if is_alike(words, text.text):
+        return True
+    files = yield sql("SELECT url FROM enclosure WHERE message_id = $1 ORDER BY n", row["message_id"])
+    links = [file["url"] for file in files if file["url"] and file["url"] in text.text]
+    return bool(links) and is_alike("\n".join([*([words] if words else []), *links]), text.text)
 
 
 def _compare(now: datetime, text: SentElsewhere, key: str, tried: Sequence[Row]) -> Judged:

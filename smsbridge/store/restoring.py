@@ -70,8 +70,12 @@ def made_at(provider: ProviderName) -> Transaction[datetime | None]:
 
 
 def held_back(limit: int = _MANY) -> Transaction[list[PartId]]:
-    """The parts that wait for an admin's word, the oldest first."""
-    rows = yield sql("SELECT id FROM outbox WHERE state = 'held' AND hold = 'restore' ORDER BY id LIMIT $1", limit)
+    """The parts that wait for an admin's word, the oldest first; those of a text together, so a few more than that."""
+    rows = yield sql(
+        "SELECT id FROM outbox WHERE state = 'held' AND hold = 'restore' AND message_id IN (SELECT message_id"
+        " FROM outbox WHERE state = 'held' AND hold = 'restore' ORDER BY id LIMIT $1) ORDER BY id",
+        limit,
+    )
     return [PartId(row["id"]) for row in rows]
 
 

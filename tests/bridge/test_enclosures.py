@@ -695,3 +695,84 @@ async def test_a_drawer_that_cannot_be_opened_ends_nothing(house, shared, drawer
         async with fetching(house, shared, drawer) as enclosures:
             await one_turn(enclosures)
     assert [line["event"] for line in journal] == ["media_stuck"]
+
+
+async def test_after_a_restore_what_is_known_to_have_left_is_not_sent_again_by_a_part_that_was_kept_free(
+    house, shared, drawer
+):
+    async with fetching(house, shared, drawer) as enclosures:
+        words = "x" * 1990  # with its link two parts, with its file one
+        await house.outbound.accept(outbound(words, media=[shared.put("1", tiny_jpeg())]))
+        await house.store.run(restoring.hold_back, house.desk, [CARRIER])
+        await house.inbound.take_listed([elsewhere(words, kind=Kind.MMS)])
+        assert await house.states() == ["sent", "held"]
+        while await house.store.run(restoring.release, house.desk, is_sent=True):
+            pass
+        await enclosures.look()
+        await house.dispatch()
+    assert (await house.states(), left(house)) == (["sent"], [])
+    assert [kind for kind, *_ in await house.told("receipt", "error")] == ["receipt"]
+
+
+async def test_after_a_restore_the_files_of_a_part_that_has_left_are_not_in_the_next(house, shared, drawer):
+    data = [tiny_png(side) for side in (8, 9, 10, 11)]
+    async with fetching(house, shared, drawer) as enclosures:
+        urls = [shared.put(str(n), one) for n, one in enumerate(data)]
+        await house.outbound.accept(outbound("look", media=urls))
+        await house.store.run(restoring.hold_back, house.desk, [CARRIER])
+        await house.inbound.take_listed([elsewhere("look", kind=Kind.MMS)])
+        while await house.store.run(restoring.release, house.desk, is_sent=True):
+            pass
+        await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "", data[3:])]
+    assert await house.states() == ["sent", "sent"]
+    assert [kind for kind, *_ in await house.told("receipt", "error")] == ["receipt"]
+
+
+@pytest.mark.parametrize("words", ["look", ""])
+async def test_after_a_restore_what_has_left_as_a_link_is_found_and_not_sent_again(house, shared, drawer, words):
+    async with fetching(house, shared, drawer) as enclosures:
+        urls = [shared.put(str(n), b"%PDF-1.7") for n in range(4)]
+        await house.outbound.accept(outbound(words, media=urls))
+        await house.store.run(restoring.hold_back, house.desk, [CARRIER])
+        await house.inbound.take_listed([elsewhere("\n".join([words, *urls]).lstrip(), kind=Kind.SMS)])
+        assert await house.states() == ["sent", "held"]
+        while await house.store.run(restoring.release, house.desk, is_sent=True):
+            pass
+        await enclosures.look()
+        await house.dispatch()
+    assert (await house.states(), left(house)) == (["sent"], [])
+    assert [kind for kind, *_ in await house.told("receipt", "error")] == ["receipt"]
+
+
+async def test_the_parts_of_a_text_are_released_together(house, shared, drawer, monkeypatch):
+    monkeypatch.setattr(restoring, "AT_ONCE", 1)
+    data = [tiny_png(side) for side in (8, 9, 10, 11)]
+    async with fetching(house, shared, drawer) as enclosures:
+        urls = [shared.put(str(n), one) for n, one in enumerate(data)]
+        await house.outbound.accept(outbound("look", media=urls))
+        await house.store.run(restoring.hold_back, house.desk, [CARRIER])
+        while await house.store.run(restoring.release, house.desk, is_sent=True):
+            await enclosures.look()
+        await house.dispatch()
+    assert left(house) == [("mms", "look", data[:3]), ("mms", "", data[3:])]
+    assert [kind for kind, *_ in await house.told("receipt", "error")] == ["receipt"]
+
+
+async def test_an_account_that_is_removed_during_the_last_try_ends_only_its_own_texts(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        accounts = {CARRIER: house.provider.capabilities}
+        enclosures._capabilities = lambda: accounts
+        await house.outbound.accept(outbound("look", media=[shared.put("1", b"", status=503)]))
+        for _ in range(MOST_TRIES - 1):
+            await enclosures.look()
+            house.ticks.advance(A_MINUTE)
+
+        async def remove(request):
+            accounts.clear()
+            raise web.HTTPServiceUnavailable
+
+        shared.answer_with = remove
+        await enclosures.look()
+    assert (await house.states(), len(await errors(house))) == (["failed"], 1)

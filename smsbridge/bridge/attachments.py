@@ -3,8 +3,9 @@
     wanted ─fetch, under guard─▶ fetched (bytes kept) ─leave on the shelf─▶ published: a delivery to each owner
        └──────────── again later, for a day ─────────┴───▶ given up: a line that says why, with the carrier's link
 
-The shelf is where files are put, such as the XMPP server's upload service. Where there is none, the carrier's own
-link is what is published. A row and what its owners are told change in one commit.
+What came inside a callback has no such link, and is tried for a week. The shelf is where files are put, such as the
+XMPP server's upload service. Where there is none, the carrier's own link is what is published. A row and what its
+owners are told change in one commit.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ from smsbridge.store.ids import stanza_id
 from smsbridge.store.media import Wanted
 
 LIFE: Final = timedelta(hours=24)
+LIFE_WITHOUT_LINK: Final = timedelta(days=7)  # nobody else has it: a server may be away for some days
 AT_ONCE: Final = 40
 SIDE_BY_SIDE: Final = 3  # texts whose attachments are moved at the same time
 LOOK_AGAIN: Final = 30.0  # seconds between looks when nothing rings
@@ -144,7 +146,8 @@ class Attachments:
 
     async def _fail(self, one: Wanted, fault: Fault) -> None:
         desk, now = self._desk, self._desk.now()
-        if fault.is_final or self._is_last(one):
+        life = LIFE if one.link or fault is Fault.NOWHERE else LIFE_WITHOUT_LINK
+        if fault.is_final or now - one.taken_at >= life:
             if await desk.database.run(self._give_up, one, fault):
                 self._settled(one, "given_up", fault)
             await self._drawer.drop(one.id)

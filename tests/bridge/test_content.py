@@ -111,6 +111,27 @@ async def test_without_any_place_it_waits_a_day_and_its_owner_is_told_without_a_
     assert await house.rows("SELECT * FROM media_piece") == []
 
 
+@pytest.mark.parametrize("fault", [Fault.UNREACHABLE, Fault.REFUSED, Fault.FULL])
+async def test_what_nobody_else_has_outlasts_some_days_without_a_server(house, files, drawer, fault):  # noqa: F811
+    shelf = Shelf(fault, fault, fault)
+    async with moving(house, files, shelf, drawer) as attachments:
+        await house.take(mms(AMR))
+        for _ in range(3):
+            await attachments.look()
+            house.ticks.advance(timedelta(days=2))
+        await attachments.look()
+        assert await shown(house) == [("text", JOHN, "look"), ("media", JOHN, LINK)]
+
+
+async def test_after_a_week_its_owner_is_told(house, files, drawer):  # noqa: F811
+    async with moving(house, files, Shelf(Fault.UNREACHABLE, Fault.UNREACHABLE), drawer) as attachments:
+        await house.take(mms(AMR))
+        await attachments.look()
+        house.ticks.advance(timedelta(days=8))
+        await attachments.look()
+    assert "not available here" in (await shown(house))[1][2]
+
+
 @pytest.mark.parametrize("content", [b"\x7fELF\x02\x01\x01", b"<html>", b""])
 async def test_what_is_no_attachment_is_told_of_at_once(house, files, drawer, content):  # noqa: F811
     async with moving(house, files, Shelf(), drawer) as attachments:

@@ -1,7 +1,7 @@
 """When the files of a text are there, or will not be: what leaves, and what its writer is told, in one commit.
 
-    none of them is wanted any more ─┬ one was refused ─▶ failed, and an error on the message says why
-                                     └ else ─▶ cut anew, the parts queued, and a line on what was done to them
+    one is refused ─▶ failed, and an error on the message says why
+    none of them is wanted any more ─▶ cut anew, the parts queued, and a line on what was done to them
 
 A part whose bytes were lost after that waits for them once more, and leaves as it was.
 """
@@ -30,10 +30,12 @@ def settle(desk: Desk, one: Wanted, verdict: Verdict, capabilities: Capabilities
     if not (yield from enclosures.settle(desk.ids, desk.now(), one.id, verdict)):
         return False
     found = yield from enclosures.of_message(one.message_id)
-    if any(each.state is EnclosureState.WANTED for each in found):
+    is_again = any(each.part_id for each in found)
+    is_over = verdict.state is EnclosureState.REFUSED and not is_again  # whatever the others come to
+    if not is_over and any(each.state is EnclosureState.WANTED for each in found):
         return True
     waiting = yield from enclosures.waiting(one.message_id)
-    if any(each.part_id for each in found):
+    if is_again:
         yield from _release_again(desk, waiting, found)
     elif waiting:
         yield from _release(desk, waiting, found, capabilities)

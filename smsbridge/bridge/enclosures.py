@@ -43,6 +43,7 @@ AFTER_STORE_FAULT: Final = 1.0
 TURN: Final = 3600.0  # a round may fetch many large files
 
 _LINKED: Final = frozenset({Fault.LARGE, Fault.KIND, Fault.FULL, Fault.URL, Fault.ADDRESS})
+_HANGING: Final = frozenset({Fault.SLOW, Fault.UNREACHABLE})
 _HIDDEN: Final = frozenset({Fault.URL, Fault.ADDRESS})
 _DISHONEST: Final = {Fault.LARGE: Why.ENDLESS, Fault.KIND: Why.FALSE}
 _UNFIT: Final[Mapping[Hindrance, Why]] = {
@@ -138,13 +139,17 @@ class Enclosures:
                     continue
                 try:
                     await self._settle(one, await self._fetch(one, able), able)
-                except NotMoved as refusal:
-                    await self._fail(one, refusal, able)
+                    continue
+                except NotMoved as error:
+                    refusal = error
                 except StoreUnavailable:
                     raise
                 except Exception as error:  # noqa: BLE001 - a bug with one file must not end the others
                     _log.crash(Event.MEDIA_CRASHED, error, enclosure=one.id)
-                    await self._fail(one, NotMoved(Fault.UNREACHABLE), able)
+                    refusal = NotMoved(Fault.UNREACHABLE)
+                is_over = await self._fail(one, refusal, able)
+                if is_over or refusal.fault in _HANGING:  # its text has ended, or would wait as long for each file
+                    return
 
     async def _fetch(self, one: Wanted, able: Capabilities) -> Verdict:
         places = self._desk.rules().fetch_from
@@ -171,17 +176,19 @@ class Enclosures:
         done = next((done for change, done in _DONE.items() if change in made.changes), Done.NOTHING)
         return Verdict(state=EnclosureState.KEPT, mime=made.kind, size=len(made.content), done=done)
 
-    async def _fail(self, one: Wanted, refusal: NotMoved, able: Capabilities) -> None:
+    async def _fail(self, one: Wanted, refusal: NotMoved, able: Capabilities) -> bool:
+        """Whether that ends its text."""
         fault = refusal.fault
         if fault.is_lasting or one.attempt + 1 >= MOST_TRIES:
             if refusal.is_honest and fault in _LINKED:
                 self._hint(one, fault)
                 await self._settle(one, _linked(Why(fault)), able)
-            else:
-                why = _DISHONEST.get(fault) if not refusal.is_honest else None
-                await self._settle(one, Verdict(state=EnclosureState.REFUSED, why=why or Why(fault)), able)
-            return
+                return False
+            why = _DISHONEST.get(fault) if not refusal.is_honest else None
+            await self._settle(one, Verdict(state=EnclosureState.REFUSED, why=why or Why(fault)), able)
+            return True
         await self._put_off(one, fault)
+        return False
 
     def _hint(self, one: Wanted, fault: Fault) -> None:
         """Others may see that place where we may not: an admin can name it."""
@@ -191,7 +198,7 @@ class Enclosures:
 
     async def _put_off(self, one: Wanted, fault: Fault) -> None:
         now, wait = self._desk.now(), timedelta(seconds=ENCLOSURE_BACKOFF.delay(one.attempt + 1, self._roll()))
-        await self._desk.database.run(enclosures.put_off, now, one.id, fault.value, now + wait)
+        await self._desk.database.run(enclosures.put_off, now, one, fault.value, now + wait, is_all=fault in _HANGING)
         _log.warning(Event.MEDIA_PUT_OFF, enclosure=one.id, fault=fault.value, seconds=round(wait.total_seconds()))
 
     async def _settle(self, one: Wanted, verdict: Verdict, able: Capabilities) -> None:

@@ -130,13 +130,18 @@ def settle(ids: Ids, now: datetime, enclosure_id: EnclosureId, verdict: Verdict)
     return bool(rows)
 
 
-def put_off(now: datetime, enclosure_id: EnclosureId, reason: str, due_at: datetime) -> Transaction[None]:
-    """It is tried again at `due_at`."""
+def put_off(now: datetime, one: Wanted, reason: str, due_at: datetime, *, is_all: bool) -> Transaction[None]:
+    """It is tried again at `due_at`; `is_all`: the other files of its text no sooner."""
     yield sql(
         "UPDATE enclosure SET attempt = attempt + 1, reason = $2, due_at = $3, changed_at = $4"
         " WHERE id = $1 AND state = 'wanted'",
-        *(enclosure_id, reason, to_ms(due_at), to_ms(now)),
+        *(one.id, reason, to_ms(due_at), to_ms(now)),
     )
+    if is_all:
+        yield sql(
+            "UPDATE enclosure SET due_at = $2 WHERE message_id = $1 AND state = 'wanted' AND due_at < $2",
+            *(one.message_id, to_ms(due_at)),
+        )
 
 
 def want(now: datetime, message_id: MessageId) -> Transaction[bool]:

@@ -776,3 +776,45 @@ async def test_an_account_that_is_removed_during_the_last_try_ends_only_its_own_
         shared.answer_with = remove
         await enclosures.look()
     assert (await house.states(), len(await errors(house))) == (["failed"], 1)
+
+
+async def test_what_hangs_costs_one_fetch_a_try_however_many_files_come_with_it(house, shared, drawer):
+    async def hang_up(request):
+        request.transport.abort()
+        return web.Response()
+
+    shared.answer_with = hang_up
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[f"{shared.origin}/{n}" for n in range(12)]))
+        for number in range(MOST_TRIES):
+            assert len(shared.asked) <= 2 * number  # aiohttp repeats a GET whose connection broke
+            await enclosures.look()
+            house.ticks.advance(A_MINUTE)
+        await enclosures.look()
+    assert set(shared.asked) == {"0"}
+    assert (await house.states(), len(await errors(house))) == (["failed"], 1)
+
+
+async def test_a_place_that_is_back_gives_the_other_files_as_well(house, shared, drawer):
+    async def hang_up(request):
+        request.transport.abort()
+        return web.Response()
+
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[shared.put(str(n), tiny_jpeg()) for n in range(4)]))
+        shared.answer_with = hang_up
+        await enclosures.look()
+        shared.answer_with = None
+        house.ticks.advance(A_MINUTE)
+        await enclosures.look()
+        await house.dispatch()
+    assert [len(files) for _, _, files in left(house)] == [3, 1]
+
+
+async def test_who_refused_one_file_is_not_asked_for_the_others(house, shared, drawer):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[f"{shared.origin}/gone", shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        await enclosures.look()
+    assert shared.asked == ["gone"]
+    assert (await house.states(), len(await errors(house))) == (["failed"], 1)

@@ -198,7 +198,8 @@ async def attach(house):
         for one, verdict in zip(
             await house.desk.database.run(enclosures.due, house.desk.now(), 10), verdicts, strict=True
         ):
-            await house.desk.database.run(enclosures.put_off, house.desk.now(), one.id, "slow", house.desk.now())
+            now = house.desk.now()
+            await house.desk.database.run(enclosures.put_off, now, one, "slow", now, is_all=True)
             await house.desk.database.run(enclosing.settle, house.desk, one, verdict, able)
     await house.dispatch()  # their bytes are nowhere
     for one in await house.desk.database.run(enclosures.due, house.desk.now(), 10):

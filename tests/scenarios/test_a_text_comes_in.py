@@ -3,10 +3,13 @@
 import json
 import unicodedata
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import pytest
 
+from smsbridge.bridge import completing
+from smsbridge.sim import push as pushing
 from smsbridge.sim.account import DidSettings
 from smsbridge.sim.ledger import Attachment, Kind
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
@@ -30,6 +33,12 @@ def stage_config():
         strangers=("carol",),
         extra_yaml="admins: [carol@example.com]\n",
     )
+
+
+def without_files(body_of, row, settings):
+    body = body_of(row, settings)
+    body["data"]["payload"]["media"] = []
+    return body
 
 
 async def test_an_owner_who_is_online_sees_it_at_once(stage, login, peer):
@@ -277,6 +286,21 @@ async def test_five_files_follow_their_caption_each_as_a_message_that_is_its_lin
         async with http.get(shown.oob_url) as answer:  # the service may know no such type
             assert await answer.read() == file.content
     assert len(await curtain(stage, alice, peer, DID)) == 1 + len(files)
+
+
+async def test_files_of_which_the_webhook_says_nothing_follow_when_the_carrier_has_them(
+    stage, login, peer, monkeypatch
+):
+    monkeypatch.setattr(completing, "PAUSES", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(pushing, "webhook_body", partial(without_files, webhook_body))
+    alice = await login("alice")
+    await stage.carrier.text_in(peer, DID, "look!", kind=Kind.MMS, media=[PICTURE, PICTURE])
+    assert (await alice.next(from_(stage.contact(peer)))).body == "look!"
+    for _ in range(2):
+        shown = await alice.next(from_(stage.contact(peer)))
+        assert shown.body == shown.oob_url
+    assert stage.carrier.calls["getMediaMMS"] == 1
+    assert len(await curtain(stage, alice, peer, DID)) == 3
 
 
 async def test_a_file_that_is_of_no_kind_is_told_of_in_words_with_the_carriers_link(stage, login, peer):

@@ -92,6 +92,18 @@ async def test_what_passes_in_a_moment_is_not_shown(stage, login, peer):
     assert shows(alice, contact) == [None, "dnd"]
 
 
+async def test_a_carrier_that_cannot_be_reached_is_away_until_it_can(stage, login, peer):
+    alice, contact = await login("alice"), stage.contact(peer)
+    await settle(alice, contact)
+    async with stage.carrier.away():
+        written = await alice.send_text(contact, "are you there?")
+        away = await alice.next_presence(shown(contact, "away"))
+        assert away.status == "The carrier cannot be reached. What you write waits."
+    await alice.next(receipt_for(written))
+    await alice.next_presence(shown(contact))
+    assert shows(alice, contact) == [None, "away", None]
+
+
 async def test_after_stop_that_contact_is_do_not_disturb_and_says_why(stage, login, telephone):
     alice, contact, other = await login("alice"), stage.contact(peer := telephone()), stage.contact(telephone())
     for each in (contact, other):

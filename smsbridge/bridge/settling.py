@@ -19,7 +19,7 @@ from smsbridge.core.address import mask
 from smsbridge.core.alerts import Alert
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Outcome, Reason, Rejected, StoreUnavailable
 from smsbridge.core.message import Part, ProviderMessageId
-from smsbridge.core.pacing import SEND_BACKOFF
+from smsbridge.core.pacing import ENCLOSURE_BACKOFF, SEND_BACKOFF
 from smsbridge.core.state import PartEvent, PartState
 from smsbridge.core.words.say import Words
 from smsbridge.core.words.tell import Tell
@@ -30,6 +30,7 @@ from smsbridge.store.database import Transaction
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 
 MIN_PROBE = timedelta(seconds=15)
+FETCHED_AT_ONCE = 3  # tries of a part before files that are not there are waited for
 _LINE_HOLDS = {Hold.LINE}
 _EVENTS = {
     PartState.SENT: Event.PART_SENT,
@@ -180,7 +181,9 @@ def _wait_for_files(desk: Desk, part: Part, outcome: Deferred) -> Transaction[Se
         hold=Hold.MEDIA, reason=outcome.reason, code=outcome.code,
     )  # fmt: skip
     if state is not None:
-        yield from enclosures.want_again(desk.now(), part)
+        # at once; but what is lost again and again is not fetched as fast as it can be lost
+        wait = 0.0 if part.attempt < FETCHED_AT_ONCE else ENCLOSURE_BACKOFF.delay(part.attempt, 0.0)
+        yield from enclosures.want_again(desk.now(), part, desk.now() + timedelta(seconds=wait))
     return Settled(state=state)
 
 

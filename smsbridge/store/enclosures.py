@@ -153,13 +153,13 @@ def want(now: datetime, message_id: MessageId) -> Transaction[bool]:
     return bool(rows)
 
 
-def want_again(now: datetime, part: Part) -> Transaction[None]:
+def want_again(now: datetime, part: Part, due_at: datetime) -> Transaction[None]:
     """The bytes of a part's files are not where they were kept."""
     yield from sql_among(
-        "UPDATE enclosure SET state = 'wanted', file = '', attempt = 0, due_at = $1, changed_at = $1"
+        "UPDATE enclosure SET state = 'wanted', file = '', attempt = 0, due_at = $1, changed_at = $2"
         " WHERE id IN $among",
         [item.file for item in part.media if item.file],
-        to_ms(now),
+        *(to_ms(due_at), to_ms(now)),
     )
 
 

@@ -4,6 +4,7 @@ The server is asked where its service is. A service that does not serve us, or w
 call, is as good as none: an admin reads in the journal what to do about it.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -139,14 +140,15 @@ class UploadService:
         if items is None:
             raise NotMoved(Fault.UNREACHABLE)
         jids = [item.get("jid", "") for item in items.iter(f"{{{_DISCO}#items}}item")]
-        for jid in [self._server, *jids][:MOST_ITEMS]:
-            if not jid or jid == self._jid:
-                continue
-            info = await self._asking.ask(jid, f'<query xmlns="{_DISCO}#info"/>', ANSWER_SECONDS)
-            features = () if info is None or condition_of(info) else info.iter(f"{{{_DISCO}#info}}feature")
-            if any(feature.get("var") == UPLOAD for feature in features):
-                return jid
-        return None
+        asked = [jid for jid in dict.fromkeys([self._server, *jids]) if jid and jid != self._jid][:MOST_ITEMS]
+        # all at once: some may be away, and files that go out wait for this
+        offers = await asyncio.gather(*map(self._offers, asked))
+        return next((jid for jid, is_offered in zip(asked, offers, strict=True) if is_offered), None)
+
+    async def _offers(self, jid: str) -> bool:
+        info = await self._asking.ask(jid, f'<query xmlns="{_DISCO}#info"/>', ANSWER_SECONDS)
+        features = () if info is None or condition_of(info) else info.iter(f"{{{_DISCO}#info}}feature")
+        return any(feature.get("var") == UPLOAD for feature in features)
 
     async def _slot(self, service: str, file: File, name: str) -> _Slot | None:
         answer = await self._asking.ask(

@@ -818,3 +818,17 @@ async def test_who_refused_one_file_is_not_asked_for_the_others(house, shared, d
         await enclosures.look()
     assert shared.asked == ["gone"]
     assert (await house.states(), len(await errors(house))) == (["failed"], 1)
+
+
+async def test_bytes_that_are_lost_again_and_again_are_not_fetched_without_end(house, shared, drawer):
+    async def lose(_name):
+        return None
+
+    drawer.get = lose
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        for _ in range(20):
+            await enclosures.look()
+            await house.dispatch()
+    assert len(shared.asked) <= 4
+    assert await house.states() == ["held"]

@@ -1,5 +1,6 @@
 """A file is left on the server's upload service, or it is said why not."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from xml.etree import ElementTree as ET
 
@@ -10,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from smsbridge.clock import system_clock
 from smsbridge.media.fetch import Fault, File, NotMoved, open_courier, origin_of
 from smsbridge.sim.pictures import tiny_jpeg
+from smsbridge.xmpp import upload
 from smsbridge.xmpp.asking import Asking
 from smsbridge.xmpp.upload import UPLOAD, UploadService
 
@@ -85,6 +87,25 @@ async def test_we_ask_nobody_who_is_ourselves():
     server = Server(error("forbidden"))
     await leave(server)
     assert [to for to, what in server.asked if what == INFO] == ["example.com", "share.example.com"]
+
+
+async def test_those_who_do_not_answer_are_waited_for_together(monkeypatch):
+    class Quiet(Server):
+        def say(self, to, what):
+            if what == ITEMS:
+                items = "".join(f'<item jid="away{n}.example.com"/>' for n in range(40))
+                return f'<query xmlns="{ITEMS}">{items}<item jid="share.example.com"/></query>', "result"
+            return super().say(to, what)
+
+        def answer(self, xml):
+            if "away" not in str(ET.XML(xml).get("to")):
+                super().answer(xml)
+
+    monkeypatch.setattr(upload, "ANSWER_SECONDS", 0.1)
+    server = Quiet(error("forbidden"))
+    async with asyncio.timeout(2):
+        assert await leave(server) is None
+    assert ("share.example.com", UPLOAD) in server.asked
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
     vcard-temp (XEP-0054)      <vCard/>                     what Conversations, Dino and Gajim ask for
     vCard4 (XEP-0292)          <vcard/>, or the node urn:xmpp:vcard4
     avatar (XEP-0084)          the nodes …:metadata and …:data, for whoever asks; no event is pushed
+    nickname (XEP-0172)        the node http://jabber.org/protocol/nick, likewise
     presence                   nick (XEP-0172) and the picture's SHA-1 (XEP-0153), which tells clients to fetch it
 
 Whoever is no owner of the line gets what can be read off the address itself: it tells nothing about anybody.
@@ -159,14 +160,16 @@ def _add_items(reply: ET.Element, asked: ET.Element, address: Address | None, fa
     wanted = asked.find(f"{{{PUBSUB}}}items")
     node = "" if wanted is None else wanted.get("node", "")
     picture = face.picture
-    item_id = "current" if node == VCARD4_NODE else face.sha1
+    item_id = "current" if node in {VCARD4_NODE, NICK} else face.sha1
     ids = [] if wanted is None else [item.get("id", "") for item in wanted.findall(f"{{{PUBSUB}}}item")]
-    is_there = node == VCARD4_NODE or (node in {AVATAR_DATA, AVATAR_METADATA} and picture is not None)
-    if not is_there or (ids and item_id not in ids):
+    there = {VCARD4_NODE, *([NICK] if face.name else []), *([AVATAR_DATA, AVATAR_METADATA] if picture else [])}
+    if node not in there or (ids and item_id not in ids):
         raise Refused(Reason.BAD_ADDRESS, Say.NO_SUCH_ITEM())
     item = wire.add(wire.add(wire.add(reply, "pubsub", PUBSUB), "items", node=node), "item", id=item_id)
     if node == VCARD4_NODE:
         _add_vcard4(item, address, face, name)
+    elif node == NICK:
+        wire.add(item, "nick", NICK, text=face.name)
     elif picture and node == AVATAR_DATA:
         wire.add(item, "data", AVATAR_DATA, text=_base64(picture))
     elif picture:

@@ -141,6 +141,7 @@ async def test_a_picture_shows_in_presence_card_and_avatar(stage, login):
     assert metadata.get("id") == metadata[0][0].get("id") == SHA1
     assert (await item_of(alice, contact, "urn:xmpp:avatar:data")).get("id") == SHA1
     assert (await item_of(alice, contact, "urn:xmpp:vcard4")).get("id") == "current"
+    assert (await item_of(alice, contact, "http://jabber.org/protocol/nick"))[0].text == "Corner shop"
     with pytest.raises(Refused):
         await item_of(alice, stage.contact(PLUMBER), "urn:xmpp:avatar:data")
 

@@ -82,9 +82,16 @@ def test_an_avatar_is_known_by_its_hash_and_read_by_it():
     assert base64.b64decode(item("urn:xmpp:avatar:data", PICTURE.sha1)[0].text) == PNG
 
 
+def test_a_nickname_is_read_as_a_node_by_who_gave_it_alone():
+    assert item("http://jabber.org/protocol/nick")[0].text == "Mum <&>"
+    with pytest.raises(Refused):
+        item("http://jabber.org/protocol/nick", sender=MALLORY)
+
+
 @pytest.mark.parametrize(
     ("node", "item_id", "to"),
     [
+        ("http://jabber.org/protocol/nick", "", "+15559870009"),
         ("urn:xmpp:avatar:data", "0" * 40, MUM),
         ("urn:xmpp:avatar:data", "", FRIEND),
         ("urn:xmpp:avatar:metadata", "", FRIEND),

@@ -204,6 +204,7 @@ class Commands:
             await self._follow(command.name)
         self._desk.wake_stream()
         self._desk.wake_senders()
+        self._desk.wake_media()  # what was confirmed may have files
         return result
 
     def _fields(self, caller: Caller, command: Command) -> Transaction[tuple[Field, ...]]:

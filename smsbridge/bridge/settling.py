@@ -60,7 +60,8 @@ async def settle(
     failpoint("settling.settling", StoreUnavailable)
     settled = await desk.database.run(_settle, desk, part, outcome, roll(), is_probe)
     failpoint("settling.settled", StoreUnavailable)
-    desk.carriers.heard(part.provider, outcome)
+    if not (isinstance(outcome, Deferred) and outcome.hold is Hold.MEDIA):  # then it was not called
+        desk.carriers.heard(part.provider, outcome)
     desk.wake_stream()
     desk.wake_senders()  # the conversation is free for its next part
     if part.media:

@@ -305,7 +305,10 @@ async def test_an_unusual_destination_is_confirmed_before_anything_is_fetched(ho
         await house.outbound.accept(outbound("look", to=london, media=[shared.put("1", tiny_jpeg())]))
         await enclosures.look()
         assert (await house.states(), shared.asked) == (["held"], [])
+        rung = []
+        house.commands._desk = replace(house.desk, wake_media=lambda: rung.append(1))
         await house.commands.typed(JOHN, "confirm 1")
+        assert rung
         await house.dispatch()
         assert (await house.states(), left(house)) == (["held"], [])
         await enclosures.look()
@@ -832,3 +835,15 @@ async def test_bytes_that_are_lost_again_and_again_are_not_fetched_without_end(h
             await house.dispatch()
     assert len(shared.asked) <= 4
     assert await house.states() == ["held"]
+
+
+async def test_that_bytes_are_lost_says_nothing_of_the_carrier(house, shared, drawer, tmp_path):
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[shared.put("1", tiny_jpeg())]))
+        await enclosures.look()
+        for name in kept_in(tmp_path):
+            await drawer.drop(name)
+        house.desk.carriers.heard(CARRIER, Deferred(Reason.PROVIDER_DOWN, "unreachable"))
+        await house.dispatch()
+    assert await house.states() == ["held"]
+    assert house.desk.carriers.is_silent(CARRIER)

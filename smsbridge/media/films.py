@@ -36,12 +36,12 @@ def bare_film(content: bytes) -> tuple[bytes, bool]:
 def _blank(film: bytearray, outer: _Box, playing: frozenset[bytes]) -> bool:
     had_notes = False
     for box in _boxes(film, outer):
-        if box.name in _INSIDE:
-            had_notes = _blank(film, box, _INSIDE[box.name]) or had_notes
-        elif box.name not in playing:
+        if box.name not in playing:
             had_notes = had_notes or box.name not in _FREE
             film[box.start + 4 : box.start + 8] = b"free"
             film[box.body : box.end] = bytes(box.end - box.body)
+        elif box.name in _INSIDE:  # where it belongs: a movie has tracks, and neither has a movie
+            had_notes = _blank(film, box, _INSIDE[box.name]) or had_notes
     return had_notes
 
 

@@ -62,6 +62,14 @@ def test_what_is_cut_off_is_not_vouched_for(film):
         bare_film(film)
 
 
+@pytest.mark.parametrize("names", [(b"moov",), (b"moov", b"trak")])
+async def test_boxes_in_boxes_without_end_are_followed_as_far_as_a_film_has_them(names):
+    deep = 20_000
+    boxes = b"".join(struct.pack(">I4s", 8 * (deep - n), names[n % len(names)]) for n in range(deep))
+    sent = await Converter().fit(box(b"ftyp", b"isom\0\0\2\0mp42") + boxes, limit=LIMIT)
+    assert len(sent.content.rstrip(b"\0")) < 100
+
+
 async def test_a_film_reaches_the_carrier_without_its_place_or_not_at_all():
     sent = await Converter().fit(FILM, limit=LIMIT)
     assert (sent.kind, sent.changes) == ("video/mp4", {Change.LOCATION_REMOVED})

@@ -5,8 +5,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from smsbridge.bridge import outlooks
+from smsbridge.bridge import outlooks, settling
+from smsbridge.core.pacing import Backoff
 from smsbridge.sim.client import Refused
+from smsbridge.sim.faults import Fault, Moment, What
 from smsbridge.sim.stage import DID, StageConfig
 
 from .cues import error_for, from_, receipt_for
@@ -23,6 +25,8 @@ def stage_config():
     with pytest.MonkeyPatch.context() as patch:  # half a minute is long for a play
         patch.setattr(outlooks, "LASTING", timedelta(seconds=0.3))
         patch.setattr(outlooks, "ROUND", timedelta(seconds=0.1))
+        patch.setattr(settling, "MIN_PROBE", timedelta(seconds=0.3))
+        patch.setattr(settling, "SEND_BACKOFF", Backoff(first=0.2, factor=2.0, cap=0.8, jitter=0.2))
         yield StageConfig(owners={"alice": (DID,), "bob": (BOBS,)}, strangers=("mallory",))
 
 
@@ -173,16 +177,26 @@ async def test_the_gateway_answers_what_people_and_clients_ask(stage, login, pee
     assert refused.value.error.condition == "forbidden"
 
 
-async def test_an_account_without_money_is_extended_away_after_a_new_start_too(stage, login, peer):
-    """The last of this play: the account stays on hold."""
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("limit_reached", "Today's messages at VoIP.ms are used up. What you write waits."),
+        ("non_sufficient_funds", "The balance at VoIP.ms is too low to send. What you write waits."),
+    ],
+)
+async def test_an_account_that_may_not_send_is_extended_away_after_a_new_start_too(stage, login, peer, status, words):
     alice, contact = await login("alice"), stage.contact(peer)
     await settle(alice, contact)
-    stage.carrier.answer_next("sendSMS", "non_sufficient_funds")
-    await alice.send_text(contact, "are you there?")
+    faults = stage.carrier.config.faults
+    faults.arm(Fault(when=Moment.BEFORE_ACCEPT, method="sendSMS", what=What.REFUSED, status=status, times=None))
+    written = await alice.send_text(contact, "are you there?")
     held = await alice.next_presence(shown(contact, "xa"))
-    assert held.status == "The balance at VoIP.ms is too low to send. What you write waits."
+    assert held.status == words
     await stage.stop_bridge()
     seen = len(alice.presences)
     await stage.start_bridge()
     await alice.next_presence(shown(contact, "xa"))
     assert {p.show for p in alice.presences[seen:] if p.sender == f"{contact}/phone"} == {"xa"}
+    faults.clear()
+    await alice.next(receipt_for(written))
+    await alice.next_presence(shown(contact))

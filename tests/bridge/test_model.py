@@ -1,85 +1,101 @@
 """The whole life of texts as a model: whatever happens in whatever order, in the end the promises hold.
 
-A real store and the real use cases; a carrier, an XMPP server and a clock that do what the rules say. `MODEL_STEPS`
-makes the runs longer (`make model STEPS=…`).
+A real store and the real use cases; a carrier, an XMPP server, a place for files and a clock that do what the rules
+say. `MODEL_STEPS` makes the runs longer (`make model STEPS=…`).
 
     accepted is shown, or its writer is told      each text leaves once at the most     each carrier id is claimed once
     a conversation keeps its order                only owners of a line send over it    what is forgotten is gone
+    a cap is met exactly                          STOP and a lockdown are heeded        what went twice is told, counted
+    a file goes with its text, or its link        what is on hold is asked one by one
 """
 
 import asyncio
 import itertools
 import os
 import tempfile
-from dataclasses import replace
-from datetime import timedelta
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from smsbridge.bridge import lockdown
+from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.enclosures import Enclosures
+from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.doubt import Unknowns
-from smsbridge.core.errors import Deferred, Indeterminate, Reason, Refused, Rejected
-from smsbridge.core.message import Kind, ProviderMessageId
-from smsbridge.providers.contract import Candidate, Traced
+from smsbridge.core.errors import Reason, Refused, StoreUnavailable
+from smsbridge.core.gate import Policy
+from smsbridge.core.words.say import Say
+from smsbridge.media.drawer import Drawer
+from tests.fakes.words import english
 
-from .house import ANN, CARRIER, FRIEND, JOHN, OWN, PEER, SHARED, House, Ticks, inbound, outbound, rules, with_line
+from .house import (
+    ADMIN,
+    ANN,
+    CARRIER,
+    FRIEND,
+    JOHN,
+    OWN,
+    PEER,
+    SHARED,
+    House,
+    Ticks,
+    inbound,
+    outbound,
+    rules,
+    with_line,
+)
+from .world import ANSWERS, DOUBTFUL, FETCHES, PLACE, Carrier, Shelf, is_complete, name_of
 
 STEPS = int(os.environ.get("MODEL_STEPS", "0"))
+FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # nothing here loses power
 PEERS = st.sampled_from((PEER, FRIEND))
-ANSWERS = ("taken", "taken", "refused", "later", "lost on its way", "lost on its way back", "hangs")
+OWNERS = st.sampled_from((JOHN, ANN))
+TROUBLES = st.sampled_from((None, None, None, "answer lost", 1, 4, 7, 10))  # of the store; a number: at that statement
 PENDING = "('queued', 'held', 'sending', 'unknown')"
+GONE = {"failed", "expired", "cancelled"}
+KEYS_KEPT = timedelta(days=6)  # after which a stanza that is repeated may be a new text
 
 
-class Carrier:
-    """Takes texts, and lists what it took; its answers get lost."""
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A text that was accepted."""
 
-    def __init__(self):
-        self.answer = "taken"
-        self.taken = []  # (did, peer, text), oldest first
-        self.ids = {}
-        self.stolen = []  # what left over a line that is not its writer's
-        self.may = lambda _did, _text: True
-        self._ids = itertools.count(1)
+    owner: str
+    peer: str
+    text: str
+    url: str
+    at: datetime
 
-    async def send(self, part):
-        if not self.may(part.did, part.text):
-            self.stolen.append(part.text)
-        if self.answer == "refused":
-            raise Rejected(Reason.INVALID_DESTINATION, "invalid_dst")
-        if self.answer == "later":
-            raise Deferred(Reason.PROVIDER_DOWN, "down")
-        if self.answer == "lost on its way":
-            raise Indeterminate("timeout")
-        pid = ProviderMessageId(f"out-{next(self._ids)}")
-        self.taken.append((part.did, part.peer, part.text))
-        self.ids[pid] = (part.did, part.peer, part.text)
-        if self.answer == "lost on its way back":
-            raise Indeterminate("timeout")
-        if self.answer == "hangs":
-            await asyncio.Event().wait()
-        return pid
-
-    async def trace(self, part, _since, _now):
-        alike = [pid for pid, it in self.ids.items() if it == (part.did, part.peer, part.text)]
-        return Traced(candidates=tuple(Candidate(kind=Kind.SMS, provider_id=pid) for pid in alike), is_whole=True)
+    def stanza(self, sid):
+        return outbound(self.text, to=self.peer, sid=sid, owner=self.owner, media=[self.url] if self.url else ())
 
 
 class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.directory = tempfile.TemporaryDirectory(prefix="smsbridge-model-")
-        self.ticks, self.carrier, self.lives = Ticks(), Carrier(), itertools.count(1)
+        self.directory = tempfile.TemporaryDirectory(prefix="smsbridge-model-", dir=FAST)
+        self.ticks, self.lives, self.numbers = Ticks(), itertools.count(1), itertools.count(1)
+        self.carrier, self.shelf = Carrier(lambda: self.ticks.now), Shelf()
+        self.files = Path(self.directory.name) / "outgoing"
         self.rules = rules()
-        self.numbers = itertools.count(1)
+        self.house = None
         self.answered = {}  # what was thanked: id to (did, peer, text)
-        self.accepted = {}  # stanza id to (owner, peer, text)
-        self.owners = {}  # of texts
+        self.typed = {}  # whatever was tried to send, by its text
+        self.accepted = {}  # of these what was accepted, by stanza id
+        self.used = Counter()  # of each owner's cap, by owner and day
+        self.stopped = set()  # (did, peer)
+        self.is_locked = False
+        self.twice = 0  # as counted by earlier lives
         self.seen = []  # what the server showed: (to, sender, stanza id, body)
         self.doubted = set()  # stanzas that may be shown again
         self.carrier.may = self._may
+        self.allows(10)
         self.run(self._open())
 
     def run(self, work):
@@ -87,20 +103,37 @@ class Life(RuleBasedStateMachine):
 
     async def _open(self):
         url = f"sqlite:///{Path(self.directory.name) / 'bridge.db'}"
-        self.house = await House.open(url, self.ticks, f"life-{next(self.lives)}")
-        self.house.rules = self.rules
-        self.house.look_up(self.carrier)
-        self.rules = self.house.rules
-        self.house.provider.send = self._send
-        await self.house.handover.put_back(())
+        house = await House.open(url, self.ticks, f"life-{next(self.lives)}")
+        house.rules = self.rules
+        house.look_up(self.carrier)
+        house.drawer = Drawer(self.files)
+        house.provider.send = self._send
+        capabilities = house.provider.capabilities = replace(house.provider.capabilities, media_types={"image/png"})
+        self.enclosures = Enclosures(
+            house.desk, Bell(), self.shelf, self.shelf, house.drawer, self.shelf, lambda: {CARRIER: capabilities},
+            roll=lambda: 0.0,
+        )  # fmt: skip
+        self.house, self.rules = house, house.rules
+        await house.handover.put_back(())
 
     async def _send(self, part):
         self.house.provider.calls.append(part)
         self.house.changed.set()
         return await self.carrier.send(part)
 
-    def _may(self, did, text):
-        return self.owners[text] in self.rules.directory.line_of(did).owners
+    def _may(self, part):
+        typed = self.typed[name_of(part)]
+        return (
+            typed.owner in self.rules.directory.line_of(part.did).owners
+            and not self.is_locked
+            and (part.did, part.peer) not in self.stopped
+            and is_complete(part, typed.url)
+        )
+
+    def _rule(self, **changes):
+        self.rules = replace(self.rules, **changes)
+        if self.house:
+            self.house.rules = self.rules
 
     # what comes in
 
@@ -118,6 +151,12 @@ class Life(RuleBasedStateMachine):
             did, peer, text, _ = self.answered[pid]
             self.run(self.house.take(inbound(text, pid=pid, peer=peer, did=did)))
 
+    @rule(peer=PEERS, did=st.sampled_from((OWN, SHARED)), is_stop=st.sampled_from((True, False, False)))
+    def wishes(self, peer, did, is_stop):
+        word = "STOP" if is_stop else "START"
+        self.run(self.house.take(inbound(word, pid=str(next(self.numbers)), peer=peer, did=did)))
+        (self.stopped.add if is_stop else self.stopped.discard)((did, peer))
+
     # what is typed
 
     @initialize()
@@ -126,30 +165,58 @@ class Life(RuleBasedStateMachine):
         self.types(PEER, JOHN, 2)
         self.hooks(PEER, SHARED, 1)
 
-    @rule(peer=PEERS, owner=st.sampled_from((JOHN, ANN)), count=st.integers(1, 3))
-    def types(self, peer, owner, count):
+    @rule(peer=PEERS, owner=OWNERS, count=st.integers(1, 3), has_file=st.sampled_from((False, False, True)))
+    def types(self, peer, owner, count, has_file=False):
         for _ in range(count):
-            self._type(peer, owner)
+            self._type(peer, owner, has_file=has_file)
 
-    def _type(self, peer, owner):
+    @rule(peer=PEERS, owner=OWNERS, trouble=TROUBLES)
+    def types_into_trouble(self, peer, owner, trouble):
+        """What became of the commit nobody knows; we are killed, and the stanza is sent again."""
+        self._type(peer, owner, trouble=trouble)
+
+    def _type(self, peer, owner, *, has_file=False, trouble=None):
         number = next(self.numbers)
-        sid, text = f"s{number}", f"out {number}"
-        self.owners[text] = owner
+        sid, text, url = f"s{number}", f"out {number}", f"{PLACE}/{number}" if has_file else ""
+        typed = self.typed[text] = Typed(owner=owner, peer=peer, text=text, url=url, at=self.ticks.now)
+        day = owner, self.ticks.now.date()
+        is_over = self.used[day] >= self.cap
         try:
-            self.run(self.house.outbound.accept(outbound(text, to=peer, sid=sid, owner=owner)))
-        except Refused:
-            return
-        self.accepted[sid] = (owner, peer, text)
+            self._accept(typed.stanza(sid), trouble)
+        except Refused as refused:
+            reason = refused.reason
+        else:
+            reason = None
+            self.used[day] += 1
+            self.accepted[sid] = typed
+        may_be = {Reason.OVER_CAP} if is_over else {None}
+        if {(OWN, peer), (SHARED, peer)} & self.stopped:
+            may_be.add(Reason.OPTED_OUT)
+        assert reason in may_be
+
+    def _accept(self, message, trouble):
+        store = self.house.store
+        if trouble == "answer lost":
+            store.lose_answers(1, of="_accept")
+        elif trouble:
+            store.break_at(trouble, of="_accept")
+        try:
+            self.run(self.house.outbound.accept(message))
+        except StoreUnavailable:
+            self.crash()
+            self.run(self.house.outbound.accept(message))
+        finally:
+            store.lose_answers(0)
 
     @rule(data=st.data())
     def types_again(self, data):
         """A client that sends the same stanza again; of what has failed that is a new try, and none of this model's."""
-        if self.accepted:
-            sid = data.draw(st.sampled_from(sorted(self.accepted)))
-            owner, peer, text = self.accepted[sid]
+        recent = sorted(sid for sid, typed in self.accepted.items() if self.ticks.now - typed.at < KEYS_KEPT)
+        if recent:
+            sid = data.draw(st.sampled_from(recent))
             states = self.run(self._states(sid))
-            if states and "failed" not in states and None not in states:
-                self.run(self.house.outbound.accept(outbound(text, to=peer, sid=sid, owner=owner)))
+            if states and not GONE & set(states):
+                self.run(self.house.outbound.accept(self.accepted[sid].stanza(sid)))
 
     async def _states(self, sid):
         rows = await self.house.rows(
@@ -161,8 +228,20 @@ class Life(RuleBasedStateMachine):
 
     @rule(answer=st.sampled_from(ANSWERS))
     def sends(self, answer):
+        self._send_all(answer)
+
+    @rule(answer=st.sampled_from(DOUBTFUL), looks=st.integers(0, 3))
+    def sends_in_doubt(self, answer, looks):
+        self._send_all(answer)
+        self.looks(looks)
+
+    def _send_all(self, answer):
         self.carrier.answer = answer
+        is_held = bool(self.run(self.house.rows("SELECT 1 FROM hold WHERE provider = $1 AND did = ''", CARRIER)))
+        before = len(self.carrier.asked)
         self.run(self._hanging() if answer == "hangs" else self.house.dispatch())
+        if is_held and answer != "taken":
+            assert len(self.carrier.asked) - before <= 1
 
     async def _hanging(self):
         """The carrier takes a text and says nothing; we are killed."""
@@ -175,13 +254,27 @@ class Life(RuleBasedStateMachine):
 
         await house.until(done)
         await house.kill()
+        self._count_twice()
         await self._open()
 
+    @rule(times=st.integers(1, 3))
+    def looks(self, times):
+        for _ in range(times):
+            self.run(self.house.reconciler.look())
+            self.ticks.advance(Unknowns().settle)
+
+    @precondition(lambda self: self.carrier.dawdling)
     @rule()
-    def looks(self):
-        self.run(self.house.reconciler.look())
+    def catches_up(self):
+        self.carrier.catch_up()
 
     # what the server does
+
+    @rule(answer=st.sampled_from(FETCHES))
+    def fetches(self, answer):
+        self.shelf.answer = answer
+        self.run(self.enclosures.look())
+        self.run(self.enclosures.tidy())
 
     @rule(limit=st.integers(1, 5), ends=st.sampled_from(("ponged", "ponged", "stream lost", "killed")))
     def hands(self, limit, ends):
@@ -196,10 +289,21 @@ class Life(RuleBasedStateMachine):
         else:
             self.run(self.house.handover.put_back(()))
 
-    @rule()
-    def crash(self):
+    @rule(has_files=st.sampled_from((True, True, False)))
+    def crash(self, has_files=True):
+        """The next life may be on another machine, where the files are not."""
         self.run(self.house.kill())
+        if not has_files:
+            for file in self._kept():
+                file.unlink()
+        self._count_twice()
         self.run(self._open())
+
+    def _kept(self):
+        return list(self.files.iterdir()) if self.files.exists() else []
+
+    def _count_twice(self):
+        self.twice += self.house.metrics.duplicates_unavoidable.labels(CARRIER)._value.get()
 
     # what time and the administrator do
 
@@ -209,8 +313,21 @@ class Life(RuleBasedStateMachine):
 
     @rule(owners=st.sampled_from(((JOHN,), (ANN,), (JOHN, ANN))))
     def line_moves(self, owners):
-        self.rules = replace(with_line(OWN, owners=owners), unknowns={CARRIER: Unknowns()})
-        self.house.rules = self.rules
+        self._rule(directory=with_line(OWN, owners=owners).directory)
+
+    @rule(most=st.sampled_from((3, 10, 100)))
+    def allows(self, most):
+        self.cap = most
+        self._rule(policy=Policy(limits=Limits(caps={Whose.OWNER: Caps(day=most)})))
+
+    @rule(is_locked=st.sampled_from((True, False, False)))
+    def locks(self, is_locked):
+        self.is_locked = is_locked
+        self.run(self._switch())
+
+    async def _switch(self):
+        house = self.house
+        await house.store.run(lockdown.switch, house.desk, ADMIN, is_admin=True, is_on=self.is_locked)
 
     @rule()
     def forgets(self):
@@ -221,11 +338,12 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def no_text_leaves_twice(self):
+        """But for what the carrier takes long after it has shown that it had not."""
         assert len(set(self.carrier.taken)) == len(self.carrier.taken)
 
     @invariant()
-    def only_owners_send_over_a_line(self):
-        assert self.carrier.stolen == []
+    def nothing_leaves_that_must_not(self):
+        assert self.carrier.wrong == []
 
     @invariant()
     def nothing_is_shown_twice_but_what_was_in_doubt(self):
@@ -243,19 +361,26 @@ class Life(RuleBasedStateMachine):
 
     async def _end(self):
         """From now on all goes well, and in the end everything is told."""
-        house, self.carrier.answer = self.house, "taken"
+        house, self.carrier.answer, self.shelf.answer, self.is_locked = self.house, "taken", "there", False
+        await self._switch()
         for _ in range(60):
             await house.reconciler.look()
+            await self.enclosures.look()
             await house.dispatch()
             await self._show()
             if not await house.rows(f"SELECT 1 FROM outbox WHERE state IN {PENDING}"):  # noqa: S608
                 break
             self.ticks.advance(Unknowns().settle)
+        for _ in range(3):  # what the carrier may have taken late is looked for a day long
+            self.ticks.advance(timedelta(hours=9))
+            await house.reconciler.look()
         await self._show()
         self.no_text_leaves_twice()
+        self.nothing_leaves_that_must_not()
         self._everything_was_shown()
         self._in_order()
-        await self._everybody_was_told()
+        states = await self._everybody_was_told()
+        self._what_left_late_was_told(states)
         await self._all_is_forgotten()
 
     async def _show(self):
@@ -287,23 +412,41 @@ class Life(RuleBasedStateMachine):
             "SELECT m.stanza_id, o.state, o.provider_id FROM message m JOIN outbox o ON o.message_id = m.id"
         )
         states = {row["stanza_id"]: row["state"] for row in rows}
-        told = {(kind, about) for kind, _, _, about in await self.house.told("receipt")}
-        for sid, (_, _, text) in self.accepted.items():
+        told = {(row["kind"], row["about"]) for row in await self.house.rows("SELECT kind, about FROM delivery")}
+        taken, late = ({text for *_, text in them} for them in (self.carrier.taken, self.carrier.late))
+        for sid, typed in self.accepted.items():
             if sid not in states:
                 continue  # forgotten by now
-            assert states[sid] in {"sent", "delivered", "failed", "cancelled", "unsure"}
-            is_taken = text in {each for _, _, each in self.carrier.taken}
-            if states[sid] == "sent":
-                assert is_taken
-                assert ("receipt", sid) in told
-            elif states[sid] == "failed":
-                assert not is_taken
+            match states[sid]:
+                case "sent":
+                    assert typed.text in taken | late
+                    assert ("receipt", sid) in told
+                case "unsure":
+                    assert typed.text not in taken | late
+                    assert ("error", sid) in told
+                case state:
+                    assert state in GONE
+                    assert typed.text not in taken
+                    assert ("error", sid) in told
         claimed = [row["provider_id"] for row in rows if row["provider_id"]]
         assert len(claimed) == len(set(claimed))
+        return states
+
+    def _what_left_late_was_told(self, states):
+        left = Counter(self.carrier.taken + self.carrier.late)
+        self._count_twice()
+        assert self.twice == left.total() - len(left)
+        late = {text for *_, text in self.carrier.late}
+        called_off = [sid for sid, typed in self.accepted.items() if typed.text in late and states.get(sid) in GONE]
+        for words, count in ((Say.WENT_TWICE(), self.twice), (Say.CALLED_OFF(), len(called_off))):
+            assert len({sid for _, _, sid, body in self.seen if body == english(words)}) == count
 
     async def _all_is_forgotten(self):
-        self.ticks.advance(timedelta(days=400))
-        await self.house.janitor.forget()
+        for days in (40, 360):  # first what was written, then that something was
+            self.ticks.advance(timedelta(days=days))
+            await self.house.janitor.forget()
+            await self.enclosures.tidy()
+        assert self._kept() == []
         for query in ("SELECT text AS t FROM inbox", "SELECT text AS t FROM outbox", "SELECT body AS t FROM delivery"):
             assert not [
                 row for row in await self.house.rows(query) if row["t"] and row["t"].startswith(("in ", "out "))
@@ -312,7 +455,7 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=max(60, STEPS // 50),
+    max_examples=max(120, STEPS // 50),
     stateful_step_count=50 if STEPS else 30,
     deadline=None,
     derandomize=not STEPS,
@@ -320,3 +463,14 @@ TestLife.settings = settings(
     database=None,
     print_blob=True,
 )
+
+
+def test_the_model_sees_a_text_that_went_twice():
+    """A short run may not come by here."""
+    life = Life()
+    life.begins()
+    life.sends_in_doubt("dawdles", 3)
+    life.sends("taken")
+    life.catches_up()
+    life.teardown()
+    assert life.twice == 1

@@ -311,6 +311,13 @@ class Life(RuleBasedStateMachine):
     def time_goes_by(self, minutes):
         self.ticks.advance(timedelta(minutes=minutes))
 
+    @rule(minutes=st.sampled_from((1, 20)))
+    def clock_is_set_back(self, minutes):
+        """Not over midnight: a cap's day that begins once more counts from nothing."""
+        back = self.ticks.now - timedelta(minutes=minutes)
+        if back.date() == self.ticks.now.date():
+            self.ticks.now = back
+
     @rule(owners=st.sampled_from(((JOHN,), (ANN,), (JOHN, ANN))))
     def line_moves(self, owners):
         self._rule(directory=with_line(OWN, owners=owners).directory)
@@ -363,14 +370,15 @@ class Life(RuleBasedStateMachine):
         """From now on all goes well, and in the end everything is told."""
         house, self.carrier.answer, self.shelf.answer, self.is_locked = self.house, "taken", "there", False
         await self._switch()
-        for _ in range(60):
+        for n in range(60):
+            await house.janitor.pull_in()
             await house.reconciler.look()
             await self.enclosures.look()
             await house.dispatch()
             await self._show()
             if not await house.rows(f"SELECT 1 FROM outbox WHERE state IN {PENDING}"):  # noqa: S608
                 break
-            self.ticks.advance(Unknowns().settle)
+            self.ticks.advance(Unknowns().settle if n < 40 else timedelta(minutes=30))
         for _ in range(3):  # what the carrier may have taken late is looked for a day long
             self.ticks.advance(timedelta(hours=9))
             await house.reconciler.look()
@@ -465,12 +473,26 @@ TestLife.settings = settings(
 )
 
 
-def test_the_model_sees_a_text_that_went_twice():
+class TestPaths:
     """A short run may not come by here."""
-    life = Life()
-    life.begins()
-    life.sends_in_doubt("dawdles", 3)
-    life.sends("taken")
-    life.catches_up()
-    life.teardown()
-    assert life.twice == 1
+
+    def test_a_text_goes_twice(self):
+        life = Life()
+        life.begins()
+        life.sends_in_doubt("dawdles", 3)
+        life.sends("taken")
+        life.catches_up()
+        life.teardown()
+        assert life.twice == 1
+
+    def test_what_was_proved_absent_is_called_off_by_stop_and_leaves_all_the_same(self):
+        life = Life()
+        life.begins()
+        life.sends_in_doubt("dawdles", 0)
+        life.wishes(PEER, OWN, is_stop=True)
+        life.looks(3)
+        life.sends("taken")
+        life.catches_up()
+        life.teardown()
+        assert len(life.carrier.late) == 1
+        assert life.carrier.taken == []

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.introducing import A_MOMENT, AFTER_FAULT, LOOK_AGAIN, Entry, Introducing
 from smsbridge.bridge.naming import Faces
 from smsbridge.core.faces import Book, Face, Picture, Roster, Shelf
@@ -15,7 +14,7 @@ from smsbridge.store import bindings, names
 from smsbridge.store.names import Named
 from tests.fakes.waiting import until
 
-from .house import ANN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD
+from .house import ANN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, WatchedBell
 
 PICTURE = Picture(kind="image/png", data=b"abc")
 
@@ -67,7 +66,7 @@ class Room:
     def __init__(self, house):
         self.house, self.lists, self.shelf = house, Lists(), Shelf()
         self.faces = Faces(house.desk, lambda: self.shelf)
-        self.bell = Bell()
+        self.bell = WatchedBell(lambda: None)
         self.loop = Introducing(house.desk, self.bell, self.faces, lambda: self.shelf, self.lists)
 
     async def name(self, owner, peer, name):
@@ -223,7 +222,7 @@ async def test_what_changes_together_is_told_together(room, monkeypatch):
     monkeypatch.setattr("smsbridge.bridge.introducing.asyncio", SimpleNamespace(sleep=moment))
     running = asyncio.create_task(room.loop.run())
     try:
-        await until(lambda: room.lists.looks == 1)
+        await until(lambda: room.bell.is_awaited)
         for peer, name in ((PEER, "Mum"), (FRIEND, "Bob"), (PEER, "Mother")):
             await room.name(JOHN, peer, name)
             await room.faces.refresh()

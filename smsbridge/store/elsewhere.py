@@ -1,6 +1,7 @@
 """Is a text in a carrier's list of what was sent one of ours? What was judged is known for as long as inbound keys.
 
-    its id is a part's ─▶ ours                    a part is under way, or nobody knows of it ─▶ open: ask again
+    its id is a part's ─▶ ours, but if it is another part's text: then the carrier told the first a wrong id
+    a part is under way, or nobody knows of it ─▶ open: ask again
     a part that is unsure says the same ─▶ found       a part was tried that says the same, and has no id ─▶ ours
     else ─▶ elsewhere
 
@@ -54,7 +55,8 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
     key = key_of(text)
     if (yield sql("SELECT 1 AS one FROM elsewhere_key WHERE key = $1", key)):
         return Judged(origin=Origin.KNOWN, key=key)
-    if (yield from outbox.part_with(text.provider, text.kind, text.provider_id)) is not None:
+    holder = yield from outbox.part_with(text.provider, text.kind, text.provider_id)
+    if holder is not None and not (yield from _is_told_wrongly(now, text, holder)):
         return Judged(origin=Origin.OURS, key=key)
     under_way = yield sql(
         "SELECT 1 AS one FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('sending', 'unknown')",
@@ -84,6 +86,23 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
         *(text.did, text.peer, to_ms(at - LATEST), to_ms(at + SKEW), text.provider),
     )
     return _compare(now, text, key, tried)
+
+
+def _is_told_wrongly(now: datetime, text: SentElsewhere, holder: PartId) -> Transaction[bool]:
+    """Whether a carrier gave a part the id of another part, which left to somebody else; then it has no id any more."""
+    same = "SELECT 1 AS one FROM outbox WHERE id = $1 AND did = $2 AND peer = $3"
+    if (yield sql(same, holder, text.did, text.peer)):
+        return False
+    at = text.sent_at or now
+    others = yield sql(
+        "SELECT text FROM outbox WHERE did = $1 AND peer = $2 AND provider_id IS NULL AND provider = $3"
+        " AND claimed_at >= $4 AND claimed_at <= $5 AND claimed_at IS NOT NULL",
+        *(text.did, text.peer, text.provider, to_ms(at - LATEST), to_ms(at + SKEW)),
+    )
+    if not any(is_alike(row["text"] or "", text.text) for row in others):
+        return False
+    yield sql("UPDATE outbox SET provider_id = NULL WHERE id = $1", holder)
+    return True
 
 
 def remember(now: datetime, key: str) -> Transaction[None]:

@@ -47,20 +47,22 @@ def known(messages: Sequence[InboundMessage]) -> Transaction[list[Known]]:
 
 
 def unjudged(texts: Sequence[SentElsewhere]) -> Transaction[list[SentElsewhere]]:
-    """Those that are no part's by their id, and were not judged before."""
+    """Those that are no part's by their id and number, and were not judged before."""
     judged = yield from sql_among("SELECT key FROM elsewhere_key WHERE key IN $among", [key_of(text) for text in texts])
     done = {row["key"] for row in judged}
-    ours: set[tuple[ProviderName, Kind, str]] = set()
+    ours: set[tuple[ProviderName, Kind, str, str, str]] = set()
     for provider, kind in dict.fromkeys((text.provider, text.kind) for text in texts):
         ids = [text.provider_id for text in texts if (text.provider, text.kind) == (provider, kind)]
         rows = yield from sql_among(
-            "SELECT provider_id FROM outbox WHERE provider = $1 AND kind = $2 AND provider_id IN $among",
+            "SELECT provider_id, did, peer FROM outbox WHERE provider = $1 AND kind = $2 AND provider_id IN $among",
             ids,
             *(provider, kind),
         )
-        ours |= {(provider, kind, row["provider_id"]) for row in rows}
+        ours |= {(provider, kind, row["provider_id"], row["did"], row["peer"]) for row in rows}
     return [
-        text for text in texts if key_of(text) not in done and (text.provider, text.kind, text.provider_id) not in ours
+        text
+        for text in texts
+        if key_of(text) not in done and (text.provider, text.kind, text.provider_id, text.did, text.peer) not in ours
     ]
 
 

@@ -11,7 +11,7 @@ from smsbridge.bridge import restoring
 from smsbridge.bridge.poller import USUAL
 from smsbridge.core.line import Mirror
 from smsbridge.core.message import DeliveryKind
-from smsbridge.sim.faults import Fault, Moment
+from smsbridge.sim.faults import Fault, Moment, What
 from smsbridge.sim.pictures import JPEG
 from smsbridge.store import outbox
 from smsbridge.store.retention import Spans
@@ -112,6 +112,29 @@ async def test_while_nobody_knows_of_a_text_nothing_of_its_conversation_is_shown
     account.carrier.text_out(FRIEND, OWN, "to somebody else")
     assert await account.look() == USUAL.total_seconds()
     assert await carbons(house) == [(JOHN, FRIEND, "to somebody else")]
+
+
+@pytest.mark.parametrize("is_found_first", [True, False])
+async def test_a_text_that_was_given_the_id_of_another_is_not_shown(account, house, is_found_first):
+    faults = account.carrier.config.faults
+    faults.arm(Fault(when=Moment.AFTER_ACCEPT, method="sendSMS", drop=True))
+    await house.accept("the first", to=FRIEND)
+    await house.dispatch()
+    faults.arm(Fault(when=Moment.AFTER_ACCEPT, method="sendSMS", what=What.SAME_ID))
+    await house.accept("the second")
+    await house.dispatch()
+    first, _ = account.carrier.ledger.sent
+    assert [row["provider_id"] for row in await house.rows("SELECT provider_id FROM outbox ORDER BY id")] == [
+        None,
+        str(first.id),
+    ]
+    if is_found_first:
+        await find(house, first)
+    await account.look()
+    await find(house, first)
+    await account.look()
+    assert await carbons(house) == []
+    assert set(await house.states()) <= {"sent", "delivered"}
 
 
 @pytest.mark.parametrize("receipt", [True, False])
@@ -239,6 +262,14 @@ async def give_up(house):
             outbox.move, house.desk.ids, house.desk.now(), "test", row["id"], outbox.PartEvent.GIVE_UP
         )
     assert await house.states() == ["unsure"]
+
+
+async def find(house, listed):
+    for row in await house.rows("SELECT id FROM outbox WHERE state = 'unknown'"):
+        await house.store.run(
+            outbox.move, house.desk.ids, house.desk.now(), "test", row["id"], outbox.PartEvent.FIND,
+            provider_id=str(listed.id),
+        )  # fmt: skip
 
 
 async def prove_absent(house):

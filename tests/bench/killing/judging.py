@@ -170,9 +170,11 @@ def _compare_calls(report: Report, carrier: Carrier, accepted: Counter[str]) -> 
     """Whether what left twice left blindly. `accepted`: how often each text was."""
     ends = report.ends
     calls, looks = defaultdict[str, list[datetime]](list), defaultdict[str, list[datetime]](list)
+    peers: dict[str, str] = {}  # as they were written: of a text that was never accepted there is no row
     for call in carrier.ledger.called:
         if call.method in SENDS:
             calls[call.message].append(call.at)
+            peers[call.message] = call.peer
         elif call.method in LISTINGS:
             looks[call.peer].append(call.at)
     ends.calls = sum(map(len, calls.values()))
@@ -182,8 +184,7 @@ def _compare_calls(report: Report, carrier: Carrier, accepted: Counter[str]) -> 
         sent[row.message].append(row)
     blind, twice = [], []
     for text, times in calls.items():
-        peer = next((row.peer for row in sent[text]), "")
-        looked = looks[peer] if len(times) > 1 else []  # not the poller's, who asks for nobody
+        looked = looks[peers[text]] if len(times) > 1 else []  # not the poller's, who asks for nobody
         unseen = sum(not any(a < look < b for look in looked) for a, b in itertools.pairwise(times))
         # what failed may have been typed again
         blind += [text] * max(0, unseen - max(0, accepted[text] - 1))

@@ -34,7 +34,7 @@ class Fate(StrEnum):
 
 def take(desk: Desk, text: SentElsewhere, line: Line | None) -> Transaction[Fate]:
     """Judge it, and show it to the line's owners if it is not ours."""
-    judged = yield from elsewhere.judge(desk.now(), text)
+    judged = yield from elsewhere.judge(desk.ids, desk.now(), text)
     match judged.origin:
         case Origin.KNOWN | Origin.OURS:
             return Fate.KNOWN

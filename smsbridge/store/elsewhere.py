@@ -23,6 +23,7 @@ from smsbridge.core.state import PartState
 from smsbridge.core.text import is_alike
 from smsbridge.store import outbox, restoring
 from smsbridge.store.database import Row, Transaction, sql
+from smsbridge.store.ids import Ids
 
 SKEW: Final = timedelta(hours=2)  # a list's clock may be an hour off, and ours a little
 LATEST: Final = timedelta(days=1)  # after so long no carrier takes an attempt that it did not answer
@@ -50,14 +51,16 @@ def key_of(text: SentElsewhere) -> str:
     return f"{text.provider}\x1fsent\x1f{text.kind}\x1f{text.did}\x1f{text.provider_id}"
 
 
-def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
+def judge(ids: Ids, now: datetime, text: SentElsewhere) -> Transaction[Judged]:
     """Whose it is, as far as can be told now."""
     key = key_of(text)
     if (yield sql("SELECT 1 AS one FROM elsewhere_key WHERE key = $1", key)):
         return Judged(origin=Origin.KNOWN, key=key)
     holder = yield from outbox.part_with(text.provider, text.kind, text.provider_id)
-    if holder is not None and not (yield from _is_told_wrongly(now, text, holder)):
-        return Judged(origin=Origin.OURS, key=key)
+    if holder is not None:
+        if not (yield from _is_told_wrongly(now, text, holder)):
+            return Judged(origin=Origin.OURS, key=key)
+        yield from outbox.disown(ids, now, holder, text.provider_id)
     under_way = yield sql(
         "SELECT 1 AS one FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('sending', 'unknown')",
         *(text.did, text.peer),
@@ -89,7 +92,7 @@ def judge(now: datetime, text: SentElsewhere) -> Transaction[Judged]:
 
 
 def _is_told_wrongly(now: datetime, text: SentElsewhere, holder: PartId) -> Transaction[bool]:
-    """Whether a carrier gave a part the id of another part, which left to somebody else; then it has no id any more."""
+    """Whether a carrier gave a part the id of another part, which left to somebody else."""
     same = "SELECT 1 AS one FROM outbox WHERE id = $1 AND did = $2 AND peer = $3"
     if (yield sql(same, holder, text.did, text.peer)):
         return False
@@ -99,10 +102,7 @@ def _is_told_wrongly(now: datetime, text: SentElsewhere, holder: PartId) -> Tran
         " AND claimed_at >= $4 AND claimed_at <= $5 AND claimed_at IS NOT NULL",
         *(text.did, text.peer, text.provider, to_ms(at - LATEST), to_ms(at + SKEW)),
     )
-    if not any(is_alike(row["text"] or "", text.text) for row in others):
-        return False
-    yield sql("UPDATE outbox SET provider_id = NULL WHERE id = $1", holder)
-    return True
+    return any(is_alike(row["text"] or "", text.text) for row in others)
 
 
 def remember(now: datetime, key: str) -> Transaction[None]:

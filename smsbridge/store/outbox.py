@@ -218,6 +218,16 @@ def move(
     return state
 
 
+def disown(ids: Ids, now: datetime, part_id: PartId, provider_id: ProviderMessageId) -> Transaction[None]:
+    """A carrier's id is another part's, whatever it told us: this one has none."""
+    rows = yield sql("UPDATE outbox SET provider_id = NULL WHERE id = $1 RETURNING attempt", part_id)
+    for row in rows:
+        step = _step(
+            "part", part_id, "poller", LATE, attempt=row["attempt"], provider_id=provider_id, code="id_of_another"
+        )
+        yield from history.note(ids, now, step)
+
+
 def message_of(part_id: PartId) -> Transaction[StoredMessage]:
     """The message that a part belongs to."""
     rows = yield sql("SELECT m.* FROM message m JOIN outbox p ON p.message_id = m.id WHERE p.id = $1", part_id)

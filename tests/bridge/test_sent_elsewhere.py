@@ -135,6 +135,8 @@ async def test_a_text_that_was_given_the_id_of_another_is_not_shown(account, hou
     await account.look()
     assert await carbons(house) == []
     assert set(await house.states()) <= {"sent", "delivered"}
+    trail = await house.rows("SELECT provider_id FROM history WHERE code = 'id_of_another'")
+    assert [row["provider_id"] for row in trail] == [str(first.id)]
 
 
 @pytest.mark.parametrize("receipt", [True, False])

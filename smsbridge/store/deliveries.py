@@ -193,15 +193,28 @@ def is_own_copy(stanza_id: str, owner: str) -> Transaction[bool]:
     return any(row["to_jid"] == owner for row in rows)
 
 
-def tell_again(ids: Ids, now: datetime, message_id: MessageId, to_jid: str) -> Transaction[int]:
-    """The client repeated its stanza: the answers that were handed go out once more, to where it is now."""
+def tell_again(ids: Ids, now: datetime, message_id: MessageId, to_jid: str) -> Transaction[None]:
+    """The client repeated its stanza: each answer goes out once more, to where the client is now.
+
+    One that is being handed may be on its way to where the client was, so another goes beside it.
+    """
     rows = yield sql(
-        "UPDATE delivery SET state = 'waiting', xml = CASE WHEN to_jid = $2 THEN xml ELSE NULL END, to_jid = $2"
-        " WHERE message_id = $1 AND kind IN ('receipt', 'error') AND state = 'handed' RETURNING id, attempt",
-        *(message_id, to_jid),
+        "SELECT * FROM delivery WHERE message_id = $1 AND kind IN ('receipt', 'error')"
+        " AND state IN ('waiting', 'handing', 'handed') ORDER BY id",
+        message_id,
     )
-    yield from _note(ids, now, DeliveryState.WAITING, "outbound", rows, code="repeated")
-    return len(rows)
+    newest = {(row["kind"], row["stanza_id"]): row for row in rows}.values()
+    yield from sql_among(
+        "UPDATE delivery SET state = 'waiting', xml = CASE WHEN to_jid = $1 THEN xml ELSE NULL END, to_jid = $1"
+        " WHERE id IN $among AND state IN ('waiting', 'handed')",
+        [row["id"] for row in newest],
+        to_jid,
+    )
+    handed = [row for row in newest if row["state"] == "handed"]
+    yield from _note(ids, now, DeliveryState.WAITING, "outbound", handed, code="repeated")
+    for row in newest:
+        if row["state"] == "handing":
+            yield from add(ids, now, _delivery(row)._replace(to_jid=to_jid))
 
 
 def newest_id() -> Transaction[str]:

@@ -219,22 +219,41 @@ class TestTellingAgain:
         notice = await handing(kind=DeliveryKind.NOTICE, message_id=message)
         other = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m2"))
         await house.do(deliveries.hand, [receipt, error, notice, other])
-        assert await house.do(deliveries.tell_again, message, "john@example.com") == 2
+        await house.do(deliveries.tell_again, message, "john@example.com")
         found = await house.run(deliveries.pending, DOMAIN, 10)
         assert [(one.id, one.xml) for one in found] == [(receipt, b"<message/>"), (error, b"<message/>")]
 
     async def test_a_client_that_came_back_under_another_name_gets_the_answer_there(self, house, handing):
         receipt = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
         await house.do(deliveries.hand, [receipt])
-        assert await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com/new") == 1
+        await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com/new")
         (again,) = await house.run(deliveries.pending, DOMAIN, 10)
         assert (again.id, again.to_jid, again.xml) == (receipt, "john@example.com/new", None)
 
-    async def test_answers_that_still_wait_are_not_doubled(self, house, add, handing):
-        await add(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
-        await handing(kind=DeliveryKind.ERROR, message_id=MessageId("m1"))
-        assert await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com") == 0
-        assert sorted(row["state"] for row in await house.rows("SELECT state FROM delivery")) == ["handing", "waiting"]
+    async def test_an_answer_that_still_waits_goes_once_and_to_where_the_client_is_now(self, house, add):
+        receipt = await add(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
+        await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com/new")
+        (only,) = await house.run(deliveries.pending, DOMAIN, 10)
+        assert (only.id, only.to_jid) == (receipt, "john@example.com/new")
+
+    async def test_beside_an_answer_that_is_on_its_way_goes_another(self, house, handing):
+        """It may have been written to where the client no longer is; or the client has it and asks again."""
+        first = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"), about="s1")
+        await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com/new")
+        assert await state(house, first) is DeliveryState.HANDING
+        (again,) = await house.run(deliveries.pending, DOMAIN, 10)
+        assert (again.stanza_id, again.to_jid, again.about, again.xml) == (
+            "stanza-1", "john@example.com/new", "s1", None,
+        )  # fmt: skip
+
+    async def test_repeats_do_not_multiply_the_answers(self, house, handing):
+        first = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
+        await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com")
+        (again,) = await house.run(deliveries.pending, DOMAIN, 10)
+        await house.do(deliveries.fix, [(again.id, b"<message/>")])
+        await house.do(deliveries.hand, [first, again.id])
+        await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com")
+        assert [row.id for row in await house.run(deliveries.pending, DOMAIN, 10)] == [again.id]
 
 
 class TestNewestId:

@@ -13,6 +13,8 @@ def test_a_line_with_a_secret_or_a_whole_number_is_found(line: str) -> None:
 
 
 def test_masked_numbers_and_ids_are_not_found() -> None:
+    random = "inbox=01a10d38-f900-7c84-91bd-15550477733d id=fence-0015559870002abc0123456-7"
+    assert list(leaks(random)) == []
     assert list(leaks("peer=…02 did=…01\nid=01a10d3b-b820-7e2d-5557-c58b19580753\nat=1555987000200")) == []
 
 

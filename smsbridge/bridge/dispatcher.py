@@ -34,8 +34,12 @@ _log = Log("dispatcher")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """A part to send, if there is one; whether somebody was told something, and what was put on hold, on the way."""
+    """A part to send, if there is one; whether somebody was told something, and what was put on hold, on the way.
 
+    Without a part, none was due at `at`.
+    """
+
+    at: datetime
     part: Part | None = None
     is_probe: bool = False
     told: bool = False
@@ -82,7 +86,7 @@ class Dispatcher:
     async def _look(self, group: asyncio.TaskGroup) -> None:
         """Start on the next part, or wait until there may be one."""
         await self._pacer.enter()
-        found = _Found()
+        found = _Found(at=self._desk.now())
         try:
             if not self._is_draining:
                 failpoint("dispatcher.claiming", StoreUnavailable)
@@ -95,7 +99,7 @@ class Dispatcher:
         for code in found.held:
             _log.error(Event.HOLD_RAISED, provider=self._name, code=code)
         if found.part is None:
-            await self._idle()
+            await self._idle(found.at)
         else:
             failpoint("dispatcher.claimed", StoreUnavailable)
             group.create_task(self._send(found.part, found.is_probe))
@@ -118,7 +122,7 @@ class Dispatcher:
             settled = yield from settling.put_off(desk, part, over, self._roll(), is_probe=is_probe)
             held += [over.code] if settled.is_new_hold else []
             told = True
-        return _Found(part=part, is_probe=is_probe, told=told, held=tuple(held))
+        return _Found(at=now, part=part, is_probe=is_probe, told=told, held=tuple(held))
 
     def _claim(self, now: datetime) -> Transaction[tuple[Part | None, bool]]:
         desk = self._desk
@@ -138,9 +142,10 @@ class Dispatcher:
             return wishes.refusal(part.peer, word) if word else None
         return None
 
-    async def _idle(self) -> None:
-        """Until something rings, or the next part is due."""
-        due = await self._desk.database.run(claims.next_due, self._desk.now(), self._name)
+    async def _idle(self, looked_at: datetime) -> None:
+        """Until something rings, or the next part is due: the first after the last look, lest one that became due
+        since then is missed."""
+        due = await self._desk.database.run(claims.next_due, looked_at, self._name)
         seconds = LOOK_AGAIN if due is None else (due - self._desk.now()).total_seconds()
         await self._bell.wait(min(LOOK_AGAIN, max(0.0, seconds)))
 

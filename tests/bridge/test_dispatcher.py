@@ -174,6 +174,27 @@ class TestBackOff:
             ticks.advance(timedelta(milliseconds=1))
             await house.called(2)
 
+    async def test_what_becomes_due_between_the_look_and_the_wait_is_not_waited_for_in_vain(self, house, ticks):
+        house.provider.script(PEER, Deferred(Reason.THROTTLED, "busy"))
+        await house.accept("hello")
+        run, is_later = house.desk.database.run, False
+
+        async def slow(work, *args):
+            nonlocal is_later
+            is_last_look = (
+                work.__name__ == "_next" and house.metrics.part_outcomes.labels(CARRIER, "deferred")._value.get()
+            )
+            result = await run(work, *args)
+            if is_last_look and not is_later:
+                is_later = True
+                ticks.advance(timedelta(seconds=5))
+            return result
+
+        house.desk.database.run = slow
+        async with house.dispatching():
+            await house.called(2)
+        assert is_later
+
 
 class TestDraining:
     async def test_what_is_in_flight_is_finished_and_nothing_more_is_claimed(self, house):

@@ -52,6 +52,8 @@ class Running:
         await self.ended()
         if kind is None:
             demand_silence("\n".join(self.journal))
+        else:
+            print(*self.journal, sep="\n")  # beside the failure
 
     @property
     def is_alive(self) -> bool:

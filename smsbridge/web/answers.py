@@ -6,9 +6,8 @@ a third of a request's time to make and write its own.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import HttpVersion11, hdrs, web
 
@@ -62,45 +61,23 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._turns: deque[_Turn] = deque()  # in the order of their ends
+        self._turns: deque[tuple[float, asyncio.Future[Any]]] = deque()  # in the order of their ends
         self._timer: asyncio.TimerHandle | None = None
 
-    async def wait(self, work: Awaitable[object]) -> None:
-        """Until the work is done; raises `TimeoutError` if that takes longer, and the work is cancelled."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is None:
-            raise RuntimeError("outside of a task nothing can be waited for")
-        turn = _Turn(loop.time() + self._seconds, task.cancel)
-        while self._turns and self._turns[0].is_done:
+    def limit(self, work: asyncio.Future[Any]) -> None:
+        """Cancel the work if it takes longer."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._seconds
+        while self._turns and self._turns[0][1].done():
             self._turns.popleft()  # so few are kept, however many come in that time
-        self._turns.append(turn)
+        self._turns.append((ends_at, work))
         if self._timer is None:
-            self._timer = loop.call_at(turn.ends_at, self._look)
-        try:
-            await work
-        except asyncio.CancelledError:
-            if turn.is_over and not task.uncancel():
-                raise TimeoutError from None
-            raise
-        finally:
-            turn.is_done = True
+            self._timer = loop.call_at(ends_at, self._look)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer, now = None, loop.time()
-        while self._turns and (self._turns[0].is_done or self._turns[0].ends_at <= now):
-            turn = self._turns.popleft()
-            if not turn.is_done:
-                turn.is_over = True
-                turn.cancel()
+        while self._turns and (self._turns[0][1].done() or self._turns[0][0] <= now):
+            self._turns.popleft()[1].cancel()  # which does nothing to what is done
         if self._turns:
-            self._timer = loop.call_at(self._turns[0].ends_at, self._look)
-
-
-class _Turn:
-    __slots__ = ("cancel", "ends_at", "is_done", "is_over")
-
-    def __init__(self, ends_at: float, cancel: Callable[[], bool]) -> None:
-        self.ends_at = ends_at
-        self.cancel = cancel
-        self.is_done = self.is_over = False
+            self._timer = loop.call_at(self._turns[0][0], self._look)

@@ -153,9 +153,13 @@ class Webhooks:
         self._journal.close()
 
     async def _commit(self, claimed: ProviderName, events: Sequence[Event]) -> None:
+        work = asyncio.ensure_future(self._take(claimed, events))
+        self._patience.limit(work)
         try:
-            await self._patience.wait(self._take(claimed, events))
-        except TimeoutError:
+            await work
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():  # by somebody else
+                raise
             raise StoreUnavailable("the store did not say in time whether it has it") from None
 
     def _check_rate(self, request: web.BaseRequest, claimed: ProviderName) -> None:

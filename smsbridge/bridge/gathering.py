@@ -45,6 +45,7 @@ class Gathering(Generic[T, R]):
                     await asyncio.sleep(0)  # a turn
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._settle(batch)
+                await asyncio.sleep(0)  # who is answered writes first: the next commit may take the loop for long
         finally:
             self._running = None
 

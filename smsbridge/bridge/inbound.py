@@ -51,7 +51,7 @@ from smsbridge.store.deliveries import Draft
 from smsbridge.store.ids import stanza_id
 from smsbridge.store.inbox import Taken, Verdict
 
-BATCH = 64  # callbacks in one transaction
+BATCH = 32  # callbacks in one transaction
 ROOM = 128  # deliveries of theirs that need not be claimed
 
 Outcome = Taken | Fate | bool  # of a message, of a text that was sent, of a report: whether it is about a part of ours

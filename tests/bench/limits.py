@@ -13,7 +13,7 @@ from pathlib import Path
 from smsbridge.store.database import Transaction, sql
 from smsbridge.store.sqlite import SqliteDatabase
 from tests.bench.house import OWNER, RAW_COMPONENT, SECRET
-from tests.bench.posts import closed_loop, text_of
+from tests.bench.posts import closed_loop, open_loop, text_of
 from tests.bench.streams import RawComponent, Reader
 
 TASKS = 64
@@ -25,6 +25,14 @@ async def echo(port: int, *, first: int, count: int) -> float:
     if found.refused:
         raise RuntimeError("the echo has refused requests")
     return found.accepted_per_second
+
+
+async def lone_echo(port: int, *, first: int, count: int, every: float) -> list[float]:
+    """How long one request takes now and then, in seconds: most of it is the machine that wakes up."""
+    found = await open_loop(port, "/", first=first, count=count, connections=TASKS, per_second=1 / every)
+    if found.refused:
+        raise RuntimeError("the echo has refused requests")
+    return found.answer_seconds()
 
 
 async def insert(path: Path, *, count: int) -> float:

@@ -166,8 +166,7 @@ async def open_loop(port: int, path: str, *, first: int, count: int, connections
     opened = await _open(port, connections, answered)
     idle.extend(opened)
     interval = 1 / per_second if per_second < 100 else min(0.001, 0.5 / per_second)
-    began = time.monotonic() + interval  # the first tick
-    planned = 0
+    began, planned = 0.0, 0
 
     def tick() -> None:
         nonlocal planned
@@ -181,7 +180,8 @@ async def open_loop(port: int, path: str, *, first: int, count: int, connections
             else:
                 due.append(at)
 
-    with _Ticks(interval, tick):
+    with _Ticks(interval, tick) as started:
+        began = started + interval  # the first tick
         return await _finish(load, began, opened)
 
 
@@ -199,22 +199,25 @@ async def _finish(load: _Load, began: float, connections: list[_Connection]) -> 
 
 
 class _Ticks:
-    """Calls back at an interval; the loop's own timers have a millisecond's grain, which would be measured too."""
+    """Calls back at an interval, whose start it tells; the loop's own timers have a millisecond's grain, which would be
+    measured too."""
 
     def __init__(self, seconds: float, call: Callable[[], None]) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._seconds = seconds
         self._call = call
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> float:
         # timerfd_create(2): CLOCK_MONOTONIC is 1, TFD_NONBLOCK is O_NONBLOCK
         self._file = self._libc.timerfd_create(1, os.O_NONBLOCK)
         if self._file < 0:
             raise OSError(ctypes.get_errno(), "no timer")
         nanoseconds = int(self._seconds * 1e9)
         interval = (ctypes.c_long * 4)(0, nanoseconds, 0, nanoseconds)
-        self._libc.timerfd_settime(self._file, 0, ctypes.byref(interval), None)
         asyncio.get_running_loop().add_reader(self._file, self._tick)
+        started = time.monotonic()
+        self._libc.timerfd_settime(self._file, 0, ctypes.byref(interval), None)
+        return started
 
     def _tick(self) -> None:
         os.read(self._file, 8)

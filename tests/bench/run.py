@@ -10,7 +10,6 @@ text was not read, or one that was typed did not reach the carrier in its order.
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import tempfile
@@ -129,6 +128,9 @@ class Bench:
             figures.put("inbound_half_per_second", rate)
             await load.paced(figures, "inbound_half", per_second=rate, seconds=size.paced_seconds)
             await load.lone(figures, "inbound_lone", count=size.lone, every=size.lone_every)
+            first = self._numbers.take(size.lone)
+            echo = await limits.lone_echo(echo_port, first=first, count=size.lone, every=size.lone_every)
+            figures.put_latency("bare_echo_lone_answer", echo)
             await load.flood(max(1, size.worn - load.count))
             figures.put("worn_rss_bytes", rss_bytes(bridge.pid))
             figures.put("worn_texts", load.count)
@@ -254,19 +256,10 @@ async def _until_done_or_told_to_end(bench: Bench) -> None:
     await bench.run()
 
 
-def _step_back() -> None:
-    """Load and reader do not take the processor from those that they measure each time that something comes for them.
-
-    What is started from here is scheduled as ever.
-    """
-    os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.run")
     parser.add_argument("--quick", action="store_true", help="a try of all of it; the figures mean little")
     options = parser.parse_args()
-    _step_back()
     figures = Figures()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="smsbridge-bench-") as directory:

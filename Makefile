@@ -21,19 +21,22 @@ terminal: $(READY) ## a person with a real client, profanity in tmux: reads, ans
 	$(BIN)/python -m pytest tests/live/test_terminal_client.py
 	@cat build/terminal.txt
 
-# The plays and the tests with live servers mostly wait: both run beside all others, and tell what they found at the end.
+# The plays and the tests with live servers mostly wait: in two halves, which take as long as all others, they run beside
+# those, and tell what they found at the end.
 PYTEST := $(BIN)/python -X dev -m pytest --cov --cov-report=
-PLAYS := tests/scenarios
-LIVE := tests/live tests/bench
+LATE := $(wildcard tests/scenarios/test_[s-z]*.py)
+PLAYS := $(filter-out $(LATE),$(wildcard tests/scenarios/test_*.py))
+LIVE := tests/live tests/bench $(LATE)
+WAITING := tests/scenarios tests/live tests/bench
 
 test: $(READY) lint ## everything: style, types, imports, tests with live servers, coverage
 	rm -rf build/coverage .coverage && mkdir -p build/coverage
 	@COVERAGE_FILE=build/coverage/plays $(PYTEST) $(PLAYS) >build/plays.log 2>&1 & plays=$$!; \
 	COVERAGE_FILE=build/coverage/live $(PYTEST) $(LIVE) >build/live.log 2>&1 & live=$$!; \
-	COVERAGE_FILE=build/coverage/others $(PYTEST) $(addprefix --ignore=,$(PLAYS) $(LIVE)); others=$$?; \
+	COVERAGE_FILE=build/coverage/others $(PYTEST) $(WAITING:%=--ignore=%); others=$$?; \
 	wait $$plays; plays=$$?; cat build/plays.log; wait $$live; live=$$?; cat build/live.log; \
 	exit $$((others + plays + live))
-	$(BIN)/coverage combine --quiet build/coverage
+	$(BIN)/coverage combine --quiet $(addprefix build/coverage/,plays live others)
 	$(BIN)/coverage report --fail-under=95 --include='smsbridge/core/*,smsbridge/store/*,smsbridge/bridge/*'
 
 lint: $(READY) ## ruff, mypy --strict, import-linter

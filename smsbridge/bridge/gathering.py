@@ -26,6 +26,7 @@ class Gathering(Generic[T, R]):
         self._limit = limit
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running: asyncio.Task[None] | None = None
+        self._is_crowded = False  # the last one had company
 
     def __call__(self, item: T) -> asyncio.Future[R]:
         loop = asyncio.get_running_loop()
@@ -39,12 +40,13 @@ class Gathering(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                seen = 0
+                seen = 0 if self._is_crowded else len(self._waiting)
                 while seen < len(self._waiting) < self._limit:
                     seen = len(self._waiting)
                     await asyncio.sleep(0)  # a turn
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._settle(batch)
+                self._is_crowded = len(batch) > 1 or bool(self._waiting)
                 await asyncio.sleep(0)  # who is answered writes first: the next commit may take the loop for long
         finally:
             self._running = None

@@ -51,6 +51,28 @@ async def test_the_first_goes_at_once_and_those_that_come_meanwhile_together(sto
     assert store.batches == [["a"], ["b", "c"]]
 
 
+async def test_who_comes_alone_waits_for_nobody(store):
+    gathering = Gathering(store.commit, limit=10)
+    for item in "ab":
+        future = gathering(item)
+        await asyncio.sleep(0)
+        assert store.batches[-1] == [item]
+        await future
+        await asyncio.sleep(0)
+
+
+async def test_after_company_each_turn_that_brings_others_is_waited_for(store):
+    gathering = Gathering(store.commit, limit=10)
+    first = gathering("a"), gathering("b")
+    await asyncio.gather(*first)
+    rest = [gathering("c")]
+    for item in "de":
+        await asyncio.sleep(0)
+        rest.append(gathering(item))
+    await asyncio.gather(*rest)
+    assert store.batches == [["a", "b"], ["c", "d", "e"]]
+
+
 async def test_a_batch_has_its_limit(store):
     gathering = Gathering(store.commit, limit=2)
     assert await asyncio.gather(*(gathering(item) for item in "abcde")) == list("ABCDE")

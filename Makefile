@@ -1,6 +1,6 @@
 # The two commands are `make demo` and `make test`; both set up what they need in .venv and with apt.
 
-# Debian's own Python is built to be fast; one that was built by hand beside it often is not, by a tenth.
+# Debian's own Python is built to be fast; one that was built by hand beside it often is not.
 FITS := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell /usr/bin/python3 $(FITS) 2>/dev/null && echo /usr/bin/python3 || echo python3)
 export PYTHON

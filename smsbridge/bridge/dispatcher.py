@@ -143,8 +143,7 @@ class Dispatcher:
         return None
 
     async def _idle(self, looked_at: datetime) -> None:
-        """Until something rings, or the next part is due: the first after the last look, lest one that became due
-        since then is missed."""
+        """Until something rings, or the next part is due: after the last look, or what became due since is missed."""
         due = await self._desk.database.run(claims.next_due, looked_at, self._name)
         seconds = LOOK_AGAIN if due is None else (due - self._desk.now()).total_seconds()
         await self._bell.wait(min(LOOK_AGAIN, max(0.0, seconds)))

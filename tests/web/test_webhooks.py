@@ -317,6 +317,19 @@ async def test_a_store_that_says_nothing_is_not_waited_for_longer_than_a_carrier
     assert station.take.texts == []
 
 
+async def test_somebody_elses_cancelling_is_no_time_out(start: Start):
+    station = await start()
+    station.take.is_open.clear()
+    task = asyncio.create_task(
+        station.web._webhooks._commit(ProviderName("fake"), (text(ProviderName("fake"), "hello"),))
+    )
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_proxy_that_does_not_tell_for_whom_it_asks_is_not_held_to_the_rate_of_one(start: Start):
     station = await start(callbacks_a_minute=1)
     assert {(await station.ask(request())).body for _ in range(4)} == {b"ok"}

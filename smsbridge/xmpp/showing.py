@@ -3,9 +3,10 @@
     an owner's client comes ─▶ its server tells us ─▶ it is shown how things are ─┐
     the outlook has changed for half a minute ─▶ those who are there, and were shown something else
     a stream begins ─▶ nobody knows who is there ─▶ their servers are asked for all who ever saw a number
+    a number is somebody's no more ─▶ whoever ever saw it sees it leave, and is forgotten
 
-The server tells us of a user only if he lets the number see him, as he does with his contacts. Each client is shown a
-change once; what has not changed is said again to a probe alone.
+The server tells us of a user only if he lets the number see him, as he does with his contacts, and some time after he
+was shown it. Each client is shown a change once; what has not changed is said again to a probe alone.
 """
 
 import asyncio
@@ -68,6 +69,7 @@ class Showing:
         self._pause = pause
         self._shown: dict[Pair, dict[str, Outlook]] = {}  # by full JID
         self._remembered: set[Pair] = set()
+        self._looked_through: Directory | None = None
         self._is_new_stream = False
 
     def opened(self, _event: object = None) -> None:
@@ -102,28 +104,33 @@ class Showing:
             self._write(answers)
             await self._forget(pair)
             return
-        is_watching = any(answer.is_available for answer in answers)
-        self._write(await self._with_outlook(answers, envelope, pair) if is_watching else answers)
-        if is_watching:
-            await self._remember(pair)
+        if not any(answer.is_available for answer in answers):
+            self._write(answers)
+            return
+        try:
+            await self._remember(pair)  # before he sees it: whoever sees it must be known after a restart
+        finally:
+            self._write(await self._with_outlook(answers, envelope, pair))
 
     async def appear(self, owner: str, number: str) -> None:
         """Show an owner a number anew (both bare JIDs), as if he had asked. Raises as `take` does."""
         await self.take(Envelope(name="presence", sender=owner, addressed=number, id="", type="probe"))
 
     async def tell(self) -> None:
-        """Show whoever is there what he was not shown yet."""
-        for pair, clients in [*self._shown.items()]:
-            owner, number = pair
-            outlook = await self._outlooks.of(owner, number.rpartition("@")[0])
-            if not clients or all(shown == outlook for shown in clients.values()):
-                continue
-            if outlook is None:  # it is no number of his any more
-                self._shown.pop(pair, None)
-                self._write([Answer(sender=resource_of(number), to=owner, type="unavailable")])
-                continue
-            clients.update(dict.fromkeys(clients, outlook))
-            self._write([Answer(sender=resource_of(number), to=owner, outlook=outlook)])
+        """Show whoever is there what he was not shown yet. Raises `StoreUnavailable`."""
+        directory = self._directory()
+        pairs = {*self._shown}
+        if directory is not self._looked_through:
+            pairs |= self._remembered
+        for pair in pairs:
+            outlook = await self._outlook_of(pair)
+            clients = self._shown.get(pair, {})
+            if outlook is None:
+                await self._dismiss(pair)
+            elif any(shown != outlook for shown in clients.values()):
+                clients.update(dict.fromkeys(clients, outlook))
+                self._write([Answer(sender=resource_of(pair[1]), to=pair[0], outlook=outlook)])
+        self._looked_through = directory
 
     def clients_of(self, owner: str) -> set[str]:
         """Those of a bare JID that see a number of ours, by their full JIDs."""
@@ -131,7 +138,7 @@ class Showing:
 
     async def _with_outlook(self, answers: list[Answer], envelope: Envelope, pair: Pair) -> list[Answer]:
         """The answers as things are; none to a presence that tells nothing to who has been shown that already."""
-        outlook = await self._outlooks.of(pair[0], pair[1].rpartition("@")[0])
+        outlook = await self._outlook_of(pair)
         if outlook is None:
             return []
         is_client = not envelope.type and "/" in envelope.sender
@@ -149,13 +156,24 @@ class Showing:
                 if number.rpartition("@")[2] != self._domain:  # of another bridge over this store
                     continue
                 self._remembered.add((owner, number))
-                if not self._directory().lines_of(owner):
-                    await self._forget((owner, number))
+                if await self._outlook_of((owner, number)) is None:
+                    await self._dismiss((owner, number))
                     continue
                 probe = wire.stanza("presence", sender=number, to=owner, stanza_type="probe")
                 self._send(wire.serialise(probe, domain=self._domain))
             after = pairs[-1]
             await self._pause(BETWEEN)
+
+    async def _outlook_of(self, pair: Pair) -> Outlook | None:
+        owner, number = pair
+        return await self._outlooks.of(owner, number.rpartition("@")[0])
+
+    async def _dismiss(self, pair: Pair) -> None:
+        """He sees a number leave that is none of his any more: he may see it though no client of his is known."""
+        owner, number = pair
+        self._shown.pop(pair, None)
+        self._write([Answer(sender=resource_of(number), to=owner, type="unavailable")])
+        await self._forget(pair)
 
     async def _remember(self, pair: Pair) -> None:
         if pair not in self._remembered and len(self._remembered) < MOST_SHOWN:

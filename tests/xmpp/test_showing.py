@@ -147,6 +147,16 @@ async def test_whose_number_it_is_no_more_sees_it_leave(play):
     assert await play.hears("probe") == []
 
 
+@pytest.mark.parametrize("kind", ["subscribe", "probe"])
+async def test_whose_number_it_is_no_more_sees_it_leave_though_no_client_of_his_is_known(play, kind):
+    await play.hears(kind, ANN)
+    assert await play.tells(FINE) == []
+    play.directory = Directory([])
+    assert await play.tells(None) == [("unavailable", FROM, ANN, None, None)]
+    assert play.outlooks.watchers == []
+    assert await play.tells(None) == []
+
+
 async def test_strangers_are_shown_and_remembered_nothing(play):
     for kind in ("", "probe", "unavailable", "unsubscribe", "unsubscribed"):
         assert await play.hears(kind, "eve@example.com/x") == []
@@ -162,6 +172,7 @@ async def test_with_a_new_stream_the_servers_are_asked_who_is_there(play):
     await play.hears()
     others = (ANN, "+15559870002@other.example.com")
     play.outlooks.watchers += [others, ("bob@example.com", NUMBER)]
+    play.outlooks.now["bob@example.com", LOCALPART] = None
     play.said()
     play.wrote.clear()
     play.showing = play.new_life()
@@ -171,8 +182,11 @@ async def test_with_a_new_stream_the_servers_are_asked_who_is_there(play):
         await play.wrote.wait()
         await play.asked.wait()
     running.cancel()
-    assert play.said() == [("probe", NUMBER, ANN, None, None)]
-    assert set(play.outlooks.watchers) == {(ANN, NUMBER), others}  # who owns nothing any more is forgotten
+    assert play.said() == [
+        ("probe", NUMBER, ANN, None, None),
+        ("unavailable", FROM, "bob@example.com", None, None),
+    ]
+    assert set(play.outlooks.watchers) == {(ANN, NUMBER), others}  # whose number it is no more is forgotten
     assert await play.hears() == [available(PHONE)]  # the answer of his server
 
 

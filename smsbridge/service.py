@@ -209,6 +209,7 @@ async def _run(
         notify("STOPPING=1")
         dispatchers.drain()  # the calls in flight may take a minute: let them run meanwhile
         await handlers.drain()
+        presence.showing.leave()
         await component.close()
         await handlers.drain()
         await web.stop()

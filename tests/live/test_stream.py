@@ -184,8 +184,7 @@ async def test_a_second_connection_is_told_to_the_first_as_a_conflict(server, ha
         await until(lambda: first.is_up)
         with capture_logs() as logs:
             async with running(server, handover) as second:
-                await until(lambda: "stream_refused" in events(logs))
-                assert second.is_up
+                await until(lambda: "stream_refused" in events(logs) and second.is_up)
                 assert not first.is_up
     assert [entry["condition"] for entry in logs if entry["event"] == "stream_refused"] == ["conflict"]
 

@@ -75,6 +75,22 @@ async def test_a_contact_stays_one_when_the_bridge_starts_again_and_its_friend_c
         await alice.logout()
 
 
+async def test_a_contact_leaves_with_the_bridge_and_comes_back_with_it(stage, login, peer):
+    alice, contact = await login("alice"), stage.contact(peer)
+    await befriend(alice, contact)
+
+    async def sees(kind):
+        while (await alice.next_presence(lambda presence: presence.sender == f"{contact}/phone")).kind != kind:
+            pass
+
+    await alice.ping(contact)  # the bridge has heard what the server told it before
+    for _ in range(2):
+        await stage.stop_bridge()
+        await sees("unavailable")
+        await stage.start_bridge()
+        await sees("available")
+
+
 async def test_a_number_that_is_let_go_does_not_ask_again(stage, login, peer):
     alice, contact = await login("alice"), stage.contact(peer)
     await befriend(alice, contact)

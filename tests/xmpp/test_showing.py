@@ -147,6 +147,14 @@ async def test_whose_number_it_is_no_more_sees_it_leave(play):
     assert await play.hears("probe") == []
 
 
+async def test_who_is_there_sees_the_bridge_go(play):
+    await play.hears()
+    await play.hears(sender=LAPTOP)
+    play.showing.leave()
+    assert play.said() == [("unavailable", FROM, ANN, None, None)]
+    assert play.outlooks.watchers == [(ANN, NUMBER)]  # to be asked about when it is back
+
+
 @pytest.mark.parametrize("kind", ["subscribe", "probe"])
 async def test_whose_number_it_is_no_more_sees_it_leave_though_no_client_of_his_is_known(play, kind):
     await play.hears(kind, ANN)

@@ -113,8 +113,7 @@ class Outbound:
         if first is not None and (yield from self._has_failed(first)):
             yield from outbox.forget_key(key)
         elif first is not None:
-            yield from deliveries.tell_again(desk.ids, desk.now(), first, message.sender)
-            yield from outbox.move_sender(first, message.sender)
+            yield from telling.tell_again(desk, first, message.sender)
             yield from outbox.remember(desk.now(), kept, first)
             return None
         if not desk.has_room():

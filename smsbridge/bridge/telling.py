@@ -13,7 +13,7 @@ from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import mask
 from smsbridge.core.errors import Reason
 from smsbridge.core.line import Receipts
-from smsbridge.core.message import DeliveryKind, Part, PartId
+from smsbridge.core.message import DeliveryKind, MessageId, Part, PartId
 from smsbridge.core.questions import QuestionKind
 from smsbridge.core.state import Fold, PartEvent, PartState, Tally, fold
 from smsbridge.core.text import close_bidi
@@ -64,6 +64,18 @@ def tell(desk: Desk, part_id: PartId) -> Transaction[Tally]:
         case _:
             pass
     return tally
+
+
+def tell_again(desk: Desk, message_id: MessageId, sender: str) -> Transaction[None]:
+    """A stanza was repeated: its writer hears once more how its text fares, if that is known by now.
+
+    What was told and is overtaken is not repeated: clients take an error for the end.
+    """
+    told = yield from outbox.told(message_id)
+    if told in {RECEIPT, ERROR, UNSURE}:
+        kinds = {DeliveryKind.RECEIPT} if told == RECEIPT else deliveries.ANSWERS
+        yield from deliveries.tell_again(desk.ids, desk.now(), message_id, sender, kinds)
+    yield from outbox.move_sender(message_id, sender)
 
 
 def tell_waiting(desk: Desk, message: StoredMessage, why: Words) -> Transaction[None]:

@@ -16,6 +16,7 @@ a tick nor an error. Bytes that were fixed once are sent again unchanged, with t
 import itertools
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
 from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, MessageId
@@ -25,6 +26,7 @@ from smsbridge.store.database import Row, Transaction, sql, sql_among, sql_rows
 from smsbridge.store.ids import Ids
 
 Draft = Delivery  # before it is written
+ANSWERS: Final = frozenset({DeliveryKind.RECEIPT, DeliveryKind.ERROR})
 
 
 def add(ids: Ids, now: datetime, draft: Draft) -> Transaction[DeliveryId]:
@@ -193,25 +195,28 @@ def is_own_copy(stanza_id: str, owner: str) -> Transaction[bool]:
     return any(row["to_jid"] == owner for row in rows)
 
 
-def tell_again(ids: Ids, now: datetime, message_id: MessageId, to_jid: str) -> Transaction[None]:
-    """The client repeated its stanza: each answer goes out once more, to where the client is now.
+def tell_again(
+    ids: Ids, now: datetime, message_id: MessageId, to_jid: str, kinds: Collection[DeliveryKind] = ANSWERS
+) -> Transaction[None]:
+    """The client repeated its stanza: each answer of these kinds goes out once more, to where the client is now.
 
-    One that is being handed may be on its way to where the client was, so another goes beside it.
+    One that is being handed may be on its way to where the client was, so another goes beside it. One that came back
+    did so because the client was not there.
     """
     rows = yield sql(
         "SELECT * FROM delivery WHERE message_id = $1 AND kind IN ('receipt', 'error')"
-        " AND state IN ('waiting', 'handing', 'handed') ORDER BY id",
+        " AND state IN ('waiting', 'handing', 'handed', 'bounced') ORDER BY id",
         message_id,
     )
-    newest = {(row["kind"], row["stanza_id"]): row for row in rows}.values()
+    newest = {(row["kind"], row["stanza_id"]): row for row in rows if row["kind"] in kinds}.values()
     yield from sql_among(
         "UPDATE delivery SET state = 'waiting', xml = CASE WHEN to_jid = $1 THEN xml ELSE NULL END, to_jid = $1"
-        " WHERE id IN $among AND state IN ('waiting', 'handed')",
+        " WHERE id IN $among AND state IN ('waiting', 'handed', 'bounced')",
         [row["id"] for row in newest],
         to_jid,
     )
-    handed = [row for row in newest if row["state"] == "handed"]
-    yield from _note(ids, now, DeliveryState.WAITING, "outbound", handed, code="repeated")
+    gone = [row for row in newest if row["state"] in {"handed", "bounced"}]
+    yield from _note(ids, now, DeliveryState.WAITING, "outbound", gone, code="repeated")
     for row in newest:
         if row["state"] == "handing":
             yield from add(ids, now, _delivery(row)._replace(to_jid=to_jid))

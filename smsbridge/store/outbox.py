@@ -316,6 +316,12 @@ def move_sender(message_id: MessageId, sender: str) -> Transaction[None]:
     yield sql("UPDATE message SET sender = $2 WHERE id = $1", message_id, sender)
 
 
+def told(message_id: MessageId) -> Transaction[str]:
+    """What the sender was told last."""
+    rows = yield sql("SELECT told FROM message WHERE id = $1", message_id)
+    return str(rows[0]["told"]) if rows else ""
+
+
 def set_told(message_id: MessageId, told: str) -> Transaction[bool]:
     """Remember what the sender was told; False if that was told already."""
     rows = yield sql("UPDATE message SET told = $2 WHERE id = $1 AND told <> $2 RETURNING id", message_id, told)

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from smsbridge.bridge import answers
 from smsbridge.bridge.planning import MAX_PARTS, enclose, plan
 from smsbridge.core.caps import Caps, Limits, Whose
 from smsbridge.core.errors import Indeterminate, Reason, Refused, Rejected, StoreUnavailable
 from smsbridge.core.gate import Policy
-from smsbridge.core.line import Line
+from smsbridge.core.line import Line, Receipts
 from smsbridge.core.message import Kind, Media
+from smsbridge.core.questions import Answer
 from smsbridge.core.segments import Limit, LimitUnit
 from smsbridge.core.words.say import Say
 from smsbridge.providers.contract import Capabilities
@@ -166,6 +168,47 @@ class TestRepeats:
         (again,) = (row for row in await house.hand_all() if row.kind == "error")
         assert (again.stanza_id, again.reason) == (doubt.stanza_id, "unsure")
         assert len(house.provider.calls) == 1
+
+    async def test_a_tick_that_came_back_is_told_again(self, house):
+        """The client was gone, and its server returned what nobody was there for; now it is back and asks."""
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        (tick,) = await house.hand_all()
+        assert await house.handover.bounce(tick.stanza_id, JOHN, "service-unavailable")
+        await house.outbound.accept(outbound("hello", resource="desk"))
+        (again,) = await house.hand_all()
+        assert (again.kind, again.to_jid, again.about) == ("receipt", f"{JOHN}/desk", "s1")
+        assert len(house.provider.calls) == 1
+
+    async def test_a_doubt_that_is_over_is_not_told_again(self, house):
+        """Clients take an error for the end: its writer would send once more what has arrived."""
+        house.provider.script(PEER, Indeterminate("timeout"))
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        await house.reconciler.look()
+        await house.hand_all()
+        await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.ARRIVED)
+        await house.hand_all()
+        await house.outbound.accept(outbound("hello"))
+        assert [row.kind for row in await house.hand_all()] == ["receipt"]
+
+    @pytest.mark.parametrize("receipts", Receipts)
+    async def test_nor_is_it_while_another_try_has_not_come_to_anything(self, house, receipts):
+        house.rules = with_line(OWN, receipts=receipts)
+        house.provider.script(PEER, Indeterminate("timeout"), "p1")
+        await house.outbound.accept(outbound("hello"))
+        await house.dispatch()
+        await house.reconciler.look()
+        await house.hand_all()
+        await house.store.run(answers.answer, house.desk, JOHN, 1, Answer.RESEND)
+        await house.hand_all()
+        await house.outbound.accept(outbound("hello"))
+        assert await house.hand_all() == []
+        await house.dispatch()
+        await house.hand_all()
+        await house.outbound.accept(outbound("hello"))
+        told = [row.kind for row in await house.hand_all()]
+        assert told == (["receipt"] if receipts is Receipts.ACCEPTED else [])
 
     async def test_a_repeat_after_the_line_was_lost_is_still_answered_as_the_first(self, house):
         await house.outbound.accept(outbound("hello"))

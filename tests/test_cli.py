@@ -20,8 +20,9 @@ from smsbridge.cli import main
 from smsbridge.config import load
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.providers.contract import discover_kinds
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, SECOND_DID, bridge_yaml
-from tests.scenarios.running import Running, free_port
+from tests.scenarios.running import Running
 
 ALICE = {"alice": (DID,)}
 

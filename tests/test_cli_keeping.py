@@ -14,6 +14,7 @@ from smsbridge.clock import to_ms
 from smsbridge.core.address import Did, Peer
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import Kind, MessageId, ProviderName
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, LOOPBACK, bridge_yaml
 from smsbridge.store import outbox
 from smsbridge.store.database import sql
@@ -22,7 +23,6 @@ from smsbridge.store.migrations import migrate
 from smsbridge.store.opening import open_database
 from smsbridge.store.outbox import StoredMessage
 from smsbridge.tenure import lock_file
-from tests.scenarios.running import free_port
 
 SECRET = "what they wrote to each other"
 OWNER, PEER = "alice@example.com", "+15559870002"

@@ -13,8 +13,8 @@ import pytest
 
 from smsbridge import failpoints
 from smsbridge.failpoints import FAILPOINTS, VARIABLE, FailpointError, arm, disarm, failpoint
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, LOOPBACK, bridge_yaml
-from tests.scenarios.running import free_port
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "smsbridge"

@@ -15,10 +15,11 @@ import yaml
 from smsbridge import cli
 from smsbridge.media import convert, convert_child
 from smsbridge.providers.voipms.api import Settings
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, LOOPBACK, QUERY_KEY, bridge_yaml
 from tests.fakes.waiting import until
 from tests.media.pictures import scene, written
-from tests.scenarios.running import Running, free_port
+from tests.scenarios.running import Running
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd" / "smsbridge.service"

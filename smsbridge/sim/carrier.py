@@ -24,10 +24,10 @@ from smsbridge.sim.account import Account, CarrierConfig, DidSettings, ten_digit
 from smsbridge.sim.control import Control
 from smsbridge.sim.faults import CONNECTION, FaultPlan, Moment
 from smsbridge.sim.ledger import Attachment, Direction, Kind, Ledger, Met, Row
+from smsbridge.sim.ports import LOOPBACK, free_port
 from smsbridge.sim.push import Push, Pushes
 from smsbridge.sim.rest import RestEndpoint
 
-LOOPBACK = "127.0.0.1"
 PORTAL = "portal"  # in place of a method: what the customer sent by hand
 LARGEST_REQUEST = 16 * 1024 * 1024
 GRACE_SECONDS = 0.1  # a call that stalls when the carrier stops is cut off
@@ -52,7 +52,7 @@ class Carrier:
         self._pushes = Pushes(config, self.ledger, self._session)
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=GRACE_SECONDS)
         self._socket: asyncio.Server | None = None
-        self._port = config.port
+        self._port = config.port or free_port()  # it may be away, and come back there
 
     @classmethod
     async def start(cls, config: CarrierConfig) -> Self:
@@ -180,7 +180,6 @@ class Carrier:
 
     async def _listen(self) -> None:
         self._socket = await asyncio.get_running_loop().create_server(self._connected, LOOPBACK, self._port)
-        self._port = int(self._socket.sockets[0].getsockname()[1])
 
     def _connected(self) -> asyncio.BaseProtocol:
         fault = self.config.faults.take(Moment.BEFORE_ACCEPT, CONNECTION)

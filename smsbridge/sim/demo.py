@@ -24,9 +24,10 @@ from smsbridge import log
 from smsbridge.core.address import normalise_peer
 from smsbridge.sim.control import TOKEN_HEADER
 from smsbridge.sim.ledger import Direction, Row
+from smsbridge.sim.ports import LOOPBACK
 from smsbridge.sim.received import Received
 from smsbridge.sim.stage import DID, PEER, Stage, StageConfig, password_of
-from smsbridge.sim.xmpp_server import LOOPBACK, PortTaken, ProgramMissing, StartFailed
+from smsbridge.sim.xmpp_server import PortTaken, ProgramMissing, StartFailed
 from smsbridge.web.app import CannotListen
 
 TOKEN = "demo"

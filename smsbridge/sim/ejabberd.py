@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from smsbridge.sim.ports import LOOPBACK
 from smsbridge.sim.xmpp_server import (
-    LOOPBACK,
     Command,
     Ports,
     ProgramMissing,

@@ -9,10 +9,8 @@ import asyncio
 import contextlib
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-LOOPBACK = "127.0.0.1"
-FREE_PORTS = range(20_000, 32_000)
+from smsbridge.sim.ports import LOOPBACK, free_port
+
 OWNER, GUARDED = "smsbridge", "guarded"
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -33,7 +31,6 @@ MAX_CONNECTIONS = 200
 _DEBIAN = Path("/usr/lib/postgresql")
 _SYSTEM_USER = "postgres"
 _READY_LINE = 7  # of postmaster.pid, counted from 0
-_draw = random.SystemRandom()
 
 
 class PostgresMissing(Exception):
@@ -85,7 +82,7 @@ class Postgres:
         try:
             await asyncio.to_thread(self._make_cluster)
             for attempt in range(1, ATTEMPTS + 1):
-                self.port = next(port for port in _draw.sample(FREE_PORTS, 60) if _is_free(port))
+                self.port = free_port()
                 try:
                     await self._launch()
                     return
@@ -279,13 +276,3 @@ def _state_and_parent(pid: int) -> tuple[str, ...]:
 
 def _is_alive(pid: int) -> bool:
     return _state_and_parent(pid)[:1] not in {(), ("Z",)}
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True

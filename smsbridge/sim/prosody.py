@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from smsbridge.sim.xmpp_server import LOOPBACK, Command, Ports, ServerName, ServerProcess, require_program
+from smsbridge.sim.ports import LOOPBACK
+from smsbridge.sim.xmpp_server import Command, Ports, ServerName, ServerProcess, require_program
 
 PACKAGES = "prosody and prosody-modules"
 

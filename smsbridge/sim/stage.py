@@ -19,8 +19,9 @@ from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
 from smsbridge.sim.client import Client
 from smsbridge.sim.ejabberd import Ejabberd, EjabberdConfig
+from smsbridge.sim.ports import LOOPBACK
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
-from smsbridge.sim.xmpp_server import LOOPBACK, ServerName, XmppServer
+from smsbridge.sim.xmpp_server import ServerName, XmppServer
 
 QUERY_KEY = "pretended-query-key-0001"
 API_PASSWORD = "pretended-password"

@@ -3,18 +3,14 @@
 - Whoever merely connects to a port may be talking to somebody else's server, so readiness is three things at once:
   the server's own log says that the component port is open, that port answers a stream header in our component's
   name, and no port is missing.
-- Free ports are taken from below the ephemeral range: a client that knocks again and again on a dead port inside
-  that range can end up connected to itself.
 - The process handle belongs to no event loop, so one server can serve tests that each have their own.
 """
 
 import asyncio
 import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -24,16 +20,15 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 from xml.sax.saxutils import quoteattr
 
-LOOPBACK = "127.0.0.1"
-FREE_PORTS = range(20_000, 32_000)
+from smsbridge.sim import ports as loopback_ports
+from smsbridge.sim.ports import LOOPBACK
+
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 ATTEMPTS = 5
 CONSOLE = "console.log"
 
 ServerName = Literal["prosody", "ejabberd"]
-
-_draw = random.SystemRandom()
 
 
 class ProgramMissing(Exception):
@@ -244,7 +239,7 @@ class ServerProcess:
 
     def _choose_ports(self) -> None:
         named = self._named
-        free = [port for port in _draw.sample(FREE_PORTS, 60) if port not in named.all and _is_free(port)]
+        free = loopback_ports.free_ports(3, besides=named.all)
         self.ports = Ports(c2s=named.c2s or free[0], component=named.component or free[1], http=named.http or free[2])
 
     async def _launch(self) -> None:
@@ -346,17 +341,6 @@ def require_program(program: str, packages: str) -> str:
     return path
 
 
-def _is_free(port: int) -> bool:
-    # SO_REUSEADDR as servers set it: connections of a killed server in TIME_WAIT do not count.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
-
-
 def _require_free(port: int) -> None:
-    if not _is_free(port):
+    if not loopback_ports.is_free(port):
         raise PortTaken(port)

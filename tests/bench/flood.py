@@ -39,6 +39,7 @@ import uvloop
 from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
 from smsbridge.sim.client import Client
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.prosody import Prosody
 from smsbridge.sim.stage import API_PASSWORD, LOOPBACK, QUERY_KEY, bridge_yaml, password_of
 from tests.fakes.waiting import until
@@ -217,7 +218,7 @@ class Flood:
     def __init__(self, plan: Plan, directory: Path) -> None:
         self._directory = directory
         self._report = Report(plan=plan)
-        self._port = _free_port()
+        self._port = free_port()
         self._accepted: set[str] = set()
         self._bridge: asyncio.subprocess.Process
         self._owner: Client
@@ -362,12 +363,6 @@ class Flood:
             report.broken_promises.append(f"{report.memory['peak']:.0f} MB of memory")
         if report.lost:
             report.broken_promises.append(f"{report.lost} accepted texts were not shown")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 async def run(plan: Plan) -> Report:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smsbridge.log import Event
+from smsbridge.sim.ports import LOOPBACK, free_port
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from smsbridge.sim.stage import UNLIMITED
 from tests.bench.posts import DID
-from tests.bench.process import LOOPBACK, Process, answers, free_port
+from tests.bench.process import Process, answers
 from tests.bench.streams import Reader
 
 DOMAIN = "example.com"

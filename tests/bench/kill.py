@@ -32,6 +32,7 @@ from typing import cast, get_args
 from smsbridge.sim.carrier import Carrier
 from smsbridge.sim.ejabberd import Ejabberd
 from smsbridge.sim.faults import FaultPlan
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from smsbridge.sim.stage import bridge_yaml, password_of
 from smsbridge.sim.xmpp_server import LOOPBACK, XmppServer
@@ -44,7 +45,6 @@ from tests.bench.killing.load import OWNERS, Journal, Load, journal_for
 from tests.bench.killing.points import Life
 from tests.bench.killing.probe import probe
 from tests.bench.killing.stores import Store, StoreName, open_store
-from tests.bench.process import free_port
 
 DRAIN_SECONDS = 240.0
 LOOK_SECONDS = 0.2  # between two looks at a store that drains

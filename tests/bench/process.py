@@ -1,20 +1,16 @@
-"""A process beside the benchmark, what it costs, and a port for it. Linux only: the figures come from /proc."""
+"""A process beside the benchmark, and what it costs. Linux only: the figures come from /proc."""
 
 import asyncio
 import os
-import random
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
-PORTS = range(20_000, 32_000)  # below those that the kernel gives to clients
+from smsbridge.sim.ports import LOOPBACK
+
 STOP_SECONDS = 30.0
 _TICK = os.sysconf("SC_CLK_TCK")
-_taken: set[int] = set()
-_draw = random.SystemRandom()
 
 
 class Process:
@@ -67,22 +63,6 @@ def rss_bytes(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise ValueError("the process has no memory")
-
-
-def free_port() -> int:
-    """A port that nobody has, and that was not handed out before."""
-    for port in _draw.sample(PORTS, len(PORTS)):
-        if port in _taken:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-        _taken.add(port)
-        return port
-    raise RuntimeError("no port is free")
 
 
 async def answers(port: int, process: Process, seconds: float = 20.0) -> None:

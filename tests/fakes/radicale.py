@@ -2,14 +2,15 @@
 
 import asyncio
 import base64
-import socket
 import sys
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 
-LOOPBACK, USER, PASSWORD = "127.0.0.1", "john", "pretended-dav-password"
+from smsbridge.sim.ports import LOOPBACK, free_port
+
+USER, PASSWORD = "john", "pretended-dav-password"
 MAKE_BOOK = (
     '<mkcol xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:carddav"><set><prop><resourcetype><collection/>'
     "<C:addressbook/></resourcetype></prop></set></mkcol>"
@@ -37,9 +38,7 @@ class AddressBook:
 @asynccontextmanager
 async def radicale(directory: Path):
     """An empty address book of `USER`; the server ends with it."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (directory / "users").write_text(f"{USER}:{PASSWORD}\n")
     (directory / "config").write_text(
         f"[server]\nhosts = {LOOPBACK}:{port}\n"

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import hashlib
-import socket
 from xml.etree import ElementTree as ET
+
+from smsbridge.sim.ports import free_port
 
 NAMESPACE = "{jabber:component:accept}"
 ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
@@ -27,9 +28,7 @@ class FakeServer:
         self._server = None
         self._writer = None
         self._changed = asyncio.Event()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()  # it may stop, and come back there
 
     async def __aenter__(self):
         await self.start()

@@ -20,6 +20,7 @@ import pytest
 from smsbridge.bridge.shelves import Found
 from smsbridge.metrics import Metrics
 from smsbridge.providers.contract import Capabilities
+from smsbridge.sim.ports import free_port
 from smsbridge.web.app import Web, WebSettings
 from smsbridge.web.media import Find
 from smsbridge.web.webhooks import Bounds
@@ -138,12 +139,6 @@ async def running(name: str, directory: Path, certificate: Path, upstream: int) 
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
                 await process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from smsbridge.sim import xmpp_server
+from smsbridge.sim import ports
 from smsbridge.sim.client import Client, StreamEnded
 from smsbridge.sim.ejabberd import Ejabberd, EjabberdConfig
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
@@ -97,11 +97,9 @@ async def test_a_free_port_lost_to_somebody_else_is_replaced(build, monkeypatch)
         other.listen()
         taken = other.getsockname()[1]
         draws = [[taken, 0, 1]]
-        sample = xmpp_server._draw.sample
-        monkeypatch.setattr(
-            xmpp_server._draw, "sample", lambda *a: [*draws.pop(), *sample(*a)] if draws else sample(*a)
-        )
-        monkeypatch.setattr(xmpp_server, "_is_free", lambda port: port > 1)
+        sample = ports._draw.sample
+        monkeypatch.setattr(ports._draw, "sample", lambda *a: [*draws.pop(), *sample(*a)] if draws else sample(*a))
+        monkeypatch.setattr(ports, "is_free", lambda port: port > 1)
         async with build() as server:
             assert draws == []
             assert taken not in ports_of(server)

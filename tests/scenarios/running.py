@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from smsbridge.sim.stage import LOOPBACK
 from tests.canaries import demand_silence, metrics_of
 
 
@@ -87,10 +85,3 @@ class Running:
             self.journal.append(line.decode().rstrip("\n"))
             self._changed.set()
         self._changed.set()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

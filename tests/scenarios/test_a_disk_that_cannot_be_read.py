@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from smsbridge.sim.ledger import Direction
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, Stage, StageConfig
 
 from .cues import bodies_from, from_, receipt_for
-from .running import Running, free_port
+from .running import Running
 
 SHIM = Path(__file__).parents[1] / "fakes" / "eio.c"
 IN_A_HURRY = (  # a store that only says no is given up after two seconds

@@ -7,11 +7,12 @@ import pytest
 from smsbridge import failpoints
 from smsbridge.sim.ledger import Direction
 from smsbridge.sim.pictures import tiny_jpeg
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import Stage, StageConfig
 from smsbridge.sim.uploading import shared, upload
 
 from .cues import receipt_for
-from .running import Running, free_port
+from .running import Running
 
 A_MINUTE = 60.0  # it starts twice, and the carrier is asked for its list
 

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from smsbridge.sim.ledger import Direction
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, Stage, StageConfig
 
 from .cues import bodies_from, from_, receipt_for
-from .running import Running, free_port
+from .running import Running
 
 KEY = "0f" * 32
 

@@ -7,10 +7,10 @@ import pytest
 
 from smsbridge.sim.ledger import Attachment, Kind
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, LOOPBACK, StageConfig
 
 from .cues import bodies_from, curtain, from_
-from .running import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

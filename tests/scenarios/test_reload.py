@@ -9,13 +9,14 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import API_PASSWORD, DID, QUERY_KEY, SECOND_DID, Stage, StageConfig
 from smsbridge.sim.xmpp_server import LOOPBACK
 from tests.fakes.contrib import stage_on
 from tests.fakes.radicale import PASSWORD, USER, radicale
 
 from .cues import receipt_for
-from .running import Running, free_port
+from .running import Running
 from .test_contacts import befriend
 
 NEW_KEY = "pretended-query-key-0002"

@@ -13,13 +13,14 @@ from smsbridge.bridge import poller
 from smsbridge.clock import to_ms
 from smsbridge.core.message import DeliveryKind
 from smsbridge.sim.pictures import JPEG
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, Stage, StageConfig
 from smsbridge.store import deliveries
 from smsbridge.store.ids import Ids, stanza_id
 from smsbridge.store.opening import open_database
 
 from .cues import from_, receipt_for, round_trips_until
-from .running import Running, free_port
+from .running import Running
 
 FROM_THE_PORTAL = "you, from the portal: "
 

@@ -13,10 +13,11 @@ from smsbridge.sim.account import DidSettings
 from smsbridge.sim.client import Refused
 from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Attachment
+from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, Stage, StageConfig
 
 from .cues import error_for, from_, judged, locked, receipt_for
-from .running import Running, free_port
+from .running import Running
 
 NOBODY_THERE = {
     "prosody": "remote-server-timeout",

@@ -12,6 +12,7 @@ from smsbridge.core.message import ProviderName
 from smsbridge.log import Event as Logged
 from smsbridge.metrics import Metrics
 from smsbridge.providers.contract import Answer
+from smsbridge.sim.ports import free_port
 from smsbridge.web.app import CannotListen, Web, WebSettings
 from tests.fakes.waiting import until
 
@@ -307,9 +308,7 @@ async def test_a_taken_port_is_named(start: Start):
 async def test_both_listeners_start_or_none(start: Start):
     station = await start()
     taken = station.web.public_port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
+    free = free_port()
     with pytest.raises(CannotListen, match=str(taken)):
         await start(listen=("127.0.0.1", free), internal=("127.0.0.1", taken))
     again = await start(listen=("127.0.0.1", free), internal=None)

@@ -4,7 +4,19 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from smsbridge.xmpp import caps, commands, disco, manners, privileges, rosters, sharing, stanzas, upload, vcards
+from smsbridge.xmpp import (
+    caps,
+    commands,
+    disco,
+    fallbacks,
+    manners,
+    privileges,
+    rosters,
+    sharing,
+    stanzas,
+    upload,
+    vcards,
+)
 
 ROOT = Path(__file__).parents[1]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -32,8 +44,8 @@ XEPS = {
     stanzas.HINTS: "0334",
     privileges.PRIVILEGE: "0356",
     stanzas.STANZA_IDS: "0359",
-    stanzas.FALLBACK: "0428",
-    stanzas.REACTIONS: "0444",
+    fallbacks.FALLBACK: "0428",
+    fallbacks.REACTIONS: "0444",
     vcards.VCARD_TEMP: "0054",
     vcards.PUBSUB: "0060",
     vcards.AVATAR_DATA: "0084",
@@ -45,7 +57,7 @@ XEPS = {
     upload.UPLOAD: "0363",
     sharing.METADATA: "0446",
     sharing.SHARING: "0447",
-    stanzas.REPLY: "0461",
+    fallbacks.REPLY: "0461",
 }
 # what has no namespace of its own
 NAMELESS = {"0082", "0106", "0114", "0128", "0191"}

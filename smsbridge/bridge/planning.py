@@ -17,6 +17,7 @@ from smsbridge.providers.contract import Capabilities
 MAX_PARTS: Final = 10  # a slip of the clipboard should not cost a day's quota
 
 _LINKS: Final = ("https://", "http://")
+_AROUND: Final = "()<>[],;:!?.'\""  # what a sentence puts around a link
 
 Piece = tuple[Kind, str, tuple[Media, ...]]
 
@@ -71,6 +72,7 @@ def enclose(text: str, files: Sequence[Media], links: Sequence[str], capabilitie
 
 
 def _linked(text: str, links: Sequence[str], capabilities: Capabilities, *, can_mms: bool) -> list[Piece]:
+    links = _unsaid(text, links)
     whole = _joined(text, links)
     is_one = can_mms or all(limit.holds(whole) for limit in capabilities.sms)
     words = [whole] if is_one else [*([text] if text else []), *links]
@@ -78,7 +80,13 @@ def _linked(text: str, links: Sequence[str], capabilities: Capabilities, *, can_
 
 
 def _joined(text: str, links: Sequence[str]) -> str:
-    return "\n".join([*([text] if text else []), *links])
+    return "\n".join([*([text] if text else []), *_unsaid(text, links)])
+
+
+def _unsaid(text: str, links: Sequence[str]) -> list[str]:
+    """The links that do not stand in the text already."""
+    words = {word.strip(_AROUND) for word in text.split()}
+    return [link for link in links if link not in words]
 
 
 def _texts(text: str, capabilities: Capabilities, *, can_mms: bool) -> list[Piece]:

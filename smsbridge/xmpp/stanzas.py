@@ -17,7 +17,7 @@ from smsbridge.core.message import Delivery, DeliveryKind, Media, OutboundMessag
 from smsbridge.core.text import xml_clean
 from smsbridge.core.words.say import Language, Say
 from smsbridge.core.words.wording import worded
-from smsbridge.xmpp import jids, sharing, wire
+from smsbridge.xmpp import fallbacks, jids, sharing, wire
 from smsbridge.xmpp.errors import Envelope, add_error
 from smsbridge.xmpp.privileges import PRIVILEGE
 from smsbridge.xmpp.wire import Unrenderable
@@ -34,9 +34,6 @@ HINTS: Final = "urn:xmpp:hints"
 NICK: Final = "http://jabber.org/protocol/nick"
 STANZA_IDS: Final = "urn:xmpp:sid:0"
 RECEIPTS: Final = "urn:xmpp:receipts"
-FALLBACK: Final = "urn:xmpp:fallback:0"
-REPLY: Final = "urn:xmpp:reply:0"
-REACTIONS: Final = "urn:xmpp:reactions:0"
 _MARKABLE: Final = f'<markable xmlns="{CHAT_MARKERS}"/>'
 STREAMS: Final = frozenset({CLIENT, "jabber:component:accept"})
 
@@ -92,7 +89,6 @@ _CONDITIONS: Final = frozenset(
         "unexpected-request",
     }
 )
-_OFFSET: Final = re.compile("[0-9]{1,9}")
 # OTR protocol version 3, "Requesting an OTR conversation": a tag of blanks, then one of eight for each version
 _OTR_TAG: Final = re.compile("( \t  \t\t\t\t \t \t \t  )(?: \t \t  \t |  \t\t  \t |  \t\t  \t\t)*")
 
@@ -316,23 +312,27 @@ def _refusal(element: ET.Element) -> Refused | None:
 
 
 def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessage | Typed | Refused | Ignored:
-    text = _OTR_TAG.sub("", _without_fallback(element, _body(element)))
     urls = sharing.files_in(element)
+    text = _OTR_TAG.sub("", fallbacks.words_of(element, _body(element), urls))
     if sharing.is_encrypted(element, (*urls, text.strip())):
         return Refused(Reason.ENCRYPTED, Say.ENCRYPTED_FILE())
     text = sharing.caption(text, urls)
     if not text and not urls:
         return Ignored("nothing to send")
+    if not text and fallbacks.repeats_files(element):
+        return Ignored("files again")
     if not jids.localpart_of(envelope.addressed):
         return Typed(owner=owner, text=text, lang=envelope.lang, wants_receipt=_has(element, _RECEIPT_WANTED))
+    wants_receipt = _has(element, _RECEIPT_WANTED)
+    seen_as = "" if wants_receipt else sharing.announced_by(element)
     return OutboundMessage(
         owner=owner,
         sender=envelope.sender,
         addressed=envelope.addressed,
-        stanza_id=envelope.id,
+        stanza_id=seen_as or envelope.id,
         text=text,
         media=tuple(Media(url=url) for url in urls),
-        wants_receipt=_has(element, _RECEIPT_WANTED),
+        wants_receipt=wants_receipt,
     )
 
 
@@ -340,34 +340,6 @@ def _body(element: ET.Element) -> str:
     """The body in the stanza's own language (the one without xml:lang), else the first of them."""
     bodies = sorted(_children(element, STREAMS, "body"), key=lambda body: wire.LANG in body.attrib)
     return xml_clean("".join(bodies[0].itertext())) if bodies else ""
-
-
-def _without_fallback(element: ET.Element, body: str) -> str:
-    """The body without what XEP-0428 marks as a quotation (0461) or as standing for a reaction (0444).
-
-    Ranges count code points. A reply must tell its range: read as "all of it", a mark without one would lose a text.
-    """
-    spans: list[tuple[int, int]] = []
-    for fallback in _children(element, {FALLBACK}, "fallback"):
-        about = fallback.get("for")
-        if about not in {REPLY, REACTIONS}:
-            continue
-        ranges = [_span(mark) for mark in _children(fallback, {FALLBACK}, "body")]
-        spans += [span for span in ranges if span]
-        if about == REACTIONS and not any(ranges):
-            spans.append((0, len(body)))
-    kept, at = [], 0
-    for start, end in sorted(spans):
-        kept.append(body[at : max(at, start)])
-        at = max(at, end)
-    return "".join([*kept, body[at:]])
-
-
-def _span(mark: ET.Element) -> tuple[int, int] | None:
-    start, end = mark.get("start", ""), mark.get("end", "")
-    if not (_OFFSET.fullmatch(start) and _OFFSET.fullmatch(end)):
-        return None
-    return int(start), int(end)
 
 
 def _has(element: ET.Element, kinds: tuple[tuple[str, str], ...]) -> bool:

@@ -300,6 +300,13 @@ class TestPlan:
         ((kind, _, _),) = enclose("look", (), pictures(6), self.capabilities)
         assert kind is Kind.MMS
 
+    @pytest.mark.parametrize("text", ["see {} please", "({})", "this: {}."])
+    def test_a_link_that_stands_in_the_words_is_not_said_again(self, text):
+        text = text.format(pictures(1)[0])
+        assert enclose(text, (), pictures(1), self.capabilities) == [(Kind.SMS, text, ())]
+        assert enclose(text, media(1), pictures(1), self.capabilities) == [(Kind.MMS, text, media(1))]
+        assert enclose(f"x{text}", (), pictures(2)[1:], self.capabilities)[-1][1].endswith(pictures(2)[1])
+
     @pytest.mark.parametrize("length", [0, 1, 1900, 1980, 2000, 2001, 3990])
     @pytest.mark.parametrize("count", [1, 3, 4, 7])
     def test_there_is_room_for_whatever_becomes_of_the_files(self, length, count):

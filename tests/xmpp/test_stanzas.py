@@ -280,6 +280,15 @@ SHARED = (
     "<file-sharing xmlns='urn:xmpp:sfs:0' disposition='inline'><file xmlns='urn:xmpp:file:metadata:0'/>"
     f"<sources><url-data xmlns='http://jabber.org/protocol/url-data' target='{URL}'/></sources></file-sharing>"
 )
+HTTP = "http://jabber.org/protocol/url-data"
+MIRRORED = SHARED.replace("<sources>", f"<sources><url-data xmlns='{HTTP}' target='https://mirror.example.net/1'/>")
+TORRENT = SHARED.replace("<sources>", f"<sources><url-data xmlns='{HTTP}' target='magnet:?xt=1'/>")
+# Dino: the file first, then where it is
+ANNOUNCED = "<file-sharing xmlns='urn:xmpp:sfs:0' id='f1'><file xmlns='urn:xmpp:file:metadata:0'/></file-sharing>"
+PLACED = (
+    "<attach-to xmlns='urn:xmpp:message-attaching:1' id='m0'/>"
+    f"<sources xmlns='urn:xmpp:sfs:0' id='f1'><url-data xmlns='{HTTP}' target='{URL}'/></sources>"
+)
 FORWARDED = "<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'><body>no</body></message></forwarded>"
 CONVERSATIONS = (
     "<body>hi</body><active xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/>"
@@ -322,6 +331,32 @@ TEXTS = {
     "a file that is shared, with words": (f"<body>look</body>{SHARED}", outbound("look", URL)),
     "a file with words and its link below": (f"<body>look\n{URL}</body>{OOB}", outbound("look", URL)),
     "a file whose link stands in the words": (f"<body>look at {URL}</body>{OOB}", outbound(f"look at {URL}", URL)),
+    "a file at two places": (MIRRORED, outbound("", "https://mirror.example.net/1")),
+    "a file at two places, one of them OOB": (f"<body>{URL}</body>{OOB}{MIRRORED}", outbound("", URL)),
+    "a file that can be had by HTTP as well": (TORRENT, outbound("", URL)),
+    "Dino, where a file is that was announced": (
+        f"<body>{URL}</body>{OOB}{PLACED}",
+        outbound("", URL, stanza_id="m0"),
+    ),
+    "where a file is, by a client that wants its own tick": (
+        f"{PLACED}<request xmlns='urn:xmpp:receipts'/>",
+        outbound("", URL, wants_receipt=True),
+    ),
+    "Cheogram, a file with words": (
+        reply(f"look 😀{URL}", f"<body start='6' end='{6 + len(URL)}'/>", about="jabber:x:oob") + OOB,
+        outbound("look 😀", URL),
+    ),
+    "Cheogram, a file alone": (reply(URL, "<body/>", about="jabber:x:oob") + OOB, outbound("", URL)),
+    "Kaidan, a file alone": (reply(URL, "<body/>", about="urn:xmpp:sfs:0") + OOB + SHARED, outbound("", URL)),
+    "a file in words that are none": (
+        reply(f"I sent you a file: {URL}", about="urn:xmpp:sfs:0") + SHARED,
+        outbound("", URL),
+    ),
+    "words that are marked as none, and no link in them": (
+        reply("look", "<body/>", about="urn:xmpp:sfs:0") + SHARED,
+        outbound("look", URL),
+    ),
+    "a mark of a file without a file": (reply("look", "<body/>", about="urn:xmpp:sfs:0"), outbound("look")),
     "a link in words": (f"<body>see {URL}</body>", outbound(f"see {URL}")),
     "a secret that is spoken of": ("<body>aesgcm: what is that?</body>", outbound("aesgcm: what is that?")),
     "the same OOB twice": (f"<body>{URL}</body>{OOB}{OOB}", outbound("", URL)),
@@ -366,6 +401,8 @@ NOT_TEXTS = {
     "receipt": ("<received xmlns='urn:xmpp:receipts' id='o1'/>", "nothing"),
     "marker": ("<displayed xmlns='urn:xmpp:chat-markers:0' id='o1'/>", "nothing"),
     "reaction": ("<reactions xmlns='urn:xmpp:reactions:0' id='o1'><reaction>👍</reaction></reactions>", "nothing"),
+    "Dino, a file is announced": (f"{ANNOUNCED}<request xmlns='urn:xmpp:receipts'/>", "nothing"),
+    "Kaidan, each file once more": (reply(URL, "<body/>", about="urn:xmpp:sfs:0") + OOB, "files again"),
     "reaction with its fallback": (reply("👍", "<body/>", about="urn:xmpp:reactions:0"), "nothing"),
     "reaction with a range": (reply("👍", "<body start='0' end='1'/>", about="urn:xmpp:reactions:0"), "nothing"),
     "blank": ("<body> \n\t</body>", "nothing"),
@@ -494,6 +531,7 @@ def test_an_error_about_nothing_is_ignored() -> None:
 
 
 SECRETLY_SHARED = SHARED.replace("<sources>", "<sources><encrypted xmlns='urn:xmpp:esfs:0'/>")
+SECRETLY_PLACED = PLACED.replace("<url-data", "<encrypted xmlns='urn:xmpp:esfs:0'/><url-data")
 SECRET = f"aesgcm://upload.example.com/x/cat.jpg#{'0' * 88}"
 
 
@@ -505,6 +543,7 @@ SECRET = f"aesgcm://upload.example.com/x/cat.jpg#{'0' * 88}"
         f"<body>{SECRET}</body><x xmlns='jabber:x:oob'><url>{SECRET}</url></x>",
         f"<body>look</body><x xmlns='jabber:x:oob'><url>{SECRET.upper()}</url></x>",
         f"<body>{URL}</body>{SECRETLY_SHARED}",
+        f"<body>look</body>{SECRETLY_PLACED}",
     ],
 )
 def test_a_file_that_is_encrypted_is_refused_in_words(children: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from smsbridge.clock import to_ms
-from smsbridge.core.address import Peer
+from smsbridge.core.address import Did, Peer
 from smsbridge.store.database import Transaction, sql, sql_rows
 
 
@@ -63,10 +63,10 @@ def name_of(owner: str, peer: Peer) -> Transaction[str]:
     return str(rows[0]["name"]) if rows else ""
 
 
-def peers_of(owner: str) -> Transaction[list[Peer]]:
-    """With whom an owner has a conversation."""
-    rows = yield sql("SELECT peer FROM binding WHERE owner = $1", owner)
-    return [Peer(row["peer"]) for row in rows]
+def conversations_of(owner: str) -> Transaction[dict[Peer, Did]]:
+    """With whom an owner has a conversation, and over which line."""
+    rows = yield sql("SELECT peer, did FROM binding WHERE owner = $1", owner)
+    return {Peer(row["peer"]): Did(row["did"]) for row in rows}
 
 
 def introduced_to(owner: str) -> Transaction[list[Introduced]]:

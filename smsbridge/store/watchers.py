@@ -15,6 +15,12 @@ def remove(owner: str, number: str) -> Transaction[None]:
     yield sql("DELETE FROM watcher WHERE owner = $1 AND number = $2", owner, number)
 
 
+def seen_by(owner: str) -> Transaction[tuple[str, ...]]:
+    """The numbers that he sees, in their order."""
+    rows = yield sql("SELECT number FROM watcher WHERE owner = $1 ORDER BY number", owner)
+    return tuple(row["number"] for row in rows)
+
+
 def after(owner: str, number: str, limit: int) -> Transaction[tuple[tuple[str, str], ...]]:
     """The next of all, in their order; both "" is the beginning."""
     rows = yield sql(

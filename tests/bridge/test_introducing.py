@@ -8,14 +8,16 @@ import pytest
 
 from smsbridge.bridge.introducing import A_MOMENT, AFTER_FAULT, LOOK_AGAIN, Entry, Introducing
 from smsbridge.bridge.naming import Faces
+from smsbridge.core.address import Did
 from smsbridge.core.faces import Book, Face, Picture, Roster, Shelf
 from smsbridge.core.line import AddressStyle
-from smsbridge.store import bindings, names
+from smsbridge.store import bindings, names, watchers
 from smsbridge.store.names import Named
 from tests.fakes.waiting import until
 
 from .house import ANN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, WatchedBell
 
+LOST = Did("+15551230009")
 PICTURE = Picture(kind="image/png", data=b"abc")
 
 
@@ -242,3 +244,54 @@ async def test_a_contact_is_written_as_its_texts_come(room, house):
     house.rules = replace(house.rules, address_style=AddressStyle.WITH_DID)
     await room.name(ANN, PEER, "Mum")
     assert ("add", ANN, f"{PEER}%{SHARED}", "Mum") in await room.look()
+
+
+async def test_one_that_has_texted_is_a_contact_over_the_line_of_its_texts(room, house):
+    house.rules = replace(house.rules, address_style=AddressStyle.WITH_DID)
+    await house.store.run(bindings.bind, house.desk.now(), JOHN, PEER, SHARED)
+    await room.name(JOHN, PEER, "Mum")
+    assert ("add", JOHN, f"{PEER}%{SHARED}", "Mum") in await room.look()
+    await house.store.run(bindings.bind, house.desk.now(), JOHN, FRIEND, LOST)
+    await room.name(JOHN, FRIEND, "Bob")
+    assert ("add", JOHN, f"{FRIEND}%{OWN}", "Bob") in await room.look()
+
+
+async def sees(house, owner, *contacts):
+    for contact in contacts:
+        await house.store.run(watchers.add, owner, f"{contact}@{house.desk.domain}")
+
+
+async def test_what_he_has_added_over_another_line_is_called_the_same(room, house):
+    other = f"{PEER}%{SHARED}"
+    await sees(house, JOHN, other, f"{FRIEND},{PEER}", "+1", FRIEND)
+    await house.store.run(watchers.add, JOHN, f"{PEER}%{OWN}@elsewhere.example.com")
+    room.lists.entries[JOHN] = {other: Entry(contact=other)}
+    await room.name(JOHN, PEER, "Mum")
+    assert await room.look() == [
+        ("add", JOHN, PEER, "Mum"), ("rename", JOHN, other, "Mum"), ("appear", JOHN, PEER), ("appear", JOHN, other),
+    ]  # fmt: skip
+    assert await room.look() == []
+    await room.name(JOHN, PEER, "Mother")
+    assert ("rename", JOHN, other, "Mother") in await room.look()
+    del room.lists.entries[JOHN][other]
+    await room.name(JOHN, PEER, "Mamma")
+    assert [one for one in await room.look() if one[2] == other] == [("appear", JOHN, other)]
+
+
+async def test_without_the_grant_what_he_has_added_is_not_offered_as_new_and_does_not_ask(room, house):
+    room.lists.is_granted, other = False, f"{PEER}%{SHARED}"
+    await sees(house, JOHN, other)
+    await room.name(JOHN, PEER, "Mum")
+    assert await room.look() == [
+        ("offer", JOHN, PEER, "Mum"), ("modify", JOHN, other, "Mum"), ("ask", JOHN, PEER),
+        ("appear", JOHN, PEER), ("appear", JOHN, other),
+    ]  # fmt: skip
+
+
+async def test_who_was_added_and_has_not_texted_is_called_as_the_address_book_has_it(room, house):
+    await sees(house, JOHN, FRIEND)
+    room.lists.entries[JOHN] = {FRIEND: Entry(contact=FRIEND)}
+    room.write_down({FRIEND: Face(name="Bob"), PEER: Face(name="Mum")}, [JOHN])
+    assert await room.look() == [("rename", JOHN, FRIEND, "Bob"), ("appear", JOHN, FRIEND)]
+    room.write_down({FRIEND: Face(name="Robert"), PEER: Face(name="Mum")}, [JOHN])
+    assert await room.look() == [("rename", JOHN, FRIEND, "Robert"), ("appear", JOHN, FRIEND)]

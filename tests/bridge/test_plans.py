@@ -21,7 +21,7 @@ from smsbridge.core.message import Kind, Source
 from smsbridge.core.questions import Answer
 from smsbridge.core.ration import Ration
 from smsbridge.core.state import EnclosureState
-from smsbridge.store import deliveries, enclosures, holds, listed, media, names, reports
+from smsbridge.store import deliveries, enclosures, holds, listed, media, names, reports, watchers
 from smsbridge.store.enclosures import Verdict as EnclosureVerdict
 from smsbridge.store.names import Introduced
 
@@ -183,7 +183,8 @@ async def call_names(house):
     told = Introduced(owner=JOHN, contact=PEER, name="Mum", photo="")
     await house.store.run(names.introduce, house.desk.now(), [told])
     await house.store.run(names.introduced_to, JOHN)
-    await house.store.run(names.peers_of, JOHN)
+    await house.store.run(names.conversations_of, JOHN)
+    await house.store.run(watchers.seen_by, JOHN)
 
 
 async def attach(house):

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from smsbridge.sim.client import Refused
-from smsbridge.sim.stage import DID, StageConfig
+from smsbridge.sim.stage import DID, SECOND_DID, StageConfig
 from tests.fakes.photos import PNG
 
 from .commanding import run
@@ -30,7 +30,7 @@ def stage_config(tmp_path_factory):
     photo = tmp_path_factory.mktemp("photos") / "shop.png"
     photo.write_bytes(PNG)
     return StageConfig(
-        owners={"alice": (DID,), "bob": (DID,)},
+        owners={"alice": (DID, SECOND_DID), "bob": (DID,)},
         strangers=("mallory",),
         extra_yaml=f"""\
 contacts:
@@ -58,6 +58,12 @@ async def item_of(client, contact, node):
     query = ET.Element(f"{PUBSUB}pubsub")
     ET.SubElement(query, f"{PUBSUB}items", {"node": node})
     return (await client.request("get", contact, query)).find(f"{PUBSUB}pubsub/{PUBSUB}items/{PUBSUB}item")
+
+
+def offers_in(stanza, action):
+    """What a stanza tells the contact list to do with whom (XEP-0144)."""
+    items = stanza.element.iterfind(f"{EXCHANGE}x/{EXCHANGE}item")
+    return {(item.get("jid"), item.get("name")) for item in items if item.get("action") == action}
 
 
 def shown(contact, name):
@@ -113,6 +119,21 @@ async def test_what_the_owner_calls_it_in_his_list_stands(stage, login, peer):
     await alice.next_presence(shown(contact, "Another"))
     entry = await alice.roster_entry(contact)
     assert (entry.name, entry.subscription) == ("My own", "both")
+
+
+async def test_who_is_in_the_list_over_another_line_too_is_called_the_same_there(stage, login, peer):
+    alice, other = await login("alice"), stage.contact(f"{peer}%{SECOND_DID}")
+    await befriend(alice, other)
+    await alice.next_presence(lambda presence: presence.sender == f"{other}/phone")
+    for name in ("Once", "Twice"):
+        await run(stage, alice, "name", number=peer, **{"as": name})
+        await alice.next_presence(shown(other, name))
+        if stage.server.name == "prosody":
+            entry = await entry_of(alice, other, name)
+            assert (entry.groups, entry.subscription) == (frozenset(), "both")
+        else:
+            told = await alice.next(lambda stanza, name=name: (other, name) in offers_in(stanza, "modify"))
+            assert (other, name) not in offers_in(told, "add")
 
 
 async def test_another_owner_of_the_line_does_not_see_it(stage, login, peer):

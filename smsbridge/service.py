@@ -209,8 +209,7 @@ async def _run(
         notify("STOPPING=1")
         dispatchers.drain()  # the calls in flight may take a minute: let them run meanwhile
         await handlers.drain()
-        presence.showing.leave()
-        await component.close()
+        await component.close(presence.showing.leave)
         await handlers.drain()
         await web.stop()
         await dispatching

@@ -227,10 +227,10 @@ class Component:
             compat.retire(stream)
             self._ended.set()
 
-    async def close(self) -> None:
+    async def close(self, goodbye: Callable[[], None] = lambda: None) -> None:
         """Take nothing new, let what is written be proved, then leave in order; returns when `run` has ended.
 
-        After our footer the server refuses what users write, visibly, instead of leaving it in our socket.
+        `goodbye` writes what comes last but our footer; after that the server refuses what users write, visibly.
         """
         self._closing.set()
         if self.is_up:
@@ -239,6 +239,7 @@ class Component:
         connection, stream = self._connection, self._stream
         connection.decided.set()
         if connection.is_up and stream is not None:
+            goodbye()
             stream.send_raw(stream.stream_footer)
             connection.end("closed")
             with contextlib.suppress(TimeoutError):

@@ -4,7 +4,7 @@
     the outlook has changed for half a minute ─▶ those who are there, and were shown something else
     a stream begins ─▶ nobody knows who is there ─▶ their servers are asked for all who ever saw a number
     a number is somebody's no more ─▶ whoever ever saw it sees it leave, and is forgotten
-    the bridge stops ─▶ who is there sees its numbers leave: a server says nothing when a component goes
+    the bridge stops ─▶ whoever ever saw a number sees it leave: a server says nothing when a component goes
 
 The server tells us of a user only if he lets the number see him, as he does with his contacts, and some time after he
 was shown it. Each client is shown a change once; what has not changed is said again to a probe alone.
@@ -134,8 +134,8 @@ class Showing:
         self._looked_through = directory
 
     def leave(self) -> None:
-        """Show whoever is there that nothing goes out any more."""
-        for owner, number in self._shown:
+        """Show whoever may be there that nothing goes out any more: his client need not be known."""
+        for owner, number in sorted({*self._shown, *self._remembered}):
             self._write([Answer(sender=resource_of(number), to=owner, type="unavailable")])
         self._shown.clear()
 

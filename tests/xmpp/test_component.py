@@ -348,14 +348,16 @@ async def test_closing_waits_for_the_pong_and_then_leaves_with_a_footer(server, 
     component = start()
     handover.put("a")
     await until(lambda: server.bodies() == ["a"])
-    closing = asyncio.create_task(component.close())
+    last = []
+    closing = asyncio.create_task(component.close(lambda: last.append((component.is_up, [*handover.handed]))))
     await asyncio.sleep(0)
     handover.put("too late")
-    assert server.footers == 0
+    assert (server.footers, last) == (0, [])
     answer_all(server)
     async with asyncio.timeout(5):
         await closing
     assert server.footers == 1
+    assert last == [(True, ["a"])]
     assert handover.handed == ["a"]
     assert server.bodies() == ["a"]
     assert not component.is_up
@@ -375,7 +377,7 @@ async def test_closing_a_stream_that_is_not_up_returns_at_once(server, handover,
             task = asyncio.create_task(component.run())
             await until(lambda: server.connections >= 1)
     async with asyncio.timeout(1):
-        await component.close()
+        await component.close(lambda: pytest.fail("nobody hears it"))
         await (task or component.run())
 
 

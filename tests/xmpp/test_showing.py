@@ -156,6 +156,20 @@ async def test_who_is_there_sees_the_bridge_go(play):
 
 
 @pytest.mark.parametrize("kind", ["subscribe", "probe"])
+async def test_who_sees_a_number_sees_the_bridge_go_though_no_client_of_his_is_known(play, kind):
+    await play.hears(kind, ANN)
+    play.showing.leave()
+    assert play.said() == [("unavailable", FROM, ANN, None, None)]
+
+
+async def test_who_let_a_number_go_is_not_told_that_the_bridge_goes(play):
+    await play.hears()
+    await play.hears("unsubscribe", ANN)
+    play.showing.leave()
+    assert play.said() == []
+
+
+@pytest.mark.parametrize("kind", ["subscribe", "probe"])
 async def test_whose_number_it_is_no_more_sees_it_leave_though_no_client_of_his_is_known(play, kind):
     await play.hears(kind, ANN)
     assert await play.tells(FINE) == []

@@ -32,15 +32,20 @@ class PresenceRoom:
             group.create_task(self.showing.run())
 
 
-def build_presence(
+async def open_presence(
     desk: Desk, book: RulesBook, asking: Asking, send: Callable[[bytes], None], dress: Callable[[ET.Element], None]
 ) -> PresenceRoom:
-    """`send` writes a stanza, or drops it while the stream is down; `dress` adds what a number is called."""
+    """The room, with how things stand: whoever is there already is shown that first, and not that all is well.
+
+    `send` writes a stanza, or drops it while the stream is down; `dress` adds what a number is called. Raises
+    `StoreUnavailable`.
+    """
 
     def profile(localpart: str, jid: str) -> Profile:
         return profile_of(localpart, book.config.contact, desk.language_of(jid))
 
     outlooks = Outlooks(desk)
+    await outlooks.look()
     showing = Showing(
         outlooks=outlooks,
         directory=lambda: book.rules().directory,

@@ -46,7 +46,7 @@ from smsbridge.log import Event, Log
 from smsbridge.media_room import MediaRoom, build_own_shelf
 from smsbridge.metrics import Metrics
 from smsbridge.notify import notify
-from smsbridge.presence_room import PresenceRoom, build_presence
+from smsbridge.presence_room import PresenceRoom, open_presence
 from smsbridge.providers.contract import Checked, Provider, ProviderKind, Sends, abilities
 from smsbridge.providers.http import open_session
 from smsbridge.rules_book import Changed, Reloader, RulesBook
@@ -261,7 +261,7 @@ async def _build_xmpp(
         directory=lambda: book.rules().directory,
         domain=config.xmpp.jid,
     )
-    presence = build_presence(desk, book, component.asking, component.send, vcards.dress)
+    presence = await open_presence(desk, book, component.asking, component.send, vcards.dress)
     handlers = Handlers(
         outbound=outbound,
         handover=handover,

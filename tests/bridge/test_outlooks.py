@@ -13,6 +13,7 @@ from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
 from smsbridge.core.outlook import FINE, Show
 from smsbridge.core.words.say import Language, Say
 from smsbridge.core.words.wording import worded
+from smsbridge.presence_room import open_presence
 
 from .house import ANN, CARRIER, FRIEND, JOHN, OTHERS, OWN, PEER, SHARED, inbound, rules, with_line
 
@@ -167,6 +168,12 @@ async def test_what_passes_at_once_is_not_shown(house, outlook, ticks):
     ticks.advance(LASTING)
     assert not await its.look()
     assert await its.of(ANN, PEER) == FINE
+
+
+async def test_a_new_life_knows_before_anybody_asks_how_things_stand(house, reopen):
+    await house.commands.typed(ANN, "lockdown on")
+    room = await open_presence((await reopen()).desk, None, None, None, None)
+    assert (await room.outlooks.of(ANN, PEER)).show is Show.DND
 
 
 async def test_new_rules_are_news(house, outlook):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import socket
 from dataclasses import replace
@@ -95,6 +96,7 @@ async def test_who_lost_his_numbers_while_the_bridge_was_down_sees_his_contacts_
         await bridge.ended()
     config.write_text(config.read_text().replace(f'["{SECOND_DID}"]', "[]"))
     async with await Running.start(config) as bridge:
+        await bridge.said("stream_opened")
         await bob.next_presence(lambda presence: (presence.kind, presence.sender) == shown)
         bridge.signal(signal.SIGTERM)
         assert await bridge.ended() == 0
@@ -115,7 +117,7 @@ async def test_a_new_password_sets_free_what_the_old_one_held(stage, bridge, pee
 
 async def test_while_keys_are_changed_over_no_callback_is_refused(stage, bridge):
     url = f"http://{LOOPBACK}:{stage.config.public_port}/voipms"
-    numbers = iter(range(1, 1000))
+    numbers = itertools.count(1)
     answers, is_over = {QUERY_KEY: [], NEW_KEY: []}, asyncio.Event()
 
     async def call(http, key):
@@ -205,9 +207,10 @@ async def test_names_of_an_address_book_are_there_after_a_restart_though_its_ser
         await bridge.said("stream_opened")
         await alice.send_presence(None, contact)
         await alice.next_presence(shows(contact, "Mum"))
+        if not any('"book_failed"' in line for line in bridge.journal):  # it may come before the stream, and after
+            await bridge.said("book_failed")
         bridge.signal(signal.SIGTERM)
         assert await bridge.ended() == 0
-        assert any('"book_failed"' in line for line in bridge.journal)
         assert not any('"book_read"' in line for line in bridge.journal)
 
 

@@ -43,6 +43,7 @@ _AMBIGUOUS = re.compile(r"\\(?=20|22|26|27|2f|3a|3c|3e|40|5c)", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(20|22|26|27|2f|3a|3c|3e|40|5c)", re.IGNORECASE)
 _RESERVED = frozenset("%,;\\+")  # they have a meaning of their own in our localparts
 _PUNCTUATION = re.compile(r"[ ().-]")
+_AT_HOME = "(0)"
 _DIALLED = frozenset("+0123456789 ().-")
 _PHONE_CONTEXT = re.compile(r";phone-context=[a-z0-9.+-]+$", re.IGNORECASE)  # RFC 3966, 5.1.5; as Cheogram writes it
 
@@ -106,7 +107,7 @@ def normalise_peer(raw: str) -> Peer:
 def number_in(written: str, region: str) -> Peer | None:
     """The number that a person has written down in this country (ISO 3166): E.164 or a shortcode, else None.
 
-    What has an extension is None: no text arrives there.
+    What has an extension is None, since no text arrives there; so is what is dialled within a town alone.
     """
     text = unicodedata.normalize("NFKC", written).strip()[:MAX_ALPHANUMERIC]
     if SHORTCODE.fullmatch(text):
@@ -118,7 +119,8 @@ def number_in(written: str, region: str) -> Peer | None:
         found = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if found.extension or not phonenumbers.is_possible_number(found):
+    possible = phonenumbers.is_possible_number_with_reason(found)
+    if found.extension or possible != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     number = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
     return Peer(number) if E164.fullmatch(number) else None
@@ -198,10 +200,20 @@ def _e164_of(text: str) -> str | None:
     """E.164 for `+…` and for a number typed the North American way, however it is punctuated; else None."""
     if not _DIALLED.issuperset(text):
         return None
+    if _AT_HOME in text and text.startswith("+"):
+        text = _abroad(text)
     compact = _PUNCTUATION.sub("", text)
     if found := NANP.fullmatch(compact):
         return f"+1{found.group(1)}"
     return compact if E164.fullmatch(compact) and not compact.startswith("+1") else None
+
+
+def _abroad(written: str) -> str:
+    """`+44 (0)20 7946 0123` without the 0 that is dialled at home alone, if the country has it so; else unchanged."""
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(written), phonenumbers.PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        return written
 
 
 def _alphanumeric(raw: str) -> Peer:

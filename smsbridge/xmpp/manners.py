@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from xml.etree import ElementTree as ET
 
 from smsbridge import __version__
-from smsbridge.core.address import Address, PeerKind, kind_of, parse_localpart, to_localpart
+from smsbridge.core.address import Address, PeerKind, kind_of, number_in, parse_localpart, to_localpart
 from smsbridge.core.errors import Reason, Refused
 from smsbridge.core.words.say import Language, Say
 from smsbridge.core.words.wording import worded
@@ -24,6 +24,7 @@ GATEWAY: Final = "jabber:iq:gateway"
 TAGS: Final = tuple(f"{{{namespace}}}query" for namespace in (VERSION, LAST, GATEWAY))
 
 MOST_TYPED: Final = 64
+DIALLED_IN: Final = "US"  # and in Canada alike: 011 is abroad
 
 
 class Memory(Protocol):
@@ -81,9 +82,10 @@ def _number_of(typed: str) -> str:
     try:
         address = parse_localpart(text)
     except Refused as refused:
-        if refused.reason is not Reason.MOVED_ADDRESS:
+        instead = refused.instead or number_in(text, DIALLED_IN)
+        if not instead:
             raise Refused(Reason.BAD_ADDRESS, Say.NO_PHONE_NUMBER()) from None
-        address = parse_localpart(refused.instead)
+        address = parse_localpart(instead)
     if address.is_group or kind_of(address.peers[0]) is PeerKind.ALPHANUMERIC:
         raise Refused(Reason.BAD_ADDRESS, Say.NO_PHONE_NUMBER())
     return to_localpart(Address(peers=address.peers, did=address.did))

@@ -94,6 +94,8 @@ async def test_the_gateway_asks_for_a_phone_number():
         ("1-555-987-0002", NUMBER),
         ("tel:+1-555-987-0002", NUMBER),
         ("+44 20 7946 0000", f"+442079460000@{DOMAIN}"),
+        ("+44 (0)20 7946 0000", f"+442079460000@{DOMAIN}"),
+        ("011 44 20 7946 0000", f"+442079460000@{DOMAIN}"),
         ("29283", f"29283@{DOMAIN}"),
     ],
 )
@@ -102,7 +104,7 @@ async def test_a_number_that_a_person_types_is_answered_with_its_jid(typed, jid)
     assert [(child.tag, child.text) for child in query] == [("{jabber:iq:gateway}jid", jid)]
 
 
-@pytest.mark.parametrize("typed", ["", "bob", "amazon", "+1", "5559870002,5559870003", "x" * 100_000])
+@pytest.mark.parametrize("typed", ["", "bob", "amazon", "+1", "987-0002", "5559870002,5559870003", "x" * 100_000])
 async def test_what_is_no_number_is_refused_in_words(typed):
     with pytest.raises(Refused) as refused:
         await answer(f"<query xmlns='jabber:iq:gateway'><prompt>{typed}</prompt></query>", kind="set")

@@ -87,7 +87,8 @@ class Reporting:
         if not waiting:
             return shortest
         distance = min(max(shortest, (now - waiting[0].accepted_at) / 2), RAREST)
-        if self._asked_at is not None and now - self._asked_at < distance:
+        # not by a clock that was set back since
+        if self._asked_at is not None and timedelta(0) <= now - self._asked_at < distance:
             return shortest
         self._asked_at = now
         dids = [line.did for line in desk.rules().directory if line.provider == self._name]

@@ -8,7 +8,7 @@ bytes of one that came inside a callback are rows, from the commit that takes it
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
@@ -19,6 +19,8 @@ from smsbridge.store import history
 from smsbridge.store.database import Row, Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
 
+# between two tries; what waits longer, or was never tried, does so by a clock that was set back
+LONGEST_WAIT: Final = timedelta(minutes=31)
 PIECE: Final = 3 * 64 * 1024  # bytes in a row, a multiple of 3: base64 of the whole is that of the pieces
 
 
@@ -44,12 +46,12 @@ class Wanted:
 
 
 def due(now: datetime, limit: int) -> Transaction[tuple[Wanted, ...]]:
-    """Those whose time has come, the oldest first."""
+    """Those whose time has come, or is later than it ever is, the oldest first."""
     rows = yield sql(
         "SELECT m.id, m.inbox_id, m.url, m.state, m.attempt, i.provider, i.did, i.peer, i.sent_at, i.taken_at"
-        " FROM media m JOIN inbox i ON i.id = m.inbox_id WHERE m.state IN ('wanted', 'fetched') AND m.due_at <= $1"
-        " ORDER BY m.due_at, m.id LIMIT $2",
-        *(to_ms(now), limit),
+        " FROM media m JOIN inbox i ON i.id = m.inbox_id WHERE m.state IN ('wanted', 'fetched')"
+        " AND (m.due_at <= $1 OR m.attempt = 0 OR m.due_at > $3) ORDER BY m.due_at, m.id LIMIT $2",
+        *(to_ms(now), limit, to_ms(now + LONGEST_WAIT)),
     )
     return tuple(map(_wanted, rows))
 

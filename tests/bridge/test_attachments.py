@@ -139,6 +139,18 @@ async def test_what_cannot_be_had_is_tried_for_a_day_and_then_told_of_with_its_l
     assert files.url() in words
 
 
+@pytest.mark.parametrize("answers", [(), (Fault.SLOW,)])
+async def test_a_clock_that_was_set_back_makes_none_wait_for_it(house, files, drawer, answers):
+    """What was taken, or put off, by the clock that went ahead is due long before that time comes again."""
+    async with moving(house, files, Shelf(*answers), drawer) as attachments:
+        await house.take(inbound("look", kind=Kind.MMS, media=files.media()))
+        if answers:
+            await attachments.look()
+        house.ticks.now -= timedelta(hours=1)
+        await attachments.look()
+    assert await shown(house) == [("text", JOHN, "look"), ("media", JOHN, LINK)]
+
+
 async def test_one_that_is_late_holds_back_nothing(house, files, drawer):
     async with moving(house, files, Shelf(Fault.SLOW), drawer) as attachments:
         await house.take(inbound("one", kind=Kind.MMS, media=files.media(1)))

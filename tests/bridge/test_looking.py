@@ -415,6 +415,19 @@ class TestTrust:
         await look(house, 1)
         assert (await house.states())[-1] == "unknown"
 
+    async def test_a_clock_that_was_set_back_does_not_keep_it_from_proving_itself(self, house):
+        await self.known(house, is_shown=False)
+        await doubt(house, "one")
+        await look(house, 1)
+        await look(house, 1)
+        assert await house.states() == ["sent", "unsure"]
+        house.ticks.now -= timedelta(hours=2)
+        show(house, "pid-1", "known", at=house.ticks.now)
+        await house.reconciler.look()
+        await doubt(house, "two", to=FRIEND)
+        await look(house, 0)
+        assert (await house.states())[-1] == "unknown", "looked for, as before"
+
     async def test_a_list_that_fails_when_it_has_to_prove_itself_proves_nothing(self, house):
         await self.known(house, is_shown=True)
         await doubt(house, "one")

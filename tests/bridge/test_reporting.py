@@ -97,6 +97,16 @@ async def test_the_looks_become_rarer_and_nobody_looks_when_nobody_waits(open_pl
     assert play.lists == told
 
 
+async def test_a_clock_that_was_set_back_makes_nobody_wait_for_it(open_play, house, ticks):
+    play = await open_play(status_lag=200)
+    await play.send()
+    await play.go_by(timedelta(seconds=190))
+    ticks.now -= timedelta(hours=1)
+    play.account.carrier.account.now = lambda: ticks.now + timedelta(hours=1)  # it has a clock of its own
+    await play.go_by(timedelta(minutes=10))
+    assert await house.told() == [TICK]
+
+
 @pytest.mark.parametrize("about", [{"receipt": False}, {"sid": ""}])
 async def test_for_who_wants_no_tick_no_call_is_made(open_play, about):
     play = await open_play(status_lag=None)

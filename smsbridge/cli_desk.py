@@ -58,7 +58,10 @@ def add_command(commands: Commands, name: str, words: str, carry_out: CarryOut) 
 
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[Desk]:
-    """The store beside a bridge that may be running, with what the use cases need."""
+    """The store beside a bridge that may be running, with what the use cases need. Makes none where there is none."""
+    path = config.store.path
+    if path is not None and not path.exists():
+        raise SmsbridgeError(f"there is no database at {path}: start this smsbridge once, so that it is made")
     database = await open_database(config.store.url, password(config))
     try:
         version = await migrations.current(database)

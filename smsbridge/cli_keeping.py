@@ -45,7 +45,7 @@ def add_commands(commands: Commands) -> None:
 
 async def _back_up(config: Config, options: argparse.Namespace) -> int:
     if options.keep is not None and (options.keep < 1 or not options.file.is_dir()):
-        print("smsbridge: --keep takes a directory and a number from 1", file=sys.stderr)
+        print("smsbridge: --keep takes a directory, which is there, and a number from 1", file=sys.stderr)
         return WRONG
     key = _key_of(options)
     source = backup.Source(url=config.store.url, password=password(config), name=config.xmpp.jid)

@@ -239,3 +239,14 @@ def test_nothing_is_released_in_a_store_of_another_version(sqlite_place, capsys)
     place.rows("UPDATE schema_version SET version = 99 WHERE version = (SELECT max(version) FROM schema_version)")
     assert place.do("release", "--send") == 1
     assert "another version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [("release", "--send"), ("export", "--owner", OWNER), ("import", "--owner", OWNER, "config.yaml")]
+)
+def test_where_there_is_no_database_none_is_made(sqlite_place, capsys, words):
+    place = sqlite_place
+    *given, last = words
+    assert place.do(*given, place.directory / last if last.endswith(".yaml") else last) == 1
+    assert "there is no database at" in capsys.readouterr().err
+    assert not (place.directory / "bridge.db").exists()

@@ -4,6 +4,7 @@
                                                             └ another, or none: REPORT addressbook-query ─▶ vCards
 
 The URL is the administrator's and is called as it stands: no redirect is followed, and the password goes nowhere else.
+It is said as Basic has it, and as Digest to a server that asks for that (Baïkal, unless it is told otherwise).
 Answers are bounded and read by a parser that takes no document type. No error quotes what was answered.
 """
 
@@ -84,15 +85,17 @@ def texts(data: bytes, wanted: tuple[str, ...]) -> Iterator[str]:
 
 async def _call(session: aiohttp.ClientSession, account: Account, method: str, body: str, *, depth: int) -> bytes:
     headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": str(depth)}
-    if account.username:  # RFC 7617
+    logins = []
+    if account.username:  # RFC 7617, 7616
         pair = f"{account.username}:{account.password}".encode()
         headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        logins.append(aiohttp.DigestAuthMiddleware(account.username, account.password, preemptive=False))
     try:
         async with (
             asyncio.timeout(SECONDS),
             session.request(
                 method, account.url, data=f'<?xml version="1.0" encoding="utf-8"?>{body}'.encode(), headers=headers,
-                allow_redirects=False,
+                allow_redirects=False, middlewares=logins,
             ) as answer,
         ):  # fmt: skip
             if answer.status != 207:  # RFC 4918, 11.1: multi-status

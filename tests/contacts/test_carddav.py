@@ -1,9 +1,13 @@
 """An address book on a CardDAV server is read when it has changed, and nothing that it answers does harm."""
 
 import asyncio
+import hashlib
+import re
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from smsbridge.contacts import carddav
 from smsbridge.contacts.carddav import Account, Unread, fetch, open_session
@@ -122,3 +126,38 @@ async def test_an_answer_is_bounded_in_size_and_time(session, monkeypatch):
 async def test_nobody_there_is_told(session):
     with pytest.raises(Unread, match="cannot be reached"):
         await fetch(session, account(f"http://{LOOPBACK}:1/"), "")
+
+
+def md5(*words):
+    return hashlib.md5(":".join(words).encode()).hexdigest()  # noqa: S324
+
+
+def digest_of(header, method):
+    """What a server finds in the answer to its challenge, and what should be there (RFC 7616, 3.4)."""
+    said = dict(re.findall(r'(\w+)="?([^",]*)"?', header))
+    secret, place = md5(USER, "book", PASSWORD), md5(method, said["uri"])
+    return said["response"], md5(secret, "abc", said["nc"], said["cnonce"], "auth", place)
+
+
+@pytest.mark.parametrize(("password", "is_right"), [(PASSWORD, True), ("wrong", False)])
+async def test_a_server_that_asks_for_a_digest_is_given_one(session, password, is_right):
+    cards = f'<a xmlns="urn:ietf:params:xml:ns:carddav"><address-data>{card("Mum", MUM, "1")}</address-data></a>'
+
+    async def answer(request):
+        header = request.headers.get("Authorization", "")
+        if header.startswith("Digest "):
+            said, right = digest_of(header, request.method)
+            if said == right:
+                return web.Response(status=207, text=EMPTY if request.method == "PROPFIND" else cards)
+        challenge = 'Digest realm="book", nonce="abc", qop="auth", opaque="x"'
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+
+    app = web.Application()
+    app.router.add_route("*", "/book/", answer)
+    async with TestServer(app) as server:
+        reading = fetch(session, account(str(server.make_url("/book/")), password), "")
+        if is_right:
+            assert list(faces(read((await reading).cards), "US")) == [MUM]
+        else:
+            with pytest.raises(Unread, match="refuses user or password"):
+                await reading

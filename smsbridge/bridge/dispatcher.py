@@ -21,7 +21,7 @@ from smsbridge.core.words.say import Say
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
 from smsbridge.providers.contract import Provider, Sends
-from smsbridge.store import claims, conversations, outbox
+from smsbridge.store import claims, conversations, holds, outbox
 from smsbridge.store.database import Transaction
 
 LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the claimant is dead
@@ -114,6 +114,8 @@ class Dispatcher:
                 break
             if refused := (yield from self._refusal(part)):
                 yield from settling.refuse(desk, part, refused.reason, refused.words)
+                if is_probe:
+                    yield from holds.probe_instead(now, part.provider, part.did)
                 told = True
                 continue
             over = yield from rationing.claim(desk, part, now)

@@ -10,7 +10,7 @@ bytes of those that came inside a callback are in its transaction too: what is c
 
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -163,29 +163,35 @@ class Inbound:
             for owner in line.owners
         ]
         bound = yield from bindings.bind_all(now, wanted)
+        # asked once: a reload may come in between, and an attachment is either linked to or brought
+        brought = {
+            media_id for message, one in zip(messages, taken, strict=True) for media_id in self._brought(message, one)
+        }
         drafts: list[Draft] = []
         for message, line, one in zip(messages, lines, taken, strict=True):
             if line is None:
                 yield from self._tell_admins(message, one)
                 continue
             for owner in line.owners:
-                drafts += self._drafts(owner, bound[owner, message.peer] == line.did, message, one)
+                drafts += self._drafts(owner, bound[owner, message.peer] == line.did, message, one, brought)
         boarded = yield from board(desk, self._lane, reservation, drafts)
         is_all_ready = len(boarded.rendered) == len(drafts) and None not in lines
         for message, line, one in zip(messages, lines, taken, strict=True):
             if line is not None and one.verdict is not Verdict.REPEATED and wish_of(message):
                 yield from wishes.heed(desk, line, message, one.key)
                 is_all_ready = False
-        for message, line, one in zip(messages, lines, taken, strict=True):
+        for line, one in zip(lines, taken, strict=True):
             for media_id, item in one.media:
-                if item.content is not None or (line is not None and self._is_brought(message, item)):
+                if item.content is not None or (line is not None and media_id in brought):
                     is_all_ready = False
                 else:
                     yield from media.publish(desk.ids, now, media_id, item.url)
         return taken, boarded, is_all_ready
 
-    def _drafts(self, owner: str, is_bound: bool, message: InboundMessage, taken: Taken) -> list[Draft]:
-        """What an owner gets of a message: its text, and each attachment that was not known."""
+    def _drafts(
+        self, owner: str, is_bound: bool, message: InboundMessage, taken: Taken, brought: Collection[MediaId]
+    ) -> list[Draft]:
+        """What an owner gets of a message: its text, and each attachment that was not known and is not brought."""
         # from a plain JID over the bound line, with the DID over any other
         is_plain = is_bound and self._desk.rules().address_style is AddressStyle.PLAIN
         sender = _localpart(message.peer, None if is_plain else message.did)
@@ -211,13 +217,16 @@ class Inbound:
         if taken.verdict is not Verdict.REPEATED and (message.text or not message.media):
             made.append(draft(DeliveryKind.TEXT, "0", body=message.text or self._desk.worded(owner, Say.EMPTY_TEXT())))
         if taken.media:
-            links = [item for item in taken.media if not self._is_brought(message, item[1])]
+            links = [item for item in taken.media if item[0] not in brought]
             made += (draft(DeliveryKind.MEDIA, "media", item[1].url, item=item) for item in links)
         return made
 
-    def _is_brought(self, message: InboundMessage, item: Media) -> bool:
-        """Whether an attachment is brought later, from where it is."""
-        return item.content is not None or message.provider in self._desk.rules().media_places
+    def _brought(self, message: InboundMessage, taken: Taken) -> list[MediaId]:
+        """The attachments that are brought later, from where they are."""
+        if not taken.media:
+            return []
+        is_fetched = message.provider in self._desk.rules().media_places
+        return [media_id for media_id, item in taken.media if is_fetched or item.content is not None]
 
     def _tell_admins(self, message: InboundMessage, taken: Taken) -> Transaction[None]:
         """Of a text that nobody's line took; of a repeat only if it brings media that were not known."""

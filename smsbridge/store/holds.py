@@ -125,6 +125,15 @@ def probe_soon(now: datetime, provider: ProviderName) -> Transaction[None]:
     )
 
 
+def probe_instead(now: datetime, provider: ProviderName, did: Did) -> Transaction[None]:
+    """The part that was to probe this account or line may not leave at all: another one does, at once."""
+    yield sql(
+        "UPDATE hold SET probe_at = $3 WHERE provider = $1 AND did IN ('', $2)"
+        " AND hold NOT IN ('lockdown', 'restore', 'pause')",
+        *(provider, did, to_ms(now)),
+    )
+
+
 def current() -> Transaction[tuple[HoldRow, ...]]:
     """All holds that are on."""
     rows = yield sql("SELECT * FROM hold ORDER BY since")

@@ -1,7 +1,9 @@
 """What comes with a text arrives after it, whatever happens on the way, or its owners read why not."""
 
 import contextlib
+import itertools
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from smsbridge.bridge.attachments import Attachments
 from smsbridge.bridge.bell import Bell
+from smsbridge.bridge.inbound import Inbound
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.message import Kind
 from smsbridge.media.drawer import Drawer
@@ -137,6 +140,20 @@ async def test_what_cannot_be_had_is_tried_for_a_day_and_then_told_of_with_its_l
     assert (kind, to) == ("text", JOHN)
     assert english(Fault.REFUSED.words) in words
     assert files.url() in words
+
+
+@pytest.mark.parametrize("turn", range(1, 12))
+@pytest.mark.parametrize("is_fetched_then", [True, False])
+async def test_a_reload_in_the_midst_of_a_callback_loses_none(house, turn, is_fetched_then):
+    """The store has a thread of its own: the rules may change between two questions of one transaction."""
+    url = "https://media.example.com/1"
+    fetched = rules(media_places={CARRIER: frozenset({"https://media.example.com"})})
+    before, after = (rules(), fetched) if is_fetched_then else (fetched, rules())
+    asked = itertools.count(1)
+    desk = replace(house.desk, rules=lambda: before if next(asked) < turn else after)
+    await Inbound(desk, house.lane).take(CARRIER, [inbound("look", kind=Kind.MMS, media=[url])])
+    (its,) = await media_of(house)
+    assert (its[0] == "wanted") != (("media", JOHN, url) in await shown(house))
 
 
 @pytest.mark.parametrize("answers", [(), (Fault.SLOW,)])

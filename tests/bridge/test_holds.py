@@ -10,7 +10,7 @@ from smsbridge.core.alerts import ADVICE, Alert
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected
 from tests.fakes.words import because, english
 
-from .house import ADMIN, CARRIER, FRIEND, OWN, PEER, SHARED, THIRD
+from .house import ADMIN, ANN, CARRIER, FRIEND, OWN, PEER, SHARED, THIRD, with_line
 
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The login is refused.", hold=Hold.ACCOUNT)
 FUNDS = Deferred(Reason.FUNDS, "non_sufficient_funds", hold=Hold.ACCOUNT)
@@ -53,6 +53,21 @@ class TestAccount:
             await house.later(seconds=await probe_in(house))
         assert await house.states() == ["sent"] * 3
         assert house.provider.texts == ["one", "one", "two", "three"]
+        assert await holds(house) == []
+
+    async def test_what_may_not_leave_any_more_takes_no_turn_from_what_may(self, house):
+        """The fault is over, and the writer of those that are the first to probe has lost their number."""
+        house.provider.script(PEER, LOGIN)
+        await house.accept("one", to=f"{PEER}%{SHARED}")
+        async with house.dispatching():
+            await house.quiet()
+            for n in range(5):
+                await house.accept("lost", to=f"+1555987100{n}%{SHARED}", sid=f"lost {n}")
+            await house.accept("two", to=FRIEND)
+            house.rules = with_line(SHARED, owners=(ANN,))
+            await house.later(seconds=await probe_in(house))
+        assert await house.states() == [*["failed"] * 6, "sent"]
+        assert house.provider.texts == ["one", "two"]
         assert await holds(house) == []
 
     async def test_while_a_probe_is_under_way_no_other_starts(self, house):

@@ -67,7 +67,8 @@ _OF_PUSHES = frozenset({What.COPIES, What.PIPELINED, What.DRIBBLED, What.PADDED,
 class Fault:
     """See above. Raises ValueError for what could never happen where it was put.
 
-    `gate` stalls until somebody sets it: a test that looks at what happens meanwhile is in no hurry.
+    `gate` stalls until somebody sets it: a test that looks at what happens meanwhile is in no hurry. A push that
+    dribbles stalls before its last drop.
     """
 
     when: Moment

@@ -8,7 +8,7 @@ variables in its URL stay as they are, and nothing shows that it is ever repeate
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -173,7 +173,8 @@ class Pushes:
         if fault is not None:
             at = self._config.clock().astimezone(UTC)
             self._ledger.meet(Met(method=request.via, fault=str(fault), at=at))
-            await fault.stall()
+            if fault.what is not What.DRIBBLED:
+                await fault.stall()
         return fault
 
     async def _ask(self, request: Request, fault: Fault | None) -> list[Answer]:
@@ -190,7 +191,7 @@ class Pushes:
                     case What.BAD_CHUNKS:
                         return await ask_by_hand(request, [request.written_in_bad_chunks()])
                     case What.DRIBBLED if fault:
-                        return await ask_by_hand(request, request.in_drops(), seconds=fault.amount)
+                        return await ask_by_hand(request, request.in_drops(), seconds=fault.amount, at_last=fault.stall)
                     case _:
                         return [await self._ask_once(request)]
         except OSError:  # a time-out is one
@@ -207,14 +208,28 @@ class Pushes:
             return NO_ANSWER
 
 
+async def _at_once() -> None:
+    """Nothing is waited for."""
+
+
 async def ask_by_hand(
-    request: Request, pieces: Sequence[bytes], *, answers: int = 1, seconds: float = 0.0
+    request: Request,
+    pieces: Sequence[bytes],
+    *,
+    answers: int = 1,
+    seconds: float = 0.0,
+    at_last: Callable[[], Awaitable[None]] = _at_once,
 ) -> list[Answer]:
-    """Write the pieces over so many seconds, and read so many answers. Raises OSError; plain HTTP only."""
+    """Write the pieces over so many seconds, the last after `at_last`, and read so many answers.
+
+    Raises OSError; plain HTTP only.
+    """
     reader, writer = await asyncio.open_connection(request.url.host, request.url.port)
     try:
         with suppress(ConnectionError):  # an answer may have come before all was written
-            for piece in pieces:
+            for left, piece in enumerate(pieces, 1 - len(pieces)):
+                if left == 0:
+                    await at_last()
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(seconds / len(pieces))

@@ -1,5 +1,6 @@
 """What a player waits for, and what has to have happened before a player may say that nothing did."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -47,9 +48,10 @@ async def judged(stage: Stage, client: Client) -> None:
 
 
 async def round_trips_until(client: Client, jid: str, holds: Callable[[], bool]) -> None:
-    """Ask the bridge again and again until something holds that nothing tells us about."""
-    while not holds():
-        await client.ping(jid)
+    """Ask the bridge again and again until something holds that nothing tells us about; raises `TimeoutError`."""
+    async with asyncio.timeout(60):
+        while not holds():
+            await client.ping(jid)
 
 
 def sample(stage: Stage, name: str, **labels: str) -> float:

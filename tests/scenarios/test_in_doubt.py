@@ -1,10 +1,13 @@
 """A carrier that does not answer, or does not list what it took: no text goes twice, and its writer hears the truth."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
+from smsbridge.core import doubt
 from smsbridge.providers.http import Deadlines
 from smsbridge.providers.voipms import provider
 from smsbridge.sim.faults import Fault, Moment, What
@@ -114,13 +117,18 @@ async def test_lists_that_fail_leave_it_open_until_the_writer_is_asked(enter, pe
     assert left_for(stage, peer) == ["doubtful", "following"]
 
 
-async def test_a_text_that_the_carrier_takes_after_it_was_sent_again_is_told_to_have_gone_twice(enter, peer):
-    """What no look can exclude."""
+async def test_a_text_that_the_carrier_takes_after_it_was_sent_again_is_told_to_have_gone_twice(
+    enter, peer, monkeypatch
+):
+    """What no look can exclude. Half a second is ten minutes and more, for who looks for such texts."""
+    monkeypatch.setattr(doubt, "WATCH", tuple(timedelta(seconds=n / 2) for n in range(60)))
     stage = await enter()
     alice, carol, contact = await stage.client("alice"), await stage.client("carol"), stage.contact(peer)
-    late = Fault(when=BEFORE, method="sendSMS", drop=True, what=What.LATE, amount=SETTLE * 3.5)
-    stage.carrier.config.faults.arm(late)
+    gate = asyncio.Event()
+    stage.carrier.config.faults.arm(Fault(when=BEFORE, method="sendSMS", gate=gate))
     await alice.next(receipt_for(await alice.send_text(contact, "doubtful")))
+    assert left_for(stage, peer) == ["doubtful"]
+    gate.set()  # nobody has waited for that answer for long
     assert "went out twice" in (await alice.next(from_(contact), timeout=30)).body
     assert left_for(stage, peer) == ["doubtful"] * 2
     assert sample(stage, "duplicates_unavoidable_total", provider="voipms") == 1

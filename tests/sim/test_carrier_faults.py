@@ -306,6 +306,18 @@ class TestPushes:
         assert person.requests[0] == person.requests[1]
 
     @pytest.mark.parametrize("via", [WEBHOOK, CALLBACK])
+    async def test_one_dribbles_in_and_its_last_drop_waits_for_a_gate(self, told, via):
+        gate = asyncio.Event()
+        fault = Fault(when=BEFORE, method=via, what=What.DRIBBLED, amount=0.1, gate=gate)
+        carrier, person = await told(fault, via=via)
+        push = await carrier.text_in(PEER, DID, "slow")
+        await (await carrier.text_in(PEER, DID, "quick")).answered
+        assert (len(person.requests), push.attempts) == (1, [])
+        gate.set()
+        assert (await push.answered).satisfied
+        assert len(person.requests) == 2
+
+    @pytest.mark.parametrize("via", [WEBHOOK, CALLBACK])
     async def test_one_is_longer_and_says_the_same(self, told, via):
         carrier, person = await told(Fault(when=BEFORE, method=via, what=What.PADDED, amount=3000), via=via)
         push = await carrier.text_in(PEER, DID, "hello")

@@ -76,7 +76,7 @@ class Janitor:
                 self._desk.wake_senders()
 
     async def expire(self) -> None:
-        """Give up on parts that no carrier took within a day, and on those whose account is gone."""
+        """Give up on parts that no carrier took within a day, and on those whose account or number is gone."""
         while gone := await self._desk.database.run(self._give_up):
             self._desk.pulse.beat("janitor", TURN)
             for part in gone:
@@ -99,10 +99,19 @@ class Janitor:
                 gone.append(part)
                 if reason is Reason.UNCONFIRMED:
                     yield from confirming.end(self._desk, part.id, code)
-        served = {line.provider for line in self._desk.rules().directory}
+        return gone + (yield from self._give_up_of_others())
+
+    def _give_up_of_others(self) -> Transaction[list[Part]]:
+        """What waits for an account that is gone, or at one where its number is not any more."""
+        gone = []
+        served = {(line.provider, line.did) for line in self._desk.rules().directory}
+        accounts = {provider for provider, _ in served}
         for part in (yield from overdue.of_others(served, AT_ONCE)):
-            if (yield from self._expire(part, Reason.LINE_FAULT, "no_account", Say.NO_ACCOUNT())):
-                gone.append(part)  # noqa: PERF401  # no comprehension can `yield from`
+            reason, code, words = Reason.LINE_FAULT, "no_account", Say.NO_ACCOUNT()
+            if part.provider in accounts:
+                reason, code, words = Reason.NOT_OWNER, Reason.NOT_OWNER.value, Say.NUMBER_MOVED()
+            if (yield from self._expire(part, reason, code, words)):
+                gone.append(part)
         return gone
 
     def _expire(self, part: Part, reason: Reason, code: str, words: Words) -> Transaction[bool]:

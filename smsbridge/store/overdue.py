@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from smsbridge.clock import to_ms
+from smsbridge.core.address import Did
 from smsbridge.core.message import Part, ProviderName
 from smsbridge.store import heads
 from smsbridge.store.database import Row, Transaction, sql, sql_among
@@ -47,16 +48,21 @@ def expired(queued_before: datetime, limit: int) -> Transaction[tuple[Part, ...]
     return _parts(sorted(found, key=lambda row: str(row["id"])))
 
 
-def of_others(served: Collection[ProviderName], limit: int) -> Transaction[tuple[Part, ...]]:
-    """Waiting parts of accounts that are none of these: nobody is going to claim them. As to a restore, see above."""
-    names = {row["provider"] for row in (yield sql("SELECT DISTINCT provider FROM outbox WHERE state = 'held'"))}
-    names |= {line.provider for line in (yield from heads.queued_lines())}
+def of_others(served: Collection[tuple[ProviderName, Did]], limit: int) -> Transaction[tuple[Part, ...]]:
+    """Waiting parts of lines that are none of these: they may not leave, and keep what may waiting behind them.
+
+    As to a restore, see above.
+    """
+    held = yield sql("SELECT DISTINCT provider, did FROM outbox WHERE state = 'held' AND hold <> 'restore'")
+    lines = {(row["provider"], row["did"]) for row in held}
+    lines |= {(line.provider, line.did) for line in (yield from heads.queued_lines())}
     found: list[Row] = []
-    for name in sorted(names.difference(served)):
+    for provider, did in sorted(lines.difference(served)):
         for state in ("held", "queued"):
             found += yield sql(
-                f"SELECT * FROM outbox WHERE state = '{state}' AND hold <> 'restore' AND provider = $1 LIMIT $2",  # noqa: S608
-                *(name, limit),
+                f"SELECT * FROM outbox WHERE state = '{state}' AND hold <> 'restore' AND provider = $1 AND did = $2"  # noqa: S608
+                " LIMIT $3",
+                *(provider, did, limit),
             )
     return _parts(sorted(found, key=lambda row: str(row["id"]))[:limit])
 

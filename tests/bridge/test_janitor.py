@@ -8,15 +8,17 @@ import pytest
 
 from smsbridge.bridge import janitor
 from smsbridge.bridge.janitor import PART_LIFE
+from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Reason
-from smsbridge.core.line import Directory, Receipts
+from smsbridge.core.line import Directory, Line, Receipts
 from smsbridge.core.message import ProviderName
 from smsbridge.store import retention
+from tests.fakes.provider import ScriptedProvider
 from tests.fakes.words import because
 
 from . import house as houses
-from .house import DOMAIN, FRIEND, JOHN, OWN, PEER, SHARED, THIRD, report, with_line
+from .house import CARRIER, DOMAIN, ELSEWHERE, FRIEND, JOHN, OTHERS, OWN, PEER, SHARED, THIRD, report, with_line
 
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The login is refused.", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
@@ -116,6 +118,32 @@ class TestAccountsThatAreGone:
         (row,) = await house.rows("SELECT reason, body FROM delivery WHERE kind = 'error'")
         assert row["reason"] == "line_fault"
         assert "is not configured any more" in row["body"]
+
+
+class TestLinesThatMoved:
+    @pytest.mark.parametrize("fault", [LOGIN, NO_LINE], ids=["account", "line"])
+    async def test_what_waits_at_the_old_account_does_not_hold_up_what_leaves_from_the_new_one(self, house, fault):
+        """It is the fault of the old one for which an admin moves a number."""
+        old = ScriptedProvider("elsewhere")
+        house.outbound = Outbound(house.desk, lambda: dict.fromkeys((CARRIER, ELSEWHERE), old.capabilities))
+        new, house.provider = house.provider, old
+        old.script(PEER, fault)
+        await house.accept("one", to=f"{PEER}%{OTHERS}")
+        await house.dispatch()
+        await house.accept("two", to=f"{FRIEND}%{OTHERS}")
+        assert await house.states() == ["held", "queued"]
+        house.rules = replace(house.rules, directory=Directory((
+            Line(did=OTHERS, provider=CARRIER, owners=(JOHN,)), Line(did=OWN, provider=ELSEWHERE, owners=(JOHN,)),
+        )))  # fmt: skip
+        await house.accept("three", to=f"{PEER}%{OTHERS}")
+        await house.accept("four", to=f"{THIRD}%{OWN}")
+        await house.janitor.expire()
+        house.provider = new
+        await house.dispatch()
+        assert new.texts == ["three"]
+        assert await house.states() == ["expired", "expired", "sent", "queued"]
+        errors = await house.rows("SELECT reason FROM delivery WHERE kind = 'error'")
+        assert errors == [{"reason": "not_owner"}] * 2
 
 
 class TestClock:

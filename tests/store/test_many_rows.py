@@ -100,7 +100,7 @@ WORKS = {
     "looks that are due": lambda house: (doubts.due, house.now, VOIPMS, 100),
     "a send that is known": lambda house: (doubts.known_send, house.now, VOIPMS, DAY),
     "expired": lambda house: (overdue.expired, house.now - 3 * DAY, 10),
-    "of others": lambda house: (overdue.of_others, [VOIPMS], 10),
+    "of others": lambda house: (overdue.of_others, [(VOIPMS, DID)], 10),
     "waiting untold": lambda house: (overdue.waiting_untold, house.now, 10),
     "pull in": lambda house: (overdue.pull_in, house.now, DAY, DAY),
     "newest id": lambda house: (deliveries.newest_id,),

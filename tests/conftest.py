@@ -1,10 +1,14 @@
-"""One PostgreSQL for the whole run, started by the first test that needs it; each test has an empty store."""
+"""One PostgreSQL for the whole run, started by the first test that needs it; each test has an empty store.
+
+No example of Hypothesis has a deadline: how long one takes is the machine's affair.
+"""
 
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from smsbridge.sim.postgres import Postgres
 from smsbridge.store.migrations import migrate
@@ -12,6 +16,9 @@ from smsbridge.store.postgres import PostgresDatabase
 from tests.canaries import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]  # looks at what every test let us say
+
+settings.register_profile("house", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 HOUSE, PLAYED = "house", "played"
 EMPTY = """

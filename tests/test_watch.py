@@ -236,7 +236,10 @@ async def test_what_cannot_be_counted_in_time_is_no_fault_of_the_store(scene, mo
         finally:
             scene.advance(5)
 
-    scene.watch._backlog = for_ever
+    async def commit_at_once():
+        pass
+
+    scene.watch._commit, scene.watch._backlog = commit_at_once, for_ever
     for _ in range(60):
         assert await scene.turn() == [FED, "STATUS=up"]
         scene.advance(10)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from smsbridge.sim.xmpp_server import LOOPBACK, XmppServer, component_header
 
+PATIENCE = 20.0  # seconds that no server should ever need
+
 
 class Attempt(NamedTuple):
     """The stream, and what the server said to the handshake."""
@@ -17,15 +19,22 @@ class Attempt(NamedTuple):
     writer: asyncio.StreamWriter
     answer: str
 
+    async def until(self, words: bytes) -> bytes:
+        """What came before these words, and they."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readuntil(words)
+
 
 @contextlib.asynccontextmanager
 async def component(server: XmppServer, secret: str, jid: str | None = None) -> AsyncIterator[Attempt]:
     """Log in as a component. At the end of the block the server has taken leave of it, and routes nothing to it."""
     reader, writer = await asyncio.open_connection(LOOPBACK, server.component_port)
     try:
-        async with asyncio.timeout(5):
-            yield Attempt(reader, writer, await _shake_hands(reader, writer, jid or server.component_jid, secret))
-            with contextlib.suppress(OSError):  # it has left already
+        async with asyncio.timeout(PATIENCE):
+            answer = await _shake_hands(reader, writer, jid or server.component_jid, secret)
+        yield Attempt(reader, writer, answer)
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(ConnectionError):  # it has left already
                 writer.write(b"</stream:stream>")
                 await reader.read()
     finally:

@@ -20,17 +20,17 @@ async def test_a_connection_that_died_does_not_keep_the_next_one_out(server, acc
         component(server, server.component_secret) as living,
     ):
         assert living.answer.startswith("<handshake")
-        assert b"conflict" in await dead.reader.readuntil(b"</stream:stream>")
+        assert b"conflict" in await dead.until(b"</stream:stream>")
         alice = await login(account("alice"))
         await alice.send_text(f"+15559870002@{server.component_jid}", "hello")
-        await living.reader.readuntil(b"<body>hello</body>")
+        await living.until(b"<body>hello</body>")
 
 
 async def test_a_user_of_the_server_reaches_the_component(server, account, login):
     alice = await login(account("alice"))
     async with component(server, server.component_secret) as attempt:
         await alice.send_text(f"+15559870002@{server.component_jid}", "hello")
-        await attempt.reader.readuntil(b"<body>hello</body>")
+        await attempt.until(b"<body>hello</body>")
 
 
 @pytest.mark.parametrize("server_name", ["ejabberd"])  # Prosody gives a component nothing but its own name

@@ -17,7 +17,7 @@ from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from tests.fakes.contrib import FILES, JID, MODULE, secret_in, server_of
 from tests.fakes.waiting import until
 
-from .component import component
+from .component import PATIENCE, component
 
 HOLD = "urn:smsbridge:hold:1"
 NUMBER = "+15559870002@sms.example.com"
@@ -35,31 +35,32 @@ class Stream:
         self.writer.write(xml.encode())
 
     async def see(self, what):
-        """Read until this has come."""
-        async with asyncio.timeout(10):
-            while what.encode() not in self.came:
-                chunk = await self.reader.read(65536)
-                assert chunk, "the stream has ended"
-                self.came += chunk
+        """Read until this has come, and the rest of its stanza."""
+        await self._until(re.compile(re.escape(what.encode()) + rb".*?</(message|iq)>", re.DOTALL))
 
     async def ask(self, payload, *, kind="set", to="sms.example.com"):
         """The answer to an iq, as it was written."""
         name = uuid.uuid4().hex
         self.write(f'<iq type="{kind}" id="{name}" from="sms.example.com" to="{to}">{payload}</iq>')
         pattern = re.compile(rf"<iq[^>]*\bid='{name}'[^>]*?(/>|>.*?</iq>)".encode(), re.DOTALL)
-        async with asyncio.timeout(10):
+        return (await self._until(pattern))[0].decode()
+
+    async def _until(self, pattern):
+        async with asyncio.timeout(PATIENCE):
             while not (found := pattern.search(self.came)):
                 chunk = await self.reader.read(65536)
                 assert chunk, "the stream has ended"
                 self.came += chunk
-        return found[0].decode()
+        return found
 
     async def fence(self):
         """What was written before is handled, and what the server wrote before is here."""
         await self.ask('<ping xmlns="urn:xmpp:ping"/>', kind="get", to="example.com")
 
     async def enable(self):
+        """Ask for what is held; it has come when this returns."""
         assert "type='result'" in await self.ask(f'<enable xmlns="{HOLD}"/>')
+        await self.fence()
 
     async def acknowledge(self, *ids, is_taken=False):
         taken = ' taken="true"' if is_taken else ""
@@ -134,7 +135,7 @@ async def test_what_the_module_can_is_told_to_the_component_alone(server):
         told = await stream.ask('<query xmlns="http://jabber.org/protocol/disco#info"/>', kind="get")
         assert HOLD in told
         asked = asyncio.create_task(alice.disco_info(server.component_jid))
-        await stream.see("disco#info")
+        await stream.see(f"from='{alice.jid}'")  # who asks is answered by the component
         asked.cancel()
 
 
@@ -484,7 +485,7 @@ async def test_a_repeat_to_another_host_of_the_server_goes_no_further_either():
         for _ in range(3):
             stream.text("somebody@echo.example.com", "a")
         stream.text("somebody@echo.example.com", "b", "the last")
-        came = await echo.reader.readuntil(b"the last")
+        came = await echo.until(b"the last")
         assert came.count(b"id='a'") == 1
 
 

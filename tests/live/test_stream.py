@@ -39,8 +39,6 @@ def settings_for(server, **changes):
         host="127.0.0.1",
         port=server.component_port,
         ping=server.domain,
-        handshake_seconds=1.0,
-        fence_seconds=2.0,
         window=WINDOW,
     )
     return replace(settings, **changes)

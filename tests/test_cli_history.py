@@ -1,5 +1,6 @@
 """An owner's texts go out and come back, in either format, over each store; usage, why and audit tell what they may."""
 
+import itertools
 import json
 import stat
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from smsbridge.store.inbox import Verdict
 from tests.test_cli_keeping import OWNER, PEER, Place
 
 VOIPMS = ProviderName("voipms")
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)  # all within one month
 IN_WORDS, OUT_WORDS = "came in 🍷 & <so>", "went \n out"
 
 
@@ -29,23 +30,31 @@ def message(text=IN_WORDS, pid="11", **changes):
 
 
 class Storied(Place):
+    def __init__(self, *where):
+        super().__init__(*where)
+        self._moments = itertools.count()
+
+    def now(self):
+        """A moment later each time."""
+        return NOW + timedelta(milliseconds=next(self._moments))
+
     def take(self, *messages, to=OWNER):
         def taking():
-            found = yield from inbox.take_all(self.ids, datetime.now(UTC), messages)
+            found = yield from inbox.take_all(self.ids, self.now(), messages)
             for one in found:
                 draft = Draft(
                     domain="d", kind=DeliveryKind.TEXT, to_jid=to, sender="", stanza_id=one.key, inbox_id=one.id
                 )
-                yield from deliveries.add(self.ids, datetime.now(UTC), draft)
+                yield from deliveries.add(self.ids, self.now(), draft)
             return found
 
         return self.run(taking)
 
     def send(self, pid="77"):
         def sending():
-            part = yield from claims.claim(self.ids, datetime.now(UTC), VOIPMS, "bridge/1", timedelta(minutes=3))
+            part = yield from claims.claim(self.ids, self.now(), VOIPMS, "bridge/1", timedelta(minutes=3))
             yield from outbox.move(
-                self.ids, datetime.now(UTC), "test", part.id, PartEvent.ACCEPT, provider_id=ProviderMessageId(pid)
+                self.ids, self.now(), "test", part.id, PartEvent.ACCEPT, provider_id=ProviderMessageId(pid)
             )
 
         self.run(sending)
@@ -223,10 +232,10 @@ class TestWhy:
 
     def test_what_became_of_its_files_is_told_and_not_where_they_lie(self, full, capsys):
         message_id, url = full.rows("SELECT id FROM message")[0]["id"], "https://share.example.com/1.jpg"
-        full.run(lambda: enclosures.wish(full.ids, datetime.now(UTC), message_id, (Media(url=url),), is_due=True))
+        full.run(lambda: enclosures.wish(full.ids, full.now(), message_id, (Media(url=url),), is_due=True))
         kept = enclosures.Verdict(state=EnclosureState.KEPT, mime="image/jpeg", size=1, done=Done.SHRUNK)
         file_id = full.rows("SELECT id FROM enclosure")[0]["id"]
-        full.run(lambda: enclosures.settle(full.ids, datetime.now(UTC), file_id, kept))
+        full.run(lambda: enclosures.settle(full.ids, full.now(), file_id, kept))
         assert full.do("why", message_id) == 0
         out = capsys.readouterr().out
         assert "kept by enclosures, shrunk" in out

@@ -46,7 +46,11 @@ class Place:
         self.config.write_text(text.replace(f"sqlite:///{directory}/none.db", store_url))
         self.kept = directory / "kept"
         self.kept.mkdir()
-        self.ids = Ids(lambda: to_ms(datetime.now(UTC)))
+        self.ids = Ids(lambda: to_ms(self.now()))
+
+    def now(self):
+        """When what is written is written."""
+        return datetime.now(UTC)
 
     def do(self, *words):
         return main([words[0], "-c", str(self.config), *map(str, words[1:])])
@@ -71,11 +75,11 @@ class Place:
                 message = StoredMessage(
                     id=MessageId(self.ids.new()), domain="sms.example.com", owner=OWNER, sender=f"{OWNER}/phone",
                     addressed=f"{PEER}@sms.example.com", stanza_id=f"s{n}", did=Did(DID), receipts=Receipts.ACCEPTED,
-                    wants_receipt=True, told="", accepted_at=datetime.now(UTC),
+                    wants_receipt=True, told="", accepted_at=self.now(),
                 )  # fmt: skip
                 pieces = [(Kind.SMS, text, ())]
                 yield from outbox.accept(
-                    self.ids, datetime.now(UTC), message, text, pieces, ProviderName("voipms"), Peer(PEER)
+                    self.ids, self.now(), message, text, pieces, ProviderName("voipms"), Peer(PEER)
                 )
 
         self.run(accepting)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,8 @@ from aiohttp import web
 from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
 
+NOON = datetime(2026, 10, 5, 16, 0, tzinfo=UTC)  # in New York
+
 
 @pytest.fixture
 async def start() -> AsyncIterator[Callable[..., Awaitable[Carrier]]]:
@@ -20,6 +23,7 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Carrier]]]:
 
     async def starter(*, did: DidSettings | None = None, **options: Any) -> Carrier:
         options.setdefault("dids", (did or DidSettings(did="5551230001"),))
+        options.setdefault("clock", lambda: NOON)  # it lists whole days
         carrier = await Carrier.start(CarrierConfig(**options))
         carriers.append(carrier)
         return carrier

@@ -104,7 +104,6 @@ DELIVERY: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
         (D.HANDED, D.BOUNCED),
         (D.HANDING, D.WAITING),  # the stream died before the fence was answered
         (D.HANDED, D.WAITING),  # the server died and may have lost it, or a repeated stanza is answered again
-        (D.BOUNCED, D.WAITING),  # a repeated stanza is answered again: its client was not there, and is now
     }
 )
 

@@ -200,8 +200,8 @@ def tell_again(
 ) -> Transaction[None]:
     """The client repeated its stanza: each answer of these kinds goes out once more, to where the client is now.
 
-    One that is being handed may be on its way to where the client was, so another goes beside it. One that came back
-    did so because the client was not there.
+    One that is being handed may be on its way to where the client was, and one that came back was: another goes beside
+    it, since its fence may not be answered yet.
     """
     rows = yield sql(
         "SELECT * FROM delivery WHERE message_id = $1 AND kind IN ('receipt', 'error')"
@@ -211,14 +211,14 @@ def tell_again(
     newest = {(row["kind"], row["stanza_id"]): row for row in rows if row["kind"] in kinds}.values()
     yield from sql_among(
         "UPDATE delivery SET state = 'waiting', xml = CASE WHEN to_jid = $1 THEN xml ELSE NULL END, to_jid = $1"
-        " WHERE id IN $among AND state IN ('waiting', 'handed', 'bounced')",
+        " WHERE id IN $among AND state IN ('waiting', 'handed')",
         [row["id"] for row in newest],
         to_jid,
     )
-    gone = [row for row in newest if row["state"] in {"handed", "bounced"}]
-    yield from _note(ids, now, DeliveryState.WAITING, "outbound", gone, code="repeated")
+    handed = [row for row in newest if row["state"] == "handed"]
+    yield from _note(ids, now, DeliveryState.WAITING, "outbound", handed, code="repeated")
     for row in newest:
-        if row["state"] == "handing":
+        if row["state"] in {"handing", "bounced"}:
             yield from add(ids, now, _delivery(row)._replace(to_jid=to_jid))
 
 

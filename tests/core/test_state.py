@@ -76,7 +76,6 @@ def test_a_delivery_is_handed_only_with_fixed_bytes():
     assert {before for before, after in DELIVERY if after is DeliveryState.WAITING} == {
         DeliveryState.HANDING,  # its stream died
         DeliveryState.HANDED,  # its server died
-        DeliveryState.BOUNCED,  # its client is there again, and asks
     }
 
 

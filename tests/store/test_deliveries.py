@@ -246,6 +246,17 @@ class TestTellingAgain:
             "stanza-1", "john@example.com/new", "s1", None,
         )  # fmt: skip
 
+    async def test_beside_one_that_came_back_goes_another_though_its_fence_is_not_answered(self, house, handing):
+        first = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
+        await house.do(deliveries.bounce, "stanza-1", "john@example.com", "gone")
+        await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com")
+        (again,) = await house.run(deliveries.pending, DOMAIN, 10)
+        assert again.id != first
+        await house.do(deliveries.hand, [first])
+        assert await state(house, first) is DeliveryState.BOUNCED
+        await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com")
+        assert [row.id for row in await house.run(deliveries.pending, DOMAIN, 10)] == [again.id]
+
     async def test_repeats_do_not_multiply_the_answers(self, house, handing):
         first = await handing(kind=DeliveryKind.RECEIPT, message_id=MessageId("m1"))
         await house.do(deliveries.tell_again, MessageId("m1"), "john@example.com")

@@ -1,6 +1,7 @@
 """Would what is written to a number leave now, and if not, why? Looked at every few seconds, for the number's presence.
 
-    holds, an account that is refused, a carrier that cannot be reached, STOP ─▶ lasting for half a minute? ─▶ shown
+    holds, caps that are used up, an account that is refused, a carrier that cannot be reached, STOP ─▶ lasting for
+    half a minute? ─▶ shown
 
 Of a number that may not be texted at all the gate says so itself. Where all is well, nothing is read for it.
 """
@@ -11,17 +12,20 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+from smsbridge.bridge import rationing
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.desk import Desk
-from smsbridge.core import gate
+from smsbridge.core import caps, gate
 from smsbridge.core.address import Did, Peer, PeerKind, kind_of, parse_localpart
 from smsbridge.core.alerts import Alert
+from smsbridge.core.caps import Demand, Whose
 from smsbridge.core.errors import Hold, Reason, Refused, StoreUnavailable
 from smsbridge.core.line import Line
 from smsbridge.core.outlook import FINE, Calm, Outlook, Show, gravest
 from smsbridge.core.words.say import Say
 from smsbridge.log import Event, Log
 from smsbridge.store import alerts, bindings, conversations, holds, watchers
+from smsbridge.store import caps as counters
 from smsbridge.store.database import Transaction
 from smsbridge.store.holds import HoldRow
 
@@ -32,7 +36,7 @@ AT_ONCE: Final = 200
 
 _SHOWS: Final = {Hold.LOCKDOWN: Show.DND}
 
-Place = tuple[Did, Peer | None]  # a line, or one conversation over it
+Place = tuple[str, str]  # a line, or with a peer one conversation over it; "" and an owner, or ("", "") everybody
 
 _log = Log("outlooks")
 
@@ -86,7 +90,8 @@ class Outlooks:
         if not lines:
             return None
         if not localpart:
-            return min((self._of_line(line) for line in lines), key=_gravity)
+            lightest = min((self._of_line(line) for line in lines), key=_gravity)
+            return gravest((lightest, *self._of_owner(owner)))
         try:
             address = parse_localpart(localpart)
             bound = None
@@ -99,7 +104,7 @@ class Outlooks:
         except Refused as refused:
             return self._refused(refused)
         stopped = self._calm.settled.get((admission.line.did, admission.peer), FINE)
-        return gravest((self._of_line(admission.line), stopped))
+        return gravest((self._of_line(admission.line), stopped, *self._of_owner(owner)))
 
     async def remember(self, owner: str, number: str) -> None:
         """He sees the presence of this number. Raises `StoreUnavailable`."""
@@ -114,7 +119,11 @@ class Outlooks:
         return await self._desk.database.run(watchers.after, *after, AT_ONCE)
 
     def _of_line(self, line: Line) -> Outlook:
-        return self._calm.settled.get((line.did, None), FINE)
+        return self._calm.settled.get((line.did, ""), FINE)
+
+    def _of_owner(self, owner: str) -> tuple[Outlook, Outlook]:
+        """Whatever the line."""
+        return self._calm.settled.get(("", owner), FINE), self._calm.settled.get(("", ""), FINE)
 
     def _is_line_of_interest(self, lines: tuple[Line, ...], peer: Peer) -> bool:
         return len(lines) > 1 and (bool(self._calm.settled) or kind_of(peer) is PeerKind.SHORTCODE)
@@ -135,7 +144,7 @@ class Outlooks:
         rows = yield from holds.current()
         raised = yield from alerts.all_of([Alert.ACCOUNT])
         refused = {alert.subject for alert in raised if alert.over_at is None}
-        seen: dict[Place, Outlook] = {}
+        seen = yield from self._spent()
         for line in desk.rules().directory:
             found = [_held(row) for row in rows if row.covers(line.provider, line.did)]
             if line.provider in refused:
@@ -143,12 +152,40 @@ class Outlooks:
             if desk.carriers.is_silent(line.provider):
                 found.append(Outlook(show=Show.AWAY, words=Say.OUTLOOK_SILENT()))
             if found:
-                seen[line.did, None] = gravest(found)
+                seen[line.did, ""] = gravest([*found, seen.get((line.did, ""), FINE)])
         for did, peer, word in (yield from conversations.stops()):
             owned = desk.rules().directory.line_of(did)
             if owned is not None and owned.honours_stop:
                 seen[did, peer] = Outlook(show=Show.DND, words=Say.OUTLOOK_STOPPED(word=word))
         return seen
+
+    def _spent(self) -> Transaction[dict[Place, Outlook]]:
+        """Where nothing is accepted until a day or a month is over."""
+        rules, now = self._desk.rules(), self._desk.now()
+        limits = rules.policy.limits
+        owned = [(owner, line.did) for line in rules.directory for owner in line.owners]
+        asked = caps.standing(limits, owned, now)
+        helpings = {
+            line.did: helping for line in rules.directory for helping in rationing.demands(self._desk, line.provider, 1)
+        }
+        if not (asked or helpings):
+            return {}
+        used = yield from counters.read([*asked.values(), *helpings.values()])
+        seen: dict[Place, Outlook] = {}
+        for did, helping in helpings.items():
+            most = rules.rations[helping.provider].limit
+            if used.get(helping.scope, 0) >= most:
+                words = Say.OUTLOOK_RATION_SPENT(n=most, provider=helping.provider)
+                seen[did, ""] = Outlook(show=Show.XA, words=words)
+        for scope, demand in asked.items():
+            if used.get(scope, 0) + demand.amount > demand.most:
+                words = Say.OUTLOOK_SPENT(limit=caps.limit_of(demand, limits))
+                seen[_place_of(demand)] = Outlook(show=Show.XA, words=words)
+        return seen
+
+
+def _place_of(demand: Demand) -> Place:
+    return (demand.who, "") if demand.whose is Whose.DID else ("", demand.who)
 
 
 def _held(row: HoldRow) -> Outlook:

@@ -5,7 +5,7 @@ the transaction that accepts it, and what they read then is judged: a refusal gi
 once for each message that leaves for it; money is counted in millionths, as the text is accepted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -149,6 +149,16 @@ def demands(limits: Limits, owner: str, did: str, load: Load, now: datetime) -> 
     )  # fmt: skip
 
 
+def standing(limits: Limits, owned: Iterable[tuple[str, str]], now: datetime) -> Mapping[str, Demand]:
+    """What the smallest text of any owner (with a number of his) takes of a day's or a month's caps, by scope.
+
+    A minute's is over before anybody looks; that of new numbers holds nobody who was texted.
+    """
+    smallest = Load(texts=1, is_new_peer=False, cost=limits.prices.sms if limits.prices else 0)
+    found = (demand for owner, did in owned for demand in demands(limits, owner, did, smallest, now))
+    return {demand.scope: demand for demand in found if demand.key != Span.MINUTE}
+
+
 def judge(asked: Sequence[Demand], used: Mapping[str, int], limits: Limits, now: datetime) -> None:
     """Raises `Refused` if a counter (by scope, this text included) is over its cap: by the one that opens last."""
     over = [demand for demand in asked if used[demand.scope] > demand.most]
@@ -183,6 +193,12 @@ def in_words(demand: Demand, limits: Limits) -> Phrase:
     return each[_KEYS[demand.key][1]](most=most)
 
 
+def limit_of(demand: Demand, limits: Limits) -> Phrase:
+    """`the limit of 300 texts a day for you`."""
+    whose = {Whose.OWNER: Say.LIMIT_OF_YOURS, Whose.DID: Say.LIMIT_OF_NUMBER, Whose.WHOLE: Say.LIMIT_OF_ALL}
+    return whose[demand.whose](limit=in_words(demand, limits))
+
+
 def opening(ends: datetime, now: datetime) -> Phrase:
     """`in 42 seconds`, `in 12 minutes (at 18:10 UTC)`, `on 1 December`."""
     left = ends - now
@@ -197,7 +213,5 @@ def opening(ends: datetime, now: datetime) -> Phrase:
 
 
 def _refusal(demand: Demand, before: int, limits: Limits, now: datetime) -> Phrase:
-    whose = {Whose.OWNER: Say.LIMIT_OF_YOURS, Whose.DID: Say.LIMIT_OF_NUMBER, Whose.WHOLE: Say.LIMIT_OF_ALL}
-    limit = whose[demand.whose](limit=in_words(demand, limits))
     state = Say.LIMIT_WOULD_BE_PASSED if demand.amount > demand.most - before > 0 else Say.LIMIT_USED_UP
-    return state(limit=limit, when=opening(demand.ends, now))
+    return state(limit=limit_of(demand, limits), when=opening(demand.ends, now))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from smsbridge.clock import to_ms
 from smsbridge.core.caps import Counted
-from smsbridge.store.database import Transaction, sql, sql_rows
+from smsbridge.store.database import Transaction, sql, sql_among, sql_rows
 
 
 def take(demands: Sequence[Counted]) -> Transaction[dict[str, int]]:
@@ -20,6 +20,15 @@ def take(demands: Sequence[Counted]) -> Transaction[dict[str, int]]:
         [(demand.scope, to_ms(demand.begins), demand.amount) for demand in demands],
     )
     return {row["scope"]: row["used"] for row in rows}
+
+
+def read(counted: Sequence[Counted]) -> Transaction[dict[str, int]]:
+    """What each counter reads in its window, by its scope; those that read nothing are left out."""
+    begins = {one.scope: to_ms(one.begins) for one in counted}
+    rows = yield from sql_among(
+        "SELECT scope, window_start, used FROM cap_counter WHERE scope IN $among", sorted(begins)
+    )
+    return {row["scope"]: row["used"] for row in rows if row["window_start"] == begins[row["scope"]]}
 
 
 def give_back(scope: str, begins: datetime, amount: int = 1) -> Transaction[None]:

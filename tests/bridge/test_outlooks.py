@@ -1,7 +1,7 @@
 """Whether a text would leave, as presence will say it: from holds, accounts, carriers, STOP and the gate."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 
@@ -9,13 +9,16 @@ from smsbridge.bridge import alerts
 from smsbridge.bridge.carriers import STALE, Carriers
 from smsbridge.bridge.outlooks import Outlooks
 from smsbridge.core.alerts import Alert
-from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason
+from smsbridge.core.caps import Caps, Limits, Prices, Whose
+from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused
+from smsbridge.core.gate import Policy
 from smsbridge.core.outlook import FINE, Show
+from smsbridge.core.ration import Ration
 from smsbridge.core.words.say import Language, Say
 from smsbridge.core.words.wording import worded
 from smsbridge.presence_room import open_presence
 
-from .house import ANN, CARRIER, FRIEND, JOHN, OTHERS, OWN, PEER, SHARED, inbound, rules, with_line
+from .house import ANN, CARRIER, FRIEND, JOHN, OTHERS, OWN, PEER, SHARED, inbound, outbound, rules, with_line
 
 LASTING = timedelta(seconds=30)
 FUNDS = Deferred(Reason.FUNDS, "non_sufficient_funds", "No money is left.", hold=Hold.ACCOUNT)
@@ -156,6 +159,60 @@ async def test_what_the_gate_would_refuse_is_extended_away(house, outlook, local
     told = await outlook(JOHN, localpart)
     assert told.show is Show.XA
     assert told.words
+
+
+SPENT = "What you write is refused for now: the limit of {} is used up."
+
+
+def in_words(told):
+    return worded(told.words, Language.ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("whose", "its", "limit", "is_anns_too"),
+    [
+        (Whose.OWNER, Caps(day=2), "2 texts a day for you", False),
+        (Whose.DID, Caps(day=2), "2 texts a day for this number", False),
+        (Whose.WHOLE, Caps(day=2), "2 texts a day for everybody here", True),
+        (Whose.OWNER, Caps(spend_a_month=20_000), "0.02 USD a month for you", False),  # less than a text costs is left
+    ],
+)
+async def test_a_cap_that_is_used_up_is_extended_away_until_its_day_is_over(
+    house, outlook, ticks, whose, its, limit, is_anns_too
+):
+    prices = Prices(sms=7_500, mms=20_000, currency="USD")
+    house.rules = rules(policy=Policy(limits=Limits(caps={whose: its}, prices=prices)))
+    await house.accept("one")
+    assert await outlook() == FINE
+    await house.accept("two")
+    told = await outlook()
+    assert (told.show, in_words(told)) == (Show.XA, SPENT.format(limit))
+    with pytest.raises(Refused):
+        await house.outbound.accept(outbound("three", sid="3"))
+    assert await outlook(ANN) == (told if is_anns_too else FINE)
+    is_numbers = whose is Whose.DID
+    assert await outlook(JOHN, f"{PEER}%{SHARED}") == (FINE if is_numbers else told)
+    assert await outlook(JOHN, "") == (FINE if is_numbers else told)
+    ticks.advance(timedelta(days=31))
+    assert await outlook() == FINE
+
+
+async def test_caps_of_a_minute_and_of_new_numbers_say_nothing_of_who_was_texted(house, outlook):
+    house.rules = rules(policy=Policy(limits=Limits(caps={Whose.OWNER: Caps(minute=1, new_peers_a_day=1)})))
+    await house.accept("one")
+    assert await outlook() == FINE
+
+
+async def test_a_day_of_the_carriers_that_is_used_up_is_told_where_more_is_refused(house, outlook, ticks):
+    house.rules = rules(rations={CARRIER: Ration(limit=1, zone=UTC, is_refusing=True)})
+    assert await outlook() == FINE
+    await house.accept("one")
+    told = await outlook()
+    words = "What you write is refused until tomorrow: the 1 message a day that scripted takes is used up."
+    assert (told.show, in_words(told)) == (Show.XA, words)
+    assert await outlook(JOHN, f"{PEER}%{OTHERS}") == FINE  # another account
+    ticks.advance(timedelta(days=1))
+    assert await outlook() == FINE
 
 
 async def test_what_passes_at_once_is_not_shown(house, outlook, ticks):

@@ -18,7 +18,11 @@ from .test_contacts import befriend
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-BOBS = "+15551230005"
+BOBS, DAVES = "+15551230005", "+15551230006"
+LIMITS = """\
+caps: {per_owner: {minute: null, day: 12, new_peers_a_day: null}}
+loop_breaker: false
+"""
 CAPS = "{http://jabber.org/protocol/caps}c"
 
 
@@ -47,7 +51,8 @@ def stage_config():
         patch.setattr(outlooks, "ROUND", timedelta(seconds=0.1))
         patch.setattr(settling, "MIN_PROBE", timedelta(seconds=0.3))
         patch.setattr(settling, "SEND_BACKOFF", Backoff(first=0.2, factor=2.0, cap=0.8, jitter=0.2))
-        yield StageConfig(owners={"alice": (DID,), "bob": (BOBS,)}, strangers=("mallory",))
+        owners = {"alice": (DID,), "bob": (BOBS,), "dave": (DAVES,)}
+        yield StageConfig(owners=owners, strangers=("mallory",), limits_yaml=LIMITS)
 
 
 def shown(contact, show=None):
@@ -122,7 +127,7 @@ async def test_what_passes_in_a_moment_is_not_shown(stage, login, peer, monkeypa
     await settle(alice, contact)
 
     def is_line_seen():
-        return any(conversation is None for _, conversation in Patience.seen)
+        return any(not conversation for _, conversation in Patience.seen)
 
     with monkeypatch.context() as patch:
         patch.setattr(Patience, "seconds", 3600)  # on a slow machine a moment is long
@@ -145,6 +150,21 @@ async def test_a_carrier_that_cannot_be_reached_is_away_until_it_can(stage, logi
     await alice.next(receipt_for(written))
     await alice.next_presence(shown(contact))
     assert shows(alice, contact) == [None, "away", None]
+
+
+async def test_a_day_that_is_used_up_is_shown_as_it_is_refused(stage, login, peer):
+    dave, alice, contact = await login("dave"), await login("alice"), stage.contact(peer)
+    for client in (dave, alice):
+        await settle(client, contact)
+    for n in range(12):
+        await dave.send_text(contact, f"line {n}")
+    spent = await dave.next_presence(shown(contact, "xa"))
+    limit = "the limit of 12 texts a day for you is used up."
+    assert spent.status == f"What you write is refused for now: {limit}"
+    refused = await dave.next(error_for(await dave.send_text(contact, "one more")))
+    assert limit in refused.error.text
+    await alice.ping(contact)
+    assert shows(alice, contact) == [None]
 
 
 async def test_after_stop_that_contact_is_do_not_disturb_and_says_why(stage, login, telephone):

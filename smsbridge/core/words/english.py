@@ -281,6 +281,11 @@ _PRESENCE: Final[Entries] = {
     _S.OUTLOOK_ACCOUNT: "The carrier does not accept this gateway's account. What you write waits until that is put "
     "right.",
     _S.OUTLOOK_HELD_BACK: "Nothing leaves until an administrator has released it. What you write waits.",
+    _S.OUTLOOK_SPENT: "What you write is refused for now: {limit} is used up.",
+    _S.OUTLOOK_RATION_SPENT: Plural(
+        "What you write is refused until tomorrow: the {n} message a day that {provider} takes is used up.",
+        "What you write is refused until tomorrow: the {n} messages a day that {provider} takes are used up.",
+    ),
     _S.OUTLOOK_STOPPED: "{word} came from here: no more texts are wanted.",
     _S.TYPE_A_NUMBER: "Type a phone number, with its country code outside the United States and Canada.",
     _S.PHONE_NUMBER: "Phone number",

@@ -317,6 +317,11 @@ _PRESENCE: Final[Entries] = {
     _S.OUTLOOK_ACCOUNT: "L'opérateur n'accepte pas le compte de cette passerelle. Ce que vous écrivez attend "
     "que ce soit réparé.",
     _S.OUTLOOK_HELD_BACK: "Rien ne part avant qu'un administrateur ne l'ait permis. Ce que vous écrivez attend.",
+    _S.OUTLOOK_SPENT: "Ce que vous écrivez est refusé pour le moment : {limit} est épuisée.",
+    _S.OUTLOOK_RATION_SPENT: Plural(
+        "Ce que vous écrivez est refusé jusqu'à demain : le message que {provider} prend par jour est épuisé.",
+        "Ce que vous écrivez est refusé jusqu'à demain : les {n} messages que {provider} prend par jour sont épuisés.",
+    ),
     _S.OUTLOOK_STOPPED: "Ce numéro a répondu {word} : il ne veut plus de textos.",
     _S.TYPE_A_NUMBER: "Tapez un numéro de téléphone, avec l'indicatif du pays hors des États-Unis et du Canada.",
     _S.PHONE_NUMBER: "Numéro de téléphone",

@@ -218,6 +218,8 @@ class Say(Key):
     OUTLOOK_SILENT = "outlook_silent"
     OUTLOOK_ACCOUNT = "outlook_account"
     OUTLOOK_HELD_BACK = "outlook_held_back"
+    OUTLOOK_SPENT = "outlook_spent"
+    OUTLOOK_RATION_SPENT = "outlook_ration_spent"
     OUTLOOK_STOPPED = "outlook_stopped"
     TYPE_A_NUMBER = "type_a_number"
     PHONE_NUMBER = "phone_number"

@@ -185,13 +185,15 @@ class Attachments:
         return True
 
     def _tell(self, one: Wanted, kind: DeliveryKind, *, body: Words, url: str = "") -> Transaction[None]:
-        """Each owner that the line has by now; the admins, if it has none."""
+        """Those who got its text, whoever has the number by now; if there was none, its owners; else the admins."""
         desk = self._desk
         rules, now = desk.rules(), desk.now()
         line = rules.directory.line_of(one.did)
         # of a text that no line took, what has a link was told with it; a file without goes where the text went
         is_theirs = line is not None and (one.link or line.provider == one.provider)
-        owners = line.owners if line is not None and is_theirs else ()
+        owners = yield from deliveries.recipients(one.inbox_id)
+        if not owners and line is not None and is_theirs:
+            owners = line.owners
         if not owners:
             told = Tell.FILE_TO_NOBODY(peer=one.peer, did=one.did, file=url or body)
             yield from telling.tell_admins(desk, told, one.id)

@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Final
 
 from smsbridge.clock import from_ms, to_ms
-from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, MessageId
+from smsbridge.core.message import Delivery, DeliveryId, DeliveryKind, InboxId, MessageId
 from smsbridge.core.state import DeliveryState
 from smsbridge.store import history
 from smsbridge.store.database import Row, Transaction, sql, sql_among, sql_rows
@@ -193,6 +193,12 @@ def is_own_copy(stanza_id: str, owner: str) -> Transaction[bool]:
     """Whether this stanza is one that we wrote in an owner's name, and their server brings it to us."""
     rows = yield sql("SELECT to_jid FROM delivery WHERE stanza_id = $1 AND kind = 'carbon'", stanza_id)
     return any(row["to_jid"] == owner for row in rows)
+
+
+def recipients(inbox_id: InboxId) -> Transaction[tuple[str, ...]]:
+    """To whom something of this text went, or goes; those of its line in their order."""
+    rows = yield sql("SELECT to_jid FROM delivery WHERE inbox_id = $1 ORDER BY id", inbox_id)
+    return tuple(dict.fromkeys(row["to_jid"] for row in rows))
 
 
 def tell_again(

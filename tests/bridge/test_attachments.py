@@ -20,7 +20,7 @@ from smsbridge.media.fetch import Fault, NotMoved, open_courier, origin_of
 from smsbridge.sim.pictures import tiny_jpeg
 from tests.fakes.words import english
 
-from .house import ANN, CARRIER, JOHN, PEER, SHARED, inbound, rules
+from .house import ANN, CARRIER, JOHN, OWN, PEER, SHARED, inbound, rules, with_line
 
 LINK = "https://share.example.com/1/image.jpg"
 
@@ -140,6 +140,24 @@ async def test_what_cannot_be_had_is_tried_for_a_day_and_then_told_of_with_its_l
     assert (kind, to) == ("text", JOHN)
     assert english(Fault.REFUSED.words) in words
     assert files.url() in words
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("owners", [(ANN,), (ANN, JOHN), ()])
+async def test_a_picture_goes_to_whom_its_text_went_whoever_has_the_number_by_then(
+    house, files, drawer, owners, status
+):
+    async with moving(house, files, Shelf(), drawer) as attachments:
+        await house.take(inbound("look", kind=Kind.MMS, media=files.media()))
+        house.rules = with_line(OWN, owners=owners)
+        house.rules = replace(house.rules, media_places={CARRIER: frozenset({files.origin})})
+        files.status = status
+        await attachments.look()
+        house.ticks.advance(timedelta(hours=25))
+        await attachments.look()
+    text, picture = await shown(house)
+    assert text == ("text", JOHN, "look")
+    assert picture[:2] == ("media" if status == 200 else "text", JOHN)
 
 
 @pytest.mark.parametrize("turn", range(1, 12))

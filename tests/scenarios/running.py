@@ -60,7 +60,7 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self._program.send_signal(number)
 
-    async def said(self, event: str, seconds: float = 15) -> dict[str, Any]:
+    async def said(self, event: str, seconds: float = 30) -> dict[str, Any]:
         """The next line of the journal about this event, after those that were asked for before."""
         async with asyncio.timeout(seconds):
             while True:
@@ -75,7 +75,7 @@ class Running:
 
     async def ended(self) -> int:
         """The exit code."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await self._reading
             return await self._program.wait()
 

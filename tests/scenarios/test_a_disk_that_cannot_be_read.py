@@ -17,8 +17,8 @@ from .cues import bodies_from, from_, receipt_for
 from .running import Running
 
 SHIM = Path(__file__).parents[1] / "fakes" / "eio.c"
-IN_A_HURRY = (  # a store that only says no is given up after two seconds
-    "import sys; from smsbridge import cli, tenure; tenure.ALONE_RENEW_SECONDS = 0.5; tenure.FAILING_SECONDS = 2.0;"
+IN_A_HURRY = (  # a store that only says no is given up after five seconds, in which it has to refuse a text
+    "import sys; from smsbridge import cli, tenure; tenure.ALONE_RENEW_SECONDS = 0.5; tenure.FAILING_SECONDS = 5.0;"
     " sys.exit(cli.main())"
 )
 
@@ -65,7 +65,7 @@ async def test_what_is_written_meanwhile_is_refused_in_words_and_what_was_accept
         assert "could not store it" in refused.error.text
         push = await stage.carrier.text_in(friend, DID, "comes in the midst of it")
         assert await bridge.ended() == 1
-        why = "nothing was committed for 2 s: DatabaseError: SQLITE_CORRUPT"  # SQLite's name for EIO of a read
+        why = "nothing was committed for 5 s: DatabaseError: SQLITE_CORRUPT"  # SQLite's name for EIO of a read
         assert any(why in line for line in bridge.journal)
     broken.unlink()
     with contextlib.closing(sqlite3.connect(stage.database)) as found:

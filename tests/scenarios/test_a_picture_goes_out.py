@@ -1,11 +1,10 @@
 """Alice attaches something: the carrier gets the very picture, or a link, and she learns what became of it."""
 
-import asyncio
-
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from smsbridge.bridge.enclosures import LONGEST_FETCH
 from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Direction, Kind
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
@@ -97,7 +96,7 @@ async def test_a_file_that_is_far_too_large_goes_as_its_link_and_she_is_told(sta
     alice, contact = await login("alice"), stage.contact(peer)
     url = await upload(alice, b"\0\0\0\x20ftypisom" + bytes(12_000_000), "film.mp4", "video/mp4")
     written = await alice.send_text(contact, url, extra=out_of_band([url]))
-    assert "too large" in (await alice.next(from_(contact))).body
+    assert "too large" in (await alice.next(from_(contact), timeout=LONGEST_FETCH)).body
     await alice.next(receipt_for(written))
     [row] = sent_to(stage, peer)
     assert (row.message, row.media) == (url, ())
@@ -166,6 +165,5 @@ async def test_when_it_certainly_did_not_leave_the_picture_is_sent_once_more(sta
     stage.carrier.config.faults.arm(Fault(when=Moment.BEFORE_ACCEPT, method="sendMMS", drop=True))
     url = await upload(alice, tiny_jpeg(), "wine.jpg", "image/jpeg")
     doubtful = await alice.send_text(contact, url, extra=out_of_band([url]))
-    async with asyncio.timeout(20):
-        await alice.next(receipt_for(doubtful), timeout=20)
+    await alice.next(receipt_for(doubtful), timeout=20)
     assert [bytes_of(row) for row in sent_to(stage, peer)] == [[], [tiny_jpeg()]]

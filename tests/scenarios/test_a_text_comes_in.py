@@ -1,5 +1,6 @@
 """A friend's text comes in: whole, once, in order, to everybody whose number it is, and safe before we say `ok`."""
 
+import asyncio
 import json
 import unicodedata
 from dataclasses import replace
@@ -319,5 +320,7 @@ async def test_a_text_that_comes_while_the_server_is_dead_is_shown_when_it_lives
     push = await stage.carrier.text_in(peer, DID, "are you there?")
     assert (await push.answered).body == "ok"
     await stage.server.restart()
+    async with asyncio.timeout(60):  # the bridge has knocked more and more rarely
+        await stage.service.component.opened()
     alice = await login("alice")
     assert await curtain(stage, alice, peer, DID) == ["are you there?"]

@@ -173,7 +173,7 @@ def _tell_trouble(
     part = next(part for part in parts if part.state in _TROUBLED)
     reason = Reason(part.reason or Reason.BUG)
     words, name = _explain(part, reason, tally), _round(told, parts)
-    had_tick = message.told == RECEIPT and message.wants_receipt
+    had_tick = message.wants_receipt and (message.told == RECEIPT or (yield from outbox.is_ticked_beside(message)))
     if message.stanza_id:
         draft = Draft(
             domain=desk.domain,

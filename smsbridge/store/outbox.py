@@ -322,6 +322,15 @@ def told(message_id: MessageId) -> Transaction[str]:
     return str(rows[0]["told"]) if rows else ""
 
 
+def is_ticked_beside(message: StoredMessage) -> Transaction[bool]:
+    """Whether another message has its tick under the same id, such as another file of one announcement."""
+    rows = yield sql(
+        "SELECT told FROM message WHERE owner = $1 AND stanza_id = $2 AND id <> $3",
+        *(message.owner, message.stanza_id, message.id),
+    )
+    return any(row["told"] == "receipt" for row in rows)
+
+
 def set_told(message_id: MessageId, told: str) -> Transaction[bool]:
     """Remember what the sender was told; False if that was told already."""
     rows = yield sql("UPDATE message SET told = $2 WHERE id = $1 AND told <> $2 RETURNING id", message_id, told)

@@ -323,16 +323,14 @@ def _text(element: ET.Element, envelope: Envelope, owner: str) -> OutboundMessag
         return Ignored("files again")
     if not jids.localpart_of(envelope.addressed):
         return Typed(owner=owner, text=text, lang=envelope.lang, wants_receipt=_has(element, _RECEIPT_WANTED))
-    wants_receipt = _has(element, _RECEIPT_WANTED)
-    seen_as = "" if wants_receipt else sharing.announced_by(element)
     return OutboundMessage(
         owner=owner,
         sender=envelope.sender,
         addressed=envelope.addressed,
-        stanza_id=seen_as or envelope.id,
+        stanza_id=sharing.announced_by(element) or envelope.id,
         text=text,
         media=tuple(Media(url=url) for url in urls),
-        wants_receipt=wants_receipt,
+        wants_receipt=_has(element, _RECEIPT_WANTED),
     )
 
 

@@ -10,7 +10,7 @@ from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 from smsbridge.sim.stage import DID, StageConfig
 from smsbridge.sim.uploading import SHARING, URL_DATA, out_of_band, shared, upload
 
-from .cues import bodies_from, error_for, judged, receipt_for
+from .cues import bodies_from, error_for, from_, judged, receipt_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,25 +66,45 @@ async def test_kaidan_sends_words_and_files_and_then_each_file_again_for_others(
     assert sent_to(stage, peer) == [("both of them", [JPEG, PNG]), ("curtain", [])]
 
 
-async def attach_as_dino(alice, contact, seen):
-    """Under the id `seen` its user sees the file; where it is follows in a message that no window shows."""
+async def attach_as_dino(alice, contact, seen, *files):
+    """Under the id `seen` its user sees the files; where each is follows in a message that no window shows."""
     announcement = ET.Element("{jabber:client}message", {"to": contact, "type": "chat", "id": seen})
-    ET.SubElement(announcement, f"{SHARING}file-sharing", {"disposition": "inline"})
+    for _ in files:
+        ET.SubElement(announcement, f"{SHARING}file-sharing", {"disposition": "inline"})
     alice.send_raw(ET.tostring(announcement, encoding="unicode"))
-    url = await upload(alice, JPEG, "a.jpg")
-    await alice.send_text(contact, url, request_receipt=False, extra=[*out_of_band([url]), *placed(seen, url)])
+    for data in files:
+        url = await upload(alice, data, "a.jpg")
+        await alice.send_text(contact, url, extra=[*out_of_band([url]), *placed(seen, url)])
+
+
+def refuse_next(stage):
+    fault = Fault(when=Moment.BEFORE_ACCEPT, method="sendMMS", what=What.REFUSED, status="invalid_dst")
+    stage.carrier.config.faults.arm(fault)
 
 
 async def test_dino_announces_a_file_and_hears_on_that_message_what_became_of_it(stage, login, peer):
     alice, contact = await login("alice"), stage.contact(peer)
-    refusal = Fault(when=Moment.BEFORE_ACCEPT, method="sendMMS", what=What.REFUSED, status="invalid_dst")
-    stage.carrier.config.faults.arm(refusal)
-    await attach_as_dino(alice, contact, "announced-1")
+    refuse_next(stage)
+    await attach_as_dino(alice, contact, "announced-1", JPEG)
     assert (await alice.next(error_for("announced-1"))).error.condition == "item-not-found"
-    await attach_as_dino(alice, contact, "announced-2")
-    await alice.next(receipt_for(await alice.send_text(contact, "curtain")))
-    assert sent_to(stage, peer) == [("", [JPEG]), ("curtain", [])]
+    await attach_as_dino(alice, contact, "announced-2", JPEG)
+    await alice.next(receipt_for("announced-2"))
+    assert sent_to(stage, peer) == [("", [JPEG])]
     assert [stanza.stanza_id for stanza in alice.received if stanza.error] == ["announced-1"]
+    assert bodies_from(alice, contact) == []
+
+
+async def test_of_two_files_under_one_announcement_the_second_is_refused_after_the_tick_of_the_first(
+    stage, login, peer
+):
+    alice, contact = await login("alice"), stage.contact(peer)
+    await attach_as_dino(alice, contact, "announced-3", JPEG)
+    await alice.next(receipt_for("announced-3"))
+    refuse_next(stage)
+    await attach_as_dino(alice, contact, "announced-3", PNG)
+    await alice.next(error_for("announced-3"))
+    assert "cannot receive texts" in (await alice.next(from_(contact))).body  # clients pass over an error after a tick
+    assert sent_to(stage, peer) == [("", [JPEG])]
 
 
 async def test_a_file_at_two_places_is_one_file(stage, login, peer):

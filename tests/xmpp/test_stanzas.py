@@ -335,13 +335,10 @@ TEXTS = {
     "a file at two places, one of them OOB": (f"<body>{URL}</body>{OOB}{MIRRORED}", outbound("", URL)),
     "a file that can be had by HTTP as well": (TORRENT, outbound("", URL)),
     "Dino, where a file is that was announced": (
-        f"<body>{URL}</body>{OOB}{PLACED}",
-        outbound("", URL, stanza_id="m0"),
+        f"<body>{URL}</body>{OOB}{PLACED}<request xmlns='urn:xmpp:receipts'/>",
+        outbound("", URL, stanza_id="m0", wants_receipt=True),
     ),
-    "where a file is, by a client that wants its own tick": (
-        f"{PLACED}<request xmlns='urn:xmpp:receipts'/>",
-        outbound("", URL, wants_receipt=True),
-    ),
+    "where a file is that was announced, and no more": (PLACED, outbound("", URL, stanza_id="m0")),
     "Cheogram, a file with words": (
         reply(f"look 😀{URL}", f"<body start='6' end='{6 + len(URL)}'/>", about="jabber:x:oob") + OOB,
         outbound("look 😀", URL),

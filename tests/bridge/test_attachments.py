@@ -1,10 +1,13 @@
 """What comes with a text arrives after it, whatever happens on the way, or its owners read why not."""
 
+import asyncio
 import contextlib
+import errno
 import itertools
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -280,6 +283,44 @@ async def test_a_full_drawer_makes_them_wait(house, files, tmp_path):
         await house.take(inbound("", kind=Kind.MMS, media=files.media()))
         await attachments.look()
     assert await media_of(house) == [("wanted", "full")]
+
+
+class LastBell:
+    """Ends the loop where it would wait."""
+
+    async def wait(self, _seconds):
+        raise asyncio.CancelledError
+
+
+async def test_a_drawer_that_cannot_be_opened_ends_nothing_and_what_goes_into_it_waits(house, files, drawer, tmp_path):
+    (tmp_path / "media").write_bytes(b"no directory")
+    async with moving(house, files, Shelf(), drawer) as attachments:
+        attachments._bell = LastBell()
+        await house.take(inbound("look", kind=Kind.MMS, media=files.media()))
+        for _ in range(2):
+            with pytest.raises(asyncio.CancelledError):
+                await attachments.run()
+            assert await media_of(house) == [("wanted", "full")]
+            house.ticks.advance(timedelta(minutes=1))
+        house.ticks.advance(timedelta(hours=25))
+        with pytest.raises(asyncio.CancelledError):
+            await attachments.run()
+    _, (kind, to, words) = await shown(house)
+    assert (kind, to) == ("text", JOHN)
+    assert files.url() in words
+
+
+async def test_a_file_that_cannot_be_dropped_ends_nothing(house, files, drawer, monkeypatch):
+    def fail(*_args, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    async with moving(house, files, Shelf(), drawer) as attachments:
+        attachments._bell = LastBell()
+        await house.take(inbound("look", kind=Kind.MMS, media=files.media(1, 2)))
+        monkeypatch.setattr(Path, "unlink", fail)
+        with pytest.raises(asyncio.CancelledError):
+            await attachments.run()
+    assert await shown(house) == [("text", JOHN, "look"), *[("media", JOHN, LINK)] * 2]
 
 
 async def test_what_nobody_wants_any_more_is_thrown_away(tmp_path):

@@ -700,6 +700,18 @@ async def test_a_drawer_that_cannot_be_opened_ends_nothing(house, shared, drawer
     assert [line["event"] for line in journal] == ["media_stuck"]
 
 
+async def test_nor_does_it_keep_a_text_which_goes_with_its_link(house, shared, drawer, tmp_path):
+    (tmp_path / "outgoing").write_bytes(b"no directory")
+    link = shared.put("1", tiny_jpeg())
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("look", media=[link]))
+        for _ in range(MOST_TRIES):
+            await one_turn(enclosures)
+            house.ticks.advance(timedelta(minutes=1))
+        await house.dispatch()
+    assert house.provider.texts == [f"look\n{link}"]
+
+
 async def test_after_a_restore_what_is_known_to_have_left_is_not_sent_again_by_a_part_that_was_kept_free(
     house, shared, drawer
 ):

@@ -19,6 +19,7 @@ from smsbridge.xmpp.asking import Asking, condition_of
 UPLOAD: Final = "urn:xmpp:http:upload:0"
 ANSWER_SECONDS: Final = 10.0
 REMEMBERED: Final = 600.0  # seconds
+SOON: Final = 60.0  # what was not found is looked for again: a service may start after its server
 MOST_ITEMS: Final = 50
 
 _DISCO: Final = "http://jabber.org/protocol/disco"
@@ -90,17 +91,17 @@ class UploadService:
 
         Only a slot tells, so one is asked for, of one byte, and left empty.
         """
-        if origin not in self._origins and self._is_worth_asking():
+        if origin not in self._origins and self._is_worth_asking(REMEMBERED if self._origins else SOON):
             await self._probe()
         return origin in self._origins
 
     async def learn(self) -> None:
         """Find out one of those places, if none is known yet. Raises `NotMoved` while nobody answers."""
-        if not self._origins and self._is_worth_asking():
+        if not self._origins and self._is_worth_asking(REMEMBERED):
             await self._probe()
 
-    def _is_worth_asking(self) -> bool:
-        return self._asked_at is None or self._clock.monotonic() - self._asked_at > REMEMBERED
+    def _is_worth_asking(self, span: float) -> bool:
+        return self._asked_at is None or self._clock.monotonic() - self._asked_at > span
 
     async def _probe(self) -> None:
         if not self._is_up():
@@ -129,8 +130,8 @@ class UploadService:
             )
 
     async def _service(self) -> str | None:
-        now = self._clock.monotonic()
-        if self._found_at is None or now - self._found_at > REMEMBERED:
+        now, span = self._clock.monotonic(), SOON if self._found is None else REMEMBERED
+        if self._found_at is None or now - self._found_at > span:
             self._found = await self._find()
             self._found_at = now
         return self._found

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,7 +14,7 @@ from smsbridge.media.fetch import Fault, File, NotMoved, open_courier, origin_of
 from smsbridge.sim.pictures import tiny_jpeg
 from smsbridge.xmpp import upload
 from smsbridge.xmpp.asking import Asking
-from smsbridge.xmpp.upload import UPLOAD, UploadService
+from smsbridge.xmpp.upload import SOON, UPLOAD, UploadService
 
 FILE = File("image/jpeg", tiny_jpeg())
 GET = "https://share.example.com/1/image.jpg"
@@ -145,7 +146,7 @@ async def test_while_the_stream_is_down_it_is_tried_later():
 
 
 @asynccontextmanager
-async def asking(server, *, is_up=True):
+async def asking(server, *, is_up=True, clock=None):
     async with open_courier() as courier:
         yield UploadService(
             asking=server.asking,
@@ -153,7 +154,7 @@ async def asking(server, *, is_up=True):
             jid="sms.example.com",
             server="example.com",
             courier=courier,
-            clock=system_clock(),
+            clock=clock or system_clock(),
         )
 
 
@@ -178,6 +179,21 @@ async def test_without_a_service_for_us_no_place_is_one_of_uploads_and_it_is_not
         for _ in range(2):
             assert not await service.serves("https://share.example.com")
     assert len(slots_of(server)) <= 1
+
+
+async def test_a_service_that_starts_after_its_server_is_found_within_a_minute():
+    server, now = Server(slot("https://share.example.com/1"), offers=False), 0.0
+    async with asking(server, clock=replace(system_clock(), monotonic=lambda: now)) as service:
+        await service.learn()
+        assert not await service.serves("https://share.example.com")
+        assert await service.leave(FILE, "image.jpg") is None
+        server.offers, asked = True, len(server.asked)
+        assert not await service.serves("https://share.example.com")
+        assert len(server.asked) == asked
+        now = SOON + 1
+        await service.learn()  # nobody waits for it
+        assert len(server.asked) == asked
+        assert await service.serves("https://share.example.com")
 
 
 async def test_while_the_stream_is_down_nobody_can_say_which_places_are():

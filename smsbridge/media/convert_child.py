@@ -2,9 +2,10 @@
 
     stdin: the picture ─▶ limits, sandbox ─▶ `shrinking` ─▶ stdout: HEADER and the JPEG
 
-Before the first foreign byte is read it gives up, for good: memory, processor time, writing files, starting processes,
-and every new descriptor (RLIMIT_NOFILE 0), so that it can open neither a file nor a socket. Where the kernel allows it,
-Landlock and namespaces say the same once more, and that no other process is its business. It has no environment.
+Before the first foreign byte is read it gives up, for good: memory, processor time, writing files, starting processes
+(`threads_only`), and every new descriptor (RLIMIT_NOFILE 0), so that it can open neither a file nor a socket. Where the
+kernel allows it, Landlock and namespaces say the same once more, and that no other process is its business. It has no
+environment.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Final
+
+from smsbridge.media.threads_only import only_threads
 
 HEADER: Final = struct.Struct(">BB")  # verdict, what was done
 MEMORY: Final = 512 * 1024 * 1024
@@ -84,13 +87,13 @@ def seal() -> None:
     for what, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_AS, MEMORY),
     ):
         resource.setrlimit(what, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))  # a signal first: `convert` knows it
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    only_threads(libc)
     libc.unshare(0x10000000 | 0x40000000 | 0x08000000)  # CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWIPC
     _landlock(libc)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))

@@ -319,6 +319,7 @@ def fork():
     if os.fork() == 0: os._exit(0)
     os.wait()
 tried("fork", fork)
+tried("exec", lambda: os.execv("/bin/true", ["true"]))
 def memory():
     try: bytearray(600 * 1024 * 1024)
     except MemoryError: raise OSError
@@ -328,6 +329,13 @@ sys.stdin.buffer.read()
 found = " ".join(found).encode()
 sys.stdout.buffer.write(b"ok:" + found)
 """
+
+
+@pytest.mark.parametrize("form", ["HEIF", "AVIF", "WEBP", "JPEG"])
+async def test_who_is_not_root_decodes_every_kind(monkeypatch, form):
+    code = "import os, smsbridge.media.shrinking\nif os.getuid() == 0: os.setuid(65534)\nmain()"
+    taken_over(monkeypatch, code)
+    assert (await Converter().fit(written(scene(96, 64), form), limit=JPEG_ONLY)).kind == "image/jpeg"
 
 
 async def test_a_picture_that_takes_its_decoder_over_has_nothing_in_its_hands(monkeypatch):

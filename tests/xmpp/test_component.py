@@ -239,7 +239,7 @@ async def test_an_error_is_a_pong_too(server, handover, start):
 async def test_a_server_that_answers_no_ping_is_fenced_by_messages(server, handover, start):
     server.answers_pings = False
     with capture_logs() as logs:
-        start(fence_seconds=0.1)
+        start(fence_seconds=0.5)  # also for a fence that is answered at once
         handover.put("a")
         await until(lambda: handover.handed == ["a"])
         handover.put("b")

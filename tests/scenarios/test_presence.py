@@ -55,9 +55,12 @@ def stage_config():
         yield StageConfig(owners=owners, strangers=("mallory",), limits_yaml=LIMITS)
 
 
-def shown(contact, show=None):
-    """The number's presence as it would be with this `show`."""
-    return lambda presence: (presence.kind, presence.sender, presence.show) == ("available", f"{contact}/phone", show)
+async def sees(client, contact, show=None, *, kind="available", within=10):
+    """The number's next presence that is so; what it was before is over."""
+    while True:
+        presence = await client.next_presence(lambda presence: presence.sender == f"{contact}/phone", timeout=within)
+        if (presence.kind, presence.show) == (kind, show):
+            return presence
 
 
 def shows(client, contact):
@@ -66,25 +69,19 @@ def shows(client, contact):
     return [show for show, before in zip(told, ["", *told], strict=False) if show != before]
 
 
-def left(contact):
-    return lambda presence: (presence.kind, presence.sender) == ("unavailable", f"{contact}/phone")
-
-
 def shows_since_it_left(client, contact):
     """What this client was shown of a number since its bridge went."""
     told = [presence for presence in client.presences if presence.sender == f"{contact}/phone"]
-    last = max(n for n, presence in enumerate(told) if left(contact)(presence))
+    last = max(n for n, presence in enumerate(told) if presence.kind == "unavailable")
     return [presence.show for presence in told[last + 1 :]]
 
 
 async def settle(client, contact):
-    """What the friendship has brought is read: what comes now is news."""
+    """Friends, and the bridge has heard what the server told it of that. What it shows now may be the same again."""
     await befriend(client, contact)
-    await client.next_presence(shown(contact))
+    await sees(client, contact)
     for _ in range(2):
         await client.ping(contact)
-    while client._unread_presences:
-        await client.next_presence()
 
 
 async def tell(client, stage, line):
@@ -97,7 +94,7 @@ async def test_a_presence_says_what_can_be_done_and_all_numbers_are_alike(stage,
     alice, seen = await login("alice"), []
     for contact in (stage.contact(telephone()), stage.contact(telephone())):
         await befriend(alice, contact)
-        seen.append(await alice.next_presence(shown(contact)))
+        seen.append(await sees(alice, contact))
     first, second = (presence.element.find(CAPS).attrib for presence in seen)
     assert first == second
     asked = await alice.disco_info(seen[0].sender, f"{first['node']}#{first['ver']}")
@@ -110,11 +107,11 @@ async def test_a_lockdown_is_shown_to_its_owner_when_it_has_lasted_and_its_end_t
     for client in (alice, bob):
         await settle(client, contact)
     await tell(alice, stage, "lockdown on")
-    locked = await alice.next_presence(shown(contact, "dnd"))
+    locked = await sees(alice, contact, "dnd")
     assert "locked by an owner" in locked.status
     assert "waits" in locked.status
     await tell(alice, stage, "lockdown off")
-    free = await alice.next_presence(shown(contact))
+    free = await sees(alice, contact)
     assert free.status is None
     await alice.ping(contact)
     await bob.ping(contact)
@@ -136,7 +133,7 @@ async def test_what_passes_in_a_moment_is_not_shown(stage, login, peer, monkeypa
         await tell(alice, stage, "lockdown off")
         await round_trips_until(alice, contact, lambda: not is_line_seen())
     await stage.carrier.text_in(peer, DID, "STOP")
-    await alice.next_presence(shown(contact, "dnd"))  # long after
+    await sees(alice, contact, "dnd")  # long after
     assert shows(alice, contact) == [None, "dnd"]
 
 
@@ -145,10 +142,10 @@ async def test_a_carrier_that_cannot_be_reached_is_away_until_it_can(stage, logi
     await settle(alice, contact)
     async with stage.carrier.away():
         written = await alice.send_text(contact, "are you there?")
-        away = await alice.next_presence(shown(contact, "away"))
+        away = await sees(alice, contact, "away")
         assert away.status == "The carrier cannot be reached. What you write waits."
     await alice.next(receipt_for(written))
-    await alice.next_presence(shown(contact))
+    await sees(alice, contact)
     assert shows(alice, contact) == [None, "away", None]
 
 
@@ -158,7 +155,7 @@ async def test_a_day_that_is_used_up_is_shown_as_it_is_refused(stage, login, pee
         await settle(client, contact)
     for n in range(12):
         await dave.send_text(contact, f"line {n}")
-    spent = await dave.next_presence(shown(contact, "xa"))
+    spent = await sees(dave, contact, "xa")
     limit = "the limit of 12 texts a day for you is used up."
     assert spent.status == f"What you write is refused for now: {limit}"
     refused = await dave.next(error_for(await dave.send_text(contact, "one more")))
@@ -172,11 +169,11 @@ async def test_after_stop_that_contact_is_do_not_disturb_and_says_why(stage, log
     for each in (contact, other):
         await settle(alice, each)
     await stage.carrier.text_in(peer, DID, "STOP")
-    stopped = await alice.next_presence(shown(contact, "dnd"))
+    stopped = await sees(alice, contact, "dnd")
     assert stopped.status == "STOP came from here: no more texts are wanted."
     await alice.next(error_for(await alice.send_text(contact, "but")))
     await stage.carrier.text_in(peer, DID, "START")
-    await alice.next_presence(shown(contact))
+    await sees(alice, contact)
     assert shows(alice, other) == [None]
 
 
@@ -190,7 +187,7 @@ async def test_who_comes_later_sees_it_at_once_and_a_stranger_nothing(stage, log
     await mallory.ping(contact)
     assert not [p for p in mallory.presences if p.sender.startswith(contact)]
     alice = await login("alice")
-    await alice.next_presence(shown(contact, "dnd"))
+    await sees(alice, contact, "dnd")
 
 
 async def test_a_new_life_of_the_bridge_shows_it_to_who_is_there_already(stage, login, peer):
@@ -198,8 +195,8 @@ async def test_a_new_life_of_the_bridge_shows_it_to_who_is_there_already(stage, 
     await settle(alice, contact)
     await stage.stop_bridge()
     await stage.start_bridge()
-    await alice.next_presence(left(contact))
-    await alice.next_presence(shown(contact))
+    await sees(alice, contact, kind="unavailable")
+    await sees(alice, contact)
     assert shows_since_it_left(alice, contact) == [None]
 
 
@@ -207,12 +204,12 @@ async def test_a_new_life_of_the_server_shows_it_to_who_comes_back(stage, login,
     alice, contact = await login("alice"), stage.contact(peer)
     await settle(alice, contact)
     await tell(alice, stage, "lockdown on")
-    await alice.next_presence(shown(contact, "dnd"))
+    await sees(alice, contact, "dnd")
     await stage.server.restart()
     alice = await login("alice")
-    await alice.next_presence(shown(contact, "dnd"), timeout=30)
+    await sees(alice, contact, "dnd", within=30)
     await tell(alice, stage, "lockdown off")
-    await alice.next_presence(shown(contact))
+    await sees(alice, contact)
 
 
 async def test_the_gateway_answers_what_people_and_clients_ask(stage, login, peer):
@@ -250,13 +247,13 @@ async def test_an_account_that_may_not_send_is_extended_away_after_a_new_start_t
     await settle(alice, contact)
     faults.arm(Fault(when=Moment.BEFORE_ACCEPT, method="sendSMS", what=What.REFUSED, status=status, times=None))
     written = await alice.send_text(contact, "are you there?")
-    held = await alice.next_presence(shown(contact, "xa"))
+    held = await sees(alice, contact, "xa")
     assert held.status == words
     await stage.stop_bridge()
     await stage.start_bridge()
-    await alice.next_presence(left(contact))
-    await alice.next_presence(shown(contact, "xa"))
+    await sees(alice, contact, kind="unavailable")
+    await sees(alice, contact, "xa")
     assert set(shows_since_it_left(alice, contact)) == {"xa"}
     faults.clear()
     await alice.next(receipt_for(written))
-    await alice.next_presence(shown(contact))
+    await sees(alice, contact)

@@ -68,6 +68,7 @@ async def test_a_number_changes_hands_while_texts_come_in(stage, bridge, peer):
     assert told["changed"] == ["jids"]
     await stage.carrier.text_in(peer, SECOND_DID, "for alice")
     await alice.next(lambda stanza: stanza.body == "for alice")
+    await bob.ping(stage.contact(peer))
     assert "for alice" not in [stanza.body for stanza in bob.received]
 
 

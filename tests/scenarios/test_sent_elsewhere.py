@@ -50,6 +50,8 @@ async def test_it_shows_on_every_client_as_their_own_message(stage, login, peer)
         await login("alice", resource="phone", carbons=True),
         await login("alice", resource="desk", carbons=True),
     )
+    # What is older than the first look is not shown.
+    await round_trips_until(phone, stage.contact(peer), lambda: stage.carrier.calls["getMMS"] > 0)
     row = stage.carrier.text_out(peer, DID, "from the portal")
     own = by_alice(stage, stage.contact(peer))
     for client in (phone, desk):

@@ -164,7 +164,7 @@ class Enclosures:
         try:
             origin = origin_of(one.url)
         except ValueError:
-            return _linked(Why.PLACE)
+            return _linked(Why.URL)
         if origin not in places and not await self._uploads.serves(origin):
             return _linked(Why.PLACE)
         if not self._desk.has_room():

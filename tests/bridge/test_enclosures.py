@@ -202,6 +202,18 @@ async def test_a_place_that_is_no_upload_service_is_not_called_and_its_link_is_s
     assert "a place that this gateway does not fetch from" in (await notices(house))[0]
 
 
+@pytest.mark.parametrize("name", ["é.jpg", "a b.jpg"])
+async def test_an_address_that_is_none_is_sent_as_it_is_and_called_so(house, shared, drawer, name):
+    url = f"{shared.origin}/{name}"
+    async with fetching(house, shared, drawer) as enclosures:
+        await house.outbound.accept(outbound("", media=[url]))
+        await enclosures.look()
+        await house.dispatch()
+    assert shared.asked == []
+    assert left(house) == [("sms", url, [])]
+    assert "its address is not one that is fetched" in (await notices(house))[0]
+
+
 async def test_a_place_that_the_administrator_has_named_is_fetched_from(house, shared, drawer):
     shared.serves_uploads = False
     house.rules = replace(house.rules, fetch_from=frozenset({shared.origin}))

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -90,11 +91,11 @@ def nginx(directory: Path, port: int, upstream: int) -> list[str]:
     return ["nginx", "-p", str(directory), "-c", "nginx.conf", "-e", str(directory / "main.err")]
 
 
-def caddy(directory: Path, port: int, upstream: int) -> list[str]:
+def caddy(directory: Path, port: int, upstream: int, patience: str = "2s") -> list[str]:
     shipped = (CONTRIB / "caddy" / "Caddyfile").read_text()
     options = f"\tadmin off\n\tskip_install_trust\n\thttps_port {port}\n"
     shipped = replaced(shipped, "\tauto_https", f"{options}\tauto_https")
-    shipped = replaced(shipped, "lb_try_duration 10s", "lb_try_duration 2s")
+    shipped = replaced(shipped, "lb_try_duration 10s", f"lb_try_duration {patience}")
     own = f"\tbind 127.0.0.1\n\ttls {directory}/cert.pem {directory}/key.pem\n"
     shipped = replaced(shipped, f"\n{NAME} {{\n", f"\n{NAME} {{\n{own}")
     shipped = replaced(shipped, "reverse_proxy 127.0.0.1:8080", f"reverse_proxy 127.0.0.1:{upstream}")
@@ -314,7 +315,8 @@ async def test_a_request_whose_answer_is_missing_is_not_repeated(request, tmp_pa
             assert [line.split()[0] for line in heard] == [b"POST", b"GET"]
 
 
-async def test_caddy_holds_a_callback_while_the_bridge_restarts(tmp_path, certificate):
+async def test_caddy_holds_a_callback_while_the_bridge_restarts(tmp_path, certificate, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "caddy", partial(caddy, patience="10s"))  # all of it
     carrier = Carrier(paths=("/voipms",))
     port = free_port()
     async with AsyncExitStack() as stack:

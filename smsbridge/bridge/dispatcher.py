@@ -27,6 +27,7 @@ from smsbridge.store.database import Transaction
 LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the claimant is dead
 LOOK_AGAIN = 30.0  # seconds between looks when nothing rings
 AFTER_STORE_FAULT = 1.0  # seconds
+REFUSED_AT_ONCE = 50  # parts in one transaction, which is to be over long before anybody's deadline
 TURN = LEASE.total_seconds() + 60  # every slot may be taken by a call for as long as a lease
 
 _log = Log("dispatcher")
@@ -36,7 +37,7 @@ _log = Log("dispatcher")
 class _Found:
     """A part to send, if there is one; whether somebody was told something, and what was put on hold, on the way.
 
-    Without a part, none was due at `at`.
+    Without a part, none was due at `at`; unless there may be more to refuse first (`is_cut_short`).
     """
 
     at: datetime
@@ -44,6 +45,7 @@ class _Found:
     is_probe: bool = False
     told: bool = False
     held: tuple[str, ...] = ()
+    is_cut_short: bool = False
 
 
 class Dispatcher:
@@ -99,15 +101,16 @@ class Dispatcher:
         for code in found.held:
             _log.error(Event.HOLD_RAISED, provider=self._name, code=code)
         if found.part is None:
-            await self._idle(found.at)
+            if not found.is_cut_short:
+                await self._idle(found.at)
         else:
             failpoint("dispatcher.claimed", StoreUnavailable)
             group.create_task(self._send(found.part, found.is_probe))
 
     def _next(self) -> Transaction[_Found]:
         """The next part. What its writer may not send any more fails here; what is over the day's ration is held."""
-        desk, held, told = self._desk, list[str](), False
-        while True:
+        desk, held, told, refusals = self._desk, list[str](), False, 0
+        while refusals < REFUSED_AT_ONCE:
             now = desk.now()
             part, is_probe = yield from self._claim(now)
             if part is None:
@@ -116,7 +119,7 @@ class Dispatcher:
                 yield from settling.refuse(desk, part, refused.reason, refused.words)
                 if is_probe:
                     yield from holds.probe_instead(now, part.provider, part.did)
-                told = True
+                told, refusals = True, refusals + 1
                 continue
             over = yield from rationing.claim(desk, part, now)
             if over is None:
@@ -124,6 +127,8 @@ class Dispatcher:
             settled = yield from settling.put_off(desk, part, over, self._roll(), is_probe=is_probe)
             held += [over.code] if settled.is_new_hold else []
             told = True
+        else:
+            return _Found(at=now, told=told, held=tuple(held), is_cut_short=True)
         return _Found(at=now, part=part, is_probe=is_probe, told=told, held=tuple(held))
 
     def _claim(self, now: datetime) -> Transaction[tuple[Part | None, bool]]:

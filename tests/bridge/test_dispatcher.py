@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+from smsbridge.bridge import dispatcher
 from smsbridge.bridge.bell import Bell
 from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
 from smsbridge.bridge.pacer import Pacer
@@ -10,7 +11,7 @@ from smsbridge.core.errors import Deferred, Indeterminate, Reason
 from smsbridge.core.message import ProviderName
 from tests.fakes.provider import ScriptedProvider
 
-from .house import ANN, CARRIER, FRIEND, OWN, PATIENCE, PEER, THIRD, inbound, with_line
+from .house import ANN, CARRIER, FRIEND, OWN, PATIENCE, PEER, SHARED, THIRD, inbound, with_line
 
 DOWN = Deferred(Reason.PROVIDER_DOWN, "down")
 BUSY = Deferred(Reason.THROTTLED, "busy")
@@ -281,6 +282,17 @@ async def test_texts_that_come_in_do_not_disturb_those_that_go_out(house):
 
 
 class TestLinesThatMoved:
+    async def test_many_are_refused_some_at_a_time_so_that_no_commit_takes_long(self, house, monkeypatch):
+        monkeypatch.setattr(dispatcher, "REFUSED_AT_ONCE", 2)
+        await house.accept(*map(str, range(5)))
+        await house.accept("mine", to=f"{FRIEND}%{SHARED}")
+        house.rules = with_line(OWN, owners=(ANN,))
+        found = await house.store.run(house.dispatcher._next)
+        assert (found.part, found.is_cut_short) == (None, True)
+        assert await house.states() == [*["failed"] * 2, *["queued"] * 4]
+        await house.dispatch()
+        assert await house.states() == [*["failed"] * 5, "sent"]
+
     async def test_what_waits_is_not_sent_from_a_number_that_is_somebody_elses_now(self, house):
         await house.accept("mine", "and this")
         house.rules = with_line(OWN, owners=(ANN,))

@@ -81,6 +81,9 @@ class MediaRoom:
             )
             group.create_task(attachments.run())
             group.create_task(enclosures.run())
+            # a message that is nothing but a link may come at once, and the server can be asked from now on
+            await component.opened()
+            self._out.ring()
 
 
 async def _fetch(courier: Courier, link: str) -> File:

@@ -49,7 +49,7 @@ async def stage(stage_config: StageConfig, on_server: OnServer) -> AsyncIterator
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def login(stage: Stage) -> AsyncIterator[Login]:
-    """`await login("alice")`; everybody is logged out with the test."""
+    """`await login("alice")`; everybody is logged out with the test, and the carrier back to its senses."""
     async with AsyncExitStack() as sessions:
 
         async def enter(name: str, *, domain: str = stage.server.domain, **options: object) -> Client:
@@ -59,6 +59,7 @@ async def login(stage: Stage) -> AsyncIterator[Login]:
             return await sessions.enter_async_context(client)
 
         yield enter
+        stage.carrier.config.faults.clear()  # what a test that failed has left would spoil those after it
 
 
 @pytest_asyncio.fixture(loop_scope="module")

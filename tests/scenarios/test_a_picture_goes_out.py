@@ -1,14 +1,16 @@
 """Alice attaches something: the carrier gets the very picture, or a link, and she learns what became of it."""
 
+import asyncio
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from smsbridge.bridge.enclosures import LONGEST_FETCH
+from smsbridge.bridge.enclosures import LONGEST_FETCH, LOOK_AGAIN
 from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Direction, Kind
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
-from smsbridge.sim.stage import DID, StageConfig
+from smsbridge.sim.stage import DID, Stage, StageConfig
 from smsbridge.sim.uploading import out_of_band, shared, upload
 
 from .cues import error_for, from_, receipt_for
@@ -70,6 +72,18 @@ async def test_a_message_that_is_nothing_but_the_link_of_an_upload_is_the_pictur
     await alice.next(receipt_for(await alice.send_text(contact, url, extra=out_of_band([url]))))
     await alice.next(receipt_for(await alice.send_text(contact, url)))
     assert [bytes_of(row) for row in sent_to(stage, peer)] == [[tiny_jpeg()], [tiny_jpeg()]]
+
+
+async def test_a_link_of_an_upload_is_the_picture_soon_after_a_start_though_the_server_came_later(on_server, peer):
+    async with Stage(on_server(StageConfig())) as stage:
+        await stage.stop_bridge()
+        await stage.server.kill()
+        await asyncio.gather(stage.start_bridge(), stage.server.restart())
+        alice = await stage.client("alice")
+        url = await upload(alice, tiny_jpeg(), "wine.jpg", "image/jpeg")
+        async with asyncio.timeout(LOOK_AGAIN / 2):  # and not when it looks again anyway
+            while not sent_to(stage, peer) or not sent_to(stage, peer)[-1].media:
+                await alice.next(receipt_for(await alice.send_text(stage.contact(peer), url)))
 
 
 @pytest.mark.parametrize("words", ["see {} please", "https://example.com/article"])

@@ -85,8 +85,10 @@ async def test_a_contact_leaves_with_the_bridge_and_comes_back_with_it(stage, lo
 
     for _ in range(2):
         await stage.stop_bridge()
-        await sees("unavailable")
-        await stage.start_bridge()
+        try:
+            await sees("unavailable")
+        finally:
+            await stage.start_bridge()
         await sees("available")
 
 

@@ -83,6 +83,7 @@ async def test_a_contact_leaves_with_the_bridge_and_comes_back_with_it(stage, lo
         while (await alice.next_presence(lambda presence: presence.sender == f"{contact}/phone")).kind != kind:
             pass
 
+    await alice.ping(contact)  # her server knows by now that the number may see her, and can tell it when it is back
     for _ in range(2):
         await stage.stop_bridge()
         try:

@@ -90,6 +90,7 @@ class Showing:
                 await self.tell()
             except StoreUnavailable as error:
                 _log.warning(Event.STORE_FAILED, error=str(error))
+                self._is_new_stream = True  # it may have come in between: some were asked, and are asked again
                 await self._pause(IDLE)
 
     async def take(self, envelope: Envelope) -> None:
@@ -184,13 +185,21 @@ class Showing:
 
     async def _remember(self, pair: Pair) -> None:
         if pair not in self._remembered and len(self._remembered) < MOST_SHOWN:
-            await self._outlooks.remember(*pair)
-            self._remembered.add(pair)
+            self._remembered.add(pair)  # before the store has it: what comes meanwhile is in order behind it
+            try:
+                await self._outlooks.remember(*pair)
+            except BaseException:
+                self._remembered.discard(pair)
+                raise
 
     async def _forget(self, pair: Pair) -> None:
         if pair in self._remembered:
-            await self._outlooks.forget(*pair)
             self._remembered.discard(pair)
+            try:
+                await self._outlooks.forget(*pair)
+            except BaseException:
+                self._remembered.add(pair)
+                raise
 
     def _leave(self, pair: Pair, client: str) -> None:
         clients = self._shown.get(pair)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.outlook import FINE
 from smsbridge.core.words.say import Language
 from smsbridge.xmpp.disco import profile_of
@@ -22,11 +23,16 @@ def look(*french):
 
 
 class ScriptedOutlooks:
-    """`now`: of each owner and localpart, `FINE` where nothing is said; None: no number of his."""
+    """`now`: of each owner and localpart, `FINE` where nothing is said; None: no number of his.
+
+    Its store is slow until `slow_store` is set, and `fails` so often to list who watches.
+    """
 
     def __init__(self):
         self.now = {}
         self.watchers = []
+        self.slow_store = None
+        self.fails = 0
         self._changed = asyncio.Event()
 
     async def of(self, owner, localpart):
@@ -39,11 +45,20 @@ class ScriptedOutlooks:
     def wake(self):
         self._changed.set()
 
+    async def _stored(self):
+        if self.slow_store is not None:
+            await self.slow_store.wait()
+
     async def remember(self, owner, number):
+        await self._stored()
         self.watchers.append((owner, number))
 
     async def forget(self, owner, number):
+        await self._stored()
         self.watchers.remove((owner, number))
 
     async def watched(self, after):
+        if self.fails:
+            self.fails -= 1
+            raise StoreUnavailable("closed")
         return tuple(sorted(pair for pair in self.watchers if pair > after))

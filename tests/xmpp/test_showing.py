@@ -228,6 +228,34 @@ async def test_who_lets_a_number_go_is_forgotten(play, kind):
     assert await play.tells(BAD) == []
 
 
+async def test_who_comes_back_while_he_is_forgotten_is_remembered(play):
+    """A server answers a probe that comes before its user's word with `unsubscribed`, and then lets us hear of him."""
+    await play.hears()
+    play.outlooks.slow_store = asyncio.Event()
+    going = asyncio.create_task(play.hears("unsubscribed", ANN))
+    await asyncio.sleep(0)
+    coming = asyncio.create_task(play.hears())
+    await asyncio.sleep(0)
+    play.outlooks.slow_store.set()
+    await going
+    await coming
+    assert play.outlooks.watchers == [(ANN, NUMBER)]
+
+
+async def test_all_are_asked_though_the_store_fails_at_first(play):
+    await play.hears()
+    play.said()
+    play.wrote.clear()
+    play.showing = play.new_life()
+    play.outlooks.fails = 1
+    running = asyncio.create_task(play.showing.run())
+    play.showing.opened()
+    async with asyncio.timeout(5):
+        await play.wrote.wait()
+    running.cancel()
+    assert play.said() == [("probe", NUMBER, ANN, None, None)]
+
+
 async def test_a_pair_is_remembered_once(play):
     for sender in (PHONE, LAPTOP, PHONE):
         await play.hears("probe", sender)

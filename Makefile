@@ -21,13 +21,13 @@ terminal: $(READY) ## a person with a real client, profanity in tmux: reads, ans
 	$(BIN)/python -m pytest tests/live/test_terminal_client.py
 	@cat build/terminal.txt
 
-# The plays and the tests with live servers mostly wait: in two halves, which take as long as all others, they run beside
-# those, and tell what they found at the end.
+# The plays, the tests with live servers and those of the store mostly wait: in two halves, which take as long as all
+# others, they run beside those, and tell what they found at the end.
 PYTEST := $(BIN)/python -X dev -m pytest --cov --cov-report=
 LATE := $(wildcard tests/scenarios/test_[s-z]*.py)
-PLAYS := $(filter-out $(LATE),$(wildcard tests/scenarios/test_*.py))
+PLAYS := $(filter-out $(LATE),$(wildcard tests/scenarios/test_*.py)) tests/store
 LIVE := tests/live tests/bench $(LATE)
-WAITING := tests/scenarios tests/live tests/bench
+WAITING := tests/scenarios tests/live tests/bench tests/store
 
 test: $(READY) lint ## everything: style, types, imports, tests with live servers, coverage
 	rm -rf build/coverage .coverage && mkdir -p build/coverage

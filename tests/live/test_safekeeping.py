@@ -88,7 +88,7 @@ class Bridge:
 async def playing(server, tmp_path):
     """A carrier, and the bridge that is not started yet."""
     number = DidSettings(did=DID.removeprefix("+1"))
-    carrier = await Carrier.start(CarrierConfig(dids=(number,), password=API_PASSWORD))
+    carrier = await Carrier.start(CarrierConfig(dids=(number,), password=API_PASSWORD, daily_quota=None))
     bridge = Bridge(tmp_path)
     yaml = bridge_yaml(
         component_jid=server.component_jid,

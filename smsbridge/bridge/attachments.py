@@ -77,21 +77,12 @@ class Attachments:
             self._desk.pulse.beat("attachments", TURN)
             wait = AFTER_STORE_FAULT
             try:
-                is_tidy = is_tidy or await self._tidy()
+                is_tidy = is_tidy or await self._drawer.drop_others(await self._desk.database.run(media.kept))
                 await self.look()
                 wait = await self._until_due()
             except StoreUnavailable as error:
                 _log.error(Event.STORE_FAILED, error=str(error))
             await self._bell.wait(wait)
-
-    async def _tidy(self) -> bool:
-        """Drop what an earlier life has left. False if that cannot be done now: it takes room, and nothing else."""
-        try:
-            await self._drawer.drop_others(await self._desk.database.run(media.kept))
-        except OSError as error:
-            _log.error(Event.MEDIA_STUCK, why=error.strerror)
-            return False
-        return True
 
     async def look(self) -> None:
         """Move all that is due; what comes with one text in its order. Raises `StoreUnavailable`."""
@@ -138,7 +129,7 @@ class Attachments:
             raise NotMoved(Fault.NOWHERE)
         if await run(self._publish, one, url or one.link, _about(file)):
             self._settled(one, "published" if url else "linked")
-        await self._drop(one)
+        await self._drawer.drop(one.id)
 
     async def _kept(self, one: Wanted) -> File | None:
         """As a file, or in the store if it came inside a callback."""
@@ -157,17 +148,11 @@ class Attachments:
         if fault.is_final or now - one.taken_at >= life:
             if await desk.database.run(self._give_up, one, fault):
                 self._settled(one, "given_up", fault)
-            await self._drop(one)
+            await self._drawer.drop(one.id)
             return
         wait = timedelta(seconds=MEDIA_BACKOFF.delay(one.attempt + 1, self._roll()))
         await desk.database.run(media.put_off, now, one.id, fault.value, now + wait)
         _log.warning(Event.MEDIA_PUT_OFF, media=one.id, fault=fault.value, seconds=round(wait.total_seconds()))
-
-    async def _drop(self, one: Wanted) -> None:
-        try:
-            await self._drawer.drop(one.id)
-        except OSError as error:  # the next life does
-            _log.error(Event.MEDIA_STUCK, why=error.strerror)
 
     def _is_last(self, one: Wanted) -> bool:
         return self._desk.now() - one.taken_at >= LIFE

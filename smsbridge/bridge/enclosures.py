@@ -96,7 +96,7 @@ class Enclosures:
             self._desk.pulse.beat("enclosures", TURN)
             wait = AFTER_STORE_FAULT
             try:
-                is_tidy = is_tidy or await self._drop_leftovers()
+                is_tidy = is_tidy or await self._drawer.drop_others(await self._desk.database.run(enclosures.kept))
                 with contextlib.suppress(NotMoved):
                     await self._uploads.learn()
                 await self.look()
@@ -105,15 +105,6 @@ class Enclosures:
             except StoreUnavailable as error:
                 _log.error(Event.STORE_FAILED, error=str(error))
             await self._bell.wait(wait)
-
-    async def _drop_leftovers(self) -> bool:
-        """Of an earlier life. False if that cannot be done now: they take room, and nothing else."""
-        try:
-            await self._drawer.drop_others(await self._desk.database.run(enclosures.kept))
-        except OSError as error:
-            _log.error(Event.MEDIA_STUCK, why=error.strerror)
-            return False
-        return True
 
     async def look(self) -> None:
         """Fetch all that is due; what goes with one text in its order. Raises `StoreUnavailable`."""
@@ -127,10 +118,7 @@ class Enclosures:
     async def tidy(self) -> None:
         """Drop the bytes that have left, or never will. Raises `StoreUnavailable`."""
         for enclosure_id in await self._desk.database.run(enclosures.let_go):
-            try:
-                await self._drawer.drop(enclosure_id)
-            except OSError as error:  # the next life does
-                _log.error(Event.MEDIA_STUCK, why=error.strerror)
+            await self._drawer.drop(enclosure_id)
 
     async def _until_due(self) -> float:
         due = await self._desk.database.run(enclosures.next_due)

@@ -112,10 +112,7 @@ class OwnShelf:
         while await self._desk.database.run(served.end, self._desk.now()):
             pass
         async with self._lock:
-            try:
-                await self._drawer.drop_others(await self._desk.database.run(served.kept))
-            except OSError as error:
-                _log.error(Event.MEDIA_STUCK, why=error.strerror)
+            await self._drawer.drop_others(await self._desk.database.run(served.kept))
 
 
 class TriedShelf:

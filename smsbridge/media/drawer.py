@@ -7,15 +7,18 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from smsbridge.log import Event, Log
 from smsbridge.media.fetch import Fault, File, NotMoved
 from smsbridge.media.kinds import kind_of
 
 MOST_KEPT: Final = 256 * 1024 * 1024
 LEAST_COUNTED: Final = 64 * 1024  # bytes: many small files are a burden as well
+_log = Log("media")
 _NAME: Final = re.compile("[0-9a-f-]{36}")
 
 
@@ -42,11 +45,20 @@ class Drawer:
 
     async def drop(self, name: str) -> None:
         """Keep it no longer, if it is there."""
-        await asyncio.to_thread(self.path_of(name).unlink, missing_ok=True)
+        await self._tried(partial(self.path_of(name).unlink, missing_ok=True))
 
-    async def drop_others(self, names: Collection[str]) -> None:
-        """Keep these and nothing else."""
-        await asyncio.to_thread(self._drop_others, frozenset(names))
+    async def drop_others(self, names: Collection[str]) -> bool:
+        """Keep these and nothing else. False if that cannot be done now."""
+        return await self._tried(partial(self._drop_others, frozenset(names)))
+
+    async def _tried(self, drop: Callable[[], None]) -> bool:
+        """What cannot be dropped takes room, and nothing else: it is tried again by the next life, if not before."""
+        try:
+            await asyncio.to_thread(drop)
+        except OSError as error:
+            _log.error(Event.MEDIA_STUCK, why=error.strerror)
+            return False
+        return True
 
     def _keep(self, name: str, file: File) -> None:
         try:

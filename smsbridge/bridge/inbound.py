@@ -10,7 +10,7 @@ bytes of those that came inside a callback are in its transaction too: what is c
 
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -168,12 +168,14 @@ class Inbound:
             media_id for message, one in zip(messages, taken, strict=True) for media_id in self._brought(message, one)
         }
         drafts: list[Draft] = []
+        most = sum([1 + len(one.media) for one, line in zip(taken, lines, strict=True) if line for _ in line.owners])
+        names = iter(desk.ids.some(most))
         for message, line, one in zip(messages, lines, taken, strict=True):
             if line is None:
                 yield from self._tell_admins(message, one)
                 continue
             for owner in line.owners:
-                drafts += self._drafts(owner, bound[owner, message.peer] == line.did, message, one, brought)
+                drafts += self._drafts(names, owner, bound[owner, message.peer] == line.did, message, one, brought)
         boarded = yield from board(desk, self._lane, reservation, drafts)
         is_all_ready = len(boarded.rendered) == len(drafts) and None not in lines
         for message, line, one in zip(messages, lines, taken, strict=True):
@@ -189,7 +191,13 @@ class Inbound:
         return taken, boarded, is_all_ready
 
     def _drafts(
-        self, owner: str, is_bound: bool, message: InboundMessage, taken: Taken, brought: Collection[MediaId]
+        self,
+        names: Iterator[str],
+        owner: str,
+        is_bound: bool,
+        message: InboundMessage,
+        taken: Taken,
+        brought: Collection[MediaId],
     ) -> list[Draft]:
         """What an owner gets of a message: its text, and each attachment that was not known and is not brought."""
         # from a plain JID over the bound line, with the DID over any other
@@ -197,14 +205,14 @@ class Inbound:
         sender = _localpart(message.peer, None if is_plain else message.did)
         order = message.provider_id or ""
 
-        def draft(kind: DeliveryKind, *names: str, body: str = "", item: tuple[MediaId, Media] | None = None) -> Draft:
+        def draft(kind: DeliveryKind, *about: str, body: str = "", item: tuple[MediaId, Media] | None = None) -> Draft:
             return Draft(
-                id=DeliveryId(self._desk.ids.new()),
+                id=DeliveryId(next(names)),
                 domain=self._desk.domain,
                 kind=kind,
                 to_jid=owner,
                 sender=sender,
-                stanza_id=stanza_id(taken.key, owner, *names, order=order),
+                stanza_id=stanza_id(taken.key, owner, *about, order=order),
                 body=body,
                 stamp=message.sent_at,
                 label=message.label if kind_of(message.peer) is PeerKind.ALPHANUMERIC else "",

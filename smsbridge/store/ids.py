@@ -13,6 +13,7 @@ from smsbridge.clock import to_ms
 _ROW_ID = re.compile(r"[0-9a-f]{8}-")
 # The name space of our stanza ids. It never changes: a restored database must speak with the same ids.
 STANZAS = uuid.UUID("0b0d3c5e-2f5e-5d8a-9c0f-6a4f4d1c7e21")
+_LOW = (1 << 62) - 1  # the bits below the variant
 _OF_STANZAS = hashlib.sha256(STANZAS.bytes + b"\0")
 
 
@@ -33,14 +34,30 @@ class Ids:
 
     def new(self) -> str:
         with self._lock:
-            now = self._now_ms() & 0xFFFFFFFFFFFF
-            if self._last and now <= self._last >> 80:
-                fresh = _following(self._last)  # of one instant: no noise is needed to keep them apart
-            else:
-                noise = int.from_bytes(self._randomness(10))
-                fresh = now << 80 | 0x7 << 76 | (noise >> 68 & 0xFFF) << 64 | 0b10 << 62 | noise & (1 << 62) - 1
-            self._last = fresh
+            self._last = fresh = self._fresh()
         return _written(f"{fresh:032x}")
+
+    def some(self, count: int) -> list[str]:
+        """So many at once, in their order, for a third of what one after another would take."""
+        if not count:
+            return []
+        with self._lock:
+            first = self._fresh()
+            if is_plain := (first & _LOW) + count <= _LOW:
+                self._last = first + count - 1
+        if not is_plain:  # a carry, once in ages
+            return [self.new() for _ in range(count)]
+        head, low = _written(f"{first:032x}")[:19], first & (1 << 64) - 1
+        tails = [f"{one:016x}" for one in range(low, low + count)]
+        return [f"{head}{tail[:4]}-{tail[4:]}" for tail in tails]
+
+    def _fresh(self) -> int:
+        """Newer than all that were made."""
+        now = self._now_ms() & 0xFFFFFFFFFFFF
+        if self._last and now <= self._last >> 80:
+            return _following(self._last)  # of one instant: no noise is needed to keep them apart
+        noise = int.from_bytes(self._randomness(10))
+        return now << 80 | 0x7 << 76 | (noise >> 68 & 0xFFF) << 64 | 0b10 << 62 | noise & _LOW
 
 
 def least_id(instant: datetime) -> str:
@@ -73,8 +90,7 @@ def _written(digits: str) -> str:
 
 def _following(last: int) -> int:
     """The next id: count up in the 62 random bits, carry into the 12 above the variant, then into the time."""
-    low = (last & (1 << 62) - 1) + 1
-    if low < 1 << 62:
+    if last & _LOW < _LOW:
         return last + 1
     middle = (last >> 64 & 0xFFF) + 1
     time = (last >> 80) + (middle >> 12)

@@ -52,7 +52,8 @@ def take(ids: Ids, now: datetime, message: InboundMessage) -> Transaction[Taken]
 
 def take_all(ids: Ids, now: datetime, messages: Sequence[InboundMessage]) -> Transaction[list[Taken]]:
     """Record messages; what each came to, in this order. Those that nothing resembles go in together."""
-    asked = [_Asked.of(ids, now, message) for message in messages]
+    names = ids.some(len(messages))
+    asked = [_Asked.of(InboxId(name), now, message) for name, message in zip(names, messages, strict=True)]
     fresh = yield from _insert_fresh(now, (yield from _without_twins(now, _unlike(asked))))
     yield from _insert_rows(now, [one for one in asked if one.key in fresh])
     taken: list[Taken] = []
@@ -79,13 +80,13 @@ class _Asked(NamedTuple):
     message: InboundMessage
 
     @classmethod
-    def of(cls, ids: Ids, now: datetime, message: InboundMessage) -> "_Asked":
+    def of(cls, inbox_id: InboxId, now: datetime, message: InboundMessage) -> "_Asked":
         text_hash = hash_of(message.text)
         said = hash_of(f"{message.peer}\x1f{message.text}")
         key = _key(now, message, text_hash)
         if not key.isascii() or "\0" in key:
             key = join_surrogates(key).replace("\0", "\ufffd")  # as it is read back, or it would never be known again
-        return cls(id=InboxId(ids.new()), key=key, text_hash=text_hash, said=said, message=message)
+        return cls(id=inbox_id, key=key, text_hash=text_hash, said=said, message=message)
 
     @property
     def resembles(self) -> tuple[str, str, str]:

@@ -91,8 +91,9 @@ class Suspicion:
     def acquit(self, ids: Collection[DeliveryId]) -> None:
         """They got through, or are no longer ours to send."""
         self._remove(ids)
-        for row in ids:
-            self._drop_counts(row)
+        if self._deaths:  # nearly never
+            for row in ids:
+                self._drop_counts(row)
 
     def forget(self, row: DeliveryId) -> None:
         """The convicted delivery is in quarantine."""

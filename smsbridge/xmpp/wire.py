@@ -5,7 +5,6 @@ everybody, so nothing of ours is written that did not pass `serialise`. Elements
 stream's own), children carry theirs in a literal `xmlns` attribute, as clients are used to see it.
 """
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -25,7 +24,6 @@ _CACHED: Final = 4096  # JIDs: the same few write and are written to again and a
 _PREFIXED: Final = {LANG: "xml:lang"}
 # & comes first; a line end or a tab in an attribute would be read as a blank
 _IN_TEXT: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_SPECIAL: Final = re.compile('[&<>"\n\t]')
 _IN_ATTRIBUTE: Final = _IN_TEXT | {'"': "&quot;", "\n": "&#10;", "\t": "&#9;"}
 
 
@@ -73,10 +71,11 @@ def serialise_text(*, sender: str, to: str, stanza_id: str, body: str, beside: s
     `beside` is what stands beside the body, written already. A parser still reads what is more than printable ASCII.
     """
     head = f"{_address(sender, domain)} to={_address(to)} id={quoted(stanza_id)}"
-    text = _escaped(xml_clean(body), _IN_TEXT)
+    is_plain = body.isascii() and body.isprintable() and stanza_id.isascii() and stanza_id.isprintable()
+    text = _escaped(body if is_plain else xml_clean(body), _IN_TEXT)
     try:
         xml = f'<message from={head} type="chat"><body>{text}</body>{beside}</message>'.encode()
-        if not ((words := text + stanza_id).isascii() and words.isprintable()):
+        if not is_plain:
             expat.ParserCreate().Parse(xml, True)
     except (UnicodeEncodeError, expat.ExpatError) as error:
         raise Unrenderable(f"not XML ({type(error).__name__})") from None  # the cause would quote the text
@@ -116,8 +115,8 @@ def _written(element: ET.Element) -> str:
 
 
 def _escaped(text: str, escapes: Mapping[str, str]) -> str:
-    if _SPECIAL.search(text):
-        for character, reference in escapes.items():
+    for character, reference in escapes.items():
+        if character in text:
             text = text.replace(character, reference)
     return text
 

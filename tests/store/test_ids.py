@@ -94,3 +94,13 @@ def test_stanza_ids_sort_as_what_they_are_about():
 def test_an_order_that_is_none_leaves_the_id_to_its_names():
     assert stanza_id("key", order="") == stanza_id("key")
     assert uuid.UUID(stanza_id("key", order="x1")).version == 8
+
+
+@given(st.integers(0, 40), st.sampled_from([b"\x00", b"\x7f", b"\xff"]), st.integers(0, 3))
+def test_ids_made_together_are_those_that_would_be_made_one_after_another(count, byte, before):
+    together, alone = (Ids(lambda: NOW, lambda n: byte * n) for _ in range(2))
+    for ids in (together, alone):
+        for _ in range(before):
+            ids.new()
+    assert together.some(count) == [alone.new() for _ in range(count)]
+    assert together.new() == alone.new()

@@ -74,6 +74,9 @@ CAPABILITIES: Final = Capabilities(
 )
 
 
+_TAKEN: Final = Answer(status=200, content_type="text/plain", body=b"ok")
+
+
 class VoipMs:
     """One VoIP.ms account."""
 
@@ -115,7 +118,7 @@ class VoipMs:
 
     def answer(self, parsed: Parsed, parts: Sequence[Part]) -> Answer:
         """The callback is repeated every 30 minutes until it reads exactly this; the webhook takes it as well."""
-        return Answer(status=200, content_type="text/plain", body=b"ok")
+        return _TAKEN
 
     async def trace(self, part: Part, since: datetime, now: datetime) -> Traced:
         """What getSMS and getMMS show of the part's conversation."""

@@ -20,6 +20,7 @@ from tests.bench.streams import Reader
 
 DOMAIN = "example.com"
 COMPONENT = "sms.example.com"
+TWIN_COMPONENT = "twin.example.com"
 RAW_COMPONENT = "raw.example.com"
 OWNER = f"alice@{DOMAIN}"
 SECRET, PASSWORD, KEY = "bench-secret", "bench-password", "bench-query-key-0001"
@@ -30,10 +31,13 @@ STEP_SECONDS = 0.002  # between two looks at a bridge that starts
 
 @asynccontextmanager
 async def prosody_without_archive(directory: Path) -> AsyncIterator[Prosody]:
-    """Two components have a place there: the bridge, and the bare one that it is compared with."""
+    """Three components have a place there: two bridges, and the bare one that they are compared with."""
     included = directory / "bench.cfg.lua"
     included.write_text(
-        "".join(f'Component "{jid}"\n  component_secret = "{SECRET}"\n' for jid in (COMPONENT, RAW_COMPONENT))
+        "".join(
+            f'Component "{jid}"\n  component_secret = "{SECRET}"\n'
+            for jid in (COMPONENT, TWIN_COMPONENT, RAW_COMPONENT)
+        )
         + f'VirtualHost "{DOMAIN}"\n  modules_disabled = {{ "mam" }}\n'
     )
     config = ProsodyConfig(include=included, component_jid=COMPONENT, component_secret=SECRET)
@@ -59,6 +63,7 @@ class Site:
     directory: Path
     component_port: int
     carrier_port: int
+    component: str = COMPONENT
     kind: str = "voipms"
     environment: Mapping[str, str] | None = None
 
@@ -106,7 +111,7 @@ class Bridge:
     def _yaml(self) -> str:
         return f"""\
 xmpp:
-  jid: {COMPONENT}
+  jid: {self._site.component}
   server: {LOOPBACK}:{self._site.component_port}
   secret: {SECRET}
   ping: {DOMAIN}

@@ -14,6 +14,7 @@ from smsbridge.store.database import Transaction, sql
 from smsbridge.store.sqlite import SqliteDatabase
 from tests.bench.house import OWNER, RAW_COMPONENT, SECRET
 from tests.bench.posts import closed_loop, open_loop, text_of
+from tests.bench.process import giving_way
 from tests.bench.streams import RawComponent, Reader
 
 TASKS = 64
@@ -69,7 +70,8 @@ async def raw(port: int, reader: Reader, *, first: int, count: int, clothes: str
     numbers = range(first, first + count)
     component = await RawComponent.connect(RAW_COMPONENT, SECRET, port)
     try:
-        began = await component.write_texts(OWNER, numbers, clothes)
-        return count / (await reader.until_texts(numbers) - began)
+        with giving_way():
+            began = await component.write_texts(OWNER, numbers, clothes)
+            return count / (await reader.until_texts(numbers) - began)
     finally:
         component.close()

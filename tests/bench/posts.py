@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
+from tests.bench.process import giving_way
+
 LENGTH = 137  # characters of a text
 DID = "+15551230001"
 PEERS = 1000
@@ -141,11 +143,12 @@ async def closed_loop(port: int, path: str, *, first: int, count: int, connectio
             load.post(connection)
 
     opened = await _open(port, connections, answered)
-    began = time.monotonic()
-    for connection in opened:
-        if not load.is_over:
-            load.post(connection)
-    return await _finish(load, began, opened)
+    with giving_way():
+        began = time.monotonic()
+        for connection in opened:
+            if not load.is_over:
+                load.post(connection)
+        return await _finish(load, began, opened)
 
 
 async def open_loop(port: int, path: str, *, first: int, count: int, connections: int, per_second: float) -> Round:

@@ -3,7 +3,8 @@
     python -m tests.bench.run [--quick]
 
 The bridge is the real process with its YAML, its SQLite file and its journal in a file; beside it, in the same round,
-the bare limits of its parts. Load and reader share the machine with it, as carrier and server would on a small host.
+the bare limits of its parts. Load and reader share the machine with it, as carrier and server would on a small host,
+but take no core from it. A store with a million rows is compared with an empty one in turns.
 Keys are flat and end in their unit (seconds, bytes, per_second); a ratio has none. The exit code is 1 if an accepted
 text was not read, or one that was typed did not reach the carrier in its order.
 """
@@ -17,13 +18,21 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 
 import uvloop
 
 from tests.bench import fill, limits, unpaced
 from tests.bench.figures import Figures
-from tests.bench.house import COMPONENT, Bridge, Site, beside, prosody_without_archive, reader_of, running
+from tests.bench.house import (
+    COMPONENT,
+    TWIN_COMPONENT,
+    Bridge,
+    Site,
+    beside,
+    prosody_without_archive,
+    reader_of,
+    running,
+)
 from tests.bench.inbound import Broken, Flood, Inbound, Numbers
 from tests.bench.outbound import Outbound
 from tests.bench.posts import peer_of
@@ -39,8 +48,9 @@ CLOTHES = '<markable xmlns="urn:xmpp:chat-markers:0"/>'
 class Size:
     """How much of everything."""
 
-    rounds: int = 3
-    bare: int = 15_000
+    rounds: int = 11
+    compared: int = 6
+    bare: int = 8_000
     flood: int = 6_000
     single: int = 1_000
     paced_seconds: float = 6.0
@@ -54,6 +64,7 @@ class Size:
 
 QUICK = Size(
     rounds=1,
+    compared=1,
     bare=5_000,
     flood=2_000,
     single=200,
@@ -222,27 +233,39 @@ class Bench:
                 await outbound.flood(Figures(), "model", conversations=1, count=1)
 
     async def _compare(self, name: str, *, is_typed: bool = False) -> None:
-        """`is_typed`: an owner writes something meanwhile, and the bridge looks what it can send."""
+        """Beside a bridge whose store is empty, in turns, so that both meet the same machine.
+
+        `is_typed`: an owner writes something meanwhile, and the bridge looks what it can send.
+        """
         size, figures = self._size, self._figures
-        bridge = self._bridge(name)
-        async with running(bridge) as seconds:
+        full = self._bridge(name)
+        empty = Bridge(replace(self._site, component=TWIN_COMPONENT), self._directory / f"{name}-empty.db")
+        async with running(empty), running(full) as seconds:
             figures.put(f"{name}_start_seconds", seconds)
-            load = self._load(bridge)
+            load, beside_it = self._load(full), self._load(empty)
             began = time.monotonic()
             await load.flood(1)  # what a start makes the store do first delays this one
             figures.put(f"{name}_first_text_seconds", time.monotonic() - began)
-            await load.flood(size.single)
-            floods = [await load.flood(size.flood) for _ in range(2 if size.rounds > 1 else 1)]
-            self._put_floods(f"{name}_64", floods)
+            for one in (load, beside_it):
+                await one.flood(size.single)
+            pairs = []
+            for n in range(size.compared):
+                turns = (load, beside_it) if n % 2 else (beside_it, load)
+                found = {one: await one.flood(size.flood) for one in turns}
+                pairs.append((found[load], found[beside_it]))
+            self._put_floods(f"{name}_64", [of_full for of_full, _ in pairs])
             if is_typed:
                 self._reader.type(f"{peer_of(1)}@{COMPONENT}", self._numbers.take(1))
             await load.lone(figures, f"{name}_lone", count=size.lone // 2, every=size.lone_every)
         figures.put(f"{name}_refused", load.refused)
-        empty = figures["inbound_64_delivered_per_second"]
-        now = median(found.delivered_per_second for found in floods)
-        figures.put(f"{name}_cost_ratio", empty / now)
-        cpu = figures["inbound_64_bridge_cpu_per_text_seconds"]
-        figures.put(f"{name}_cpu_ratio", median(found.bridge_cpu_seconds for found in floods) / cpu)
+        figures.put_median(
+            f"{name}_cost_ratio",
+            [of_empty.delivered_per_second / of_full.delivered_per_second for of_full, of_empty in pairs],
+        )
+        figures.put_median(
+            f"{name}_cpu_ratio",
+            [of_full.bridge_cpu_seconds / of_empty.bridge_cpu_seconds for of_full, of_empty in pairs],
+        )
 
 
 def _title(words: str) -> None:

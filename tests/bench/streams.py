@@ -15,8 +15,8 @@ from typing import Self
 from tests.bench.posts import text_of
 
 _FOUND = re.compile(
-    rb"<body>n(\d{9})|<received [^>]*id=['\"]o(\d{9})"
-    rb"|(<iq [^>]*type=['\"]get['\"][^>]*>)\s*<ping xmlns=['\"]urn:xmpp:ping['\"]"
+    rb"<(?:body>n(\d{9})|received [^>]*id=['\"]o(\d{9})"
+    rb"|(iq [^>]*type=['\"]get['\"][^>]*>)\s*<ping xmlns=['\"]urn:xmpp:ping['\"])"
 )
 _ATTRIBUTE = re.compile(rb"(id|from)=(['\"])(.*?)\2")
 _LONGEST = 256  # of what is looked for

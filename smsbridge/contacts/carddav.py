@@ -10,7 +10,7 @@ Answers are bounded and read by a parser that takes no document type. No error q
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +23,7 @@ SECONDS: Final = 120.0
 CONNECT: Final = 10.0
 _DAV, _CARDDAV, _CS = "DAV:", "urn:ietf:params:xml:ns:carddav", "http://calendarserver.org/ns/"
 TAGS: Final = (f"{_CS} getctag", f"{_DAV} sync-token")
+STATUS: Final = f"{_DAV} status"
 DATA: Final = f"{_CARDDAV} address-data"
 _WHICH: Final = f'<propfind xmlns="{_DAV}"><prop><sync-token/><getctag xmlns="{_CS}"/></prop></propfind>'
 _ALL: Final = (
@@ -68,19 +69,21 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def fetch(session: aiohttp.ClientSession, account: Account, known: str) -> Fetched | None:
     """The book, None if it is as it was when it had the tag `known` ("" never was). Raises `Unread`."""
-    tag = next(texts(await _call(session, account, "PROPFIND", _WHICH, depth=0), TAGS), "")
+    told = texts(await _call(session, account, "PROPFIND", _WHICH, depth=0), TAGS)
+    tag = next((tag for name in TAGS for tag in told[name]), "")
     if tag and tag == known:
         return None
-    cards = texts(await _call(session, account, "REPORT", _ALL, depth=1), (DATA,))
-    return Fetched(cards="\n".join(cards).encode(), tag=tag)
+    found = texts(await _call(session, account, "REPORT", _ALL, depth=1), (DATA, STATUS))
+    if any(status.split()[1:2] == ["507"] for status in found[STATUS]):  # RFC 6352, 8.6.2: there is more
+        raise Unread("the server gives a part of it only (HTTP 507): whoever is in the rest would lose his name")
+    return Fetched(cards="\n".join(found[DATA]).encode(), tag=tag)
 
 
-def texts(data: bytes, wanted: tuple[str, ...]) -> Iterator[str]:
-    """What these elements (namespace, blank, name) contain, the first name first. Raises `Unread`."""
+def texts(data: bytes, wanted: tuple[str, ...]) -> dict[str, list[str]]:
+    """What these elements (namespace, blank, name) contain, by name, if anything. Raises `Unread`."""
     reader = _Reader(wanted)
     reader.read(data)
-    for name in wanted:
-        yield from filter(None, reader.found[name])
+    return {name: list(filter(None, found)) for name, found in reader.found.items()}
 
 
 async def _call(session: aiohttp.ClientSession, account: Account, method: str, body: str, *, depth: int) -> bytes:

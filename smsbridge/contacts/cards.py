@@ -8,6 +8,7 @@ begins. Everything is bounded, and no line of a card is ever quoted anywhere.
 
 import base64
 import binascii
+import codecs
 import quopri
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ MOST_CARDS: Final = 20_000
 MOST_NUMBERS: Final = 32  # of a card
 LARGEST: Final = 1024 * 1024  # bytes of a picture that may be made smaller
 LONGEST: Final = 2 * LARGEST  # characters of an unfolded line; longer ones are passed over
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Outlook's
 _NOT_TEXTED: Final = frozenset({"FAX", "PAGER", "MODEM", "TEXTPHONE"})
 _NAMES: Final = ("FN", "N", "NICKNAME", "ORG")  # the first that says something
 
@@ -66,7 +68,8 @@ def read(data: bytes) -> Iterator[Card]:
     """The cards of a file, in its order; of a card that is broken, what can be read."""
     lines: list[_Line] | None = None
     inside = count = 0  # cards in a card (AGENT, 2.1)
-    for written in _unfolded(decode(data.removeprefix(b"\xef\xbb\xbf"))):
+    text = data.decode("utf-16", "replace") if data.startswith(_UTF_16) else decode(data.removeprefix(codecs.BOM_UTF8))
+    for written in _unfolded(text):
         line = _parsed(written)
         if line is None:
             continue

@@ -86,6 +86,11 @@ def http(body, status="207 Multi-Status", headers=""):
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 
+CUT_SHORT = (
+    '<multistatus xmlns="DAV:"><response><href>/a.vcf</href><propstat><prop/><status>HTTP/1.1 200 OK</status>'
+    "</propstat></response><response><href>/</href><status>HTTP/1.1 507 Insufficient Storage</status></response>"
+    "</multistatus>"
+)
 EMPTY = '<multistatus xmlns="DAV:"/>'
 BOMB = '<!DOCTYPE m [<!ENTITY a "SECRETSECRET">]><m xmlns="DAV:">&a;</m>'
 
@@ -100,6 +105,7 @@ BOMB = '<!DOCTYPE m [<!ENTITY a "SECRETSECRET">]><m xmlns="DAV:">&a;</m>'
         ([http(EMPTY), http("<a></SECRET>")], "is no XML"),
         ([http(BOMB)], "document type"),
         ([http(EMPTY), http(BOMB)], "document type"),
+        ([http(EMPTY), http(CUT_SHORT)], "a part of it only"),
         ([b"SECRET\r\n\r\n"], "cannot be reached"),
         ([b"HTTP/1.1 207 OK\r\nContent-Length: 9\r\n\r\nSECRE"], "cannot be reached"),
     ],

@@ -154,6 +154,12 @@ def test_bytes_that_are_no_utf_8_are_read_as_old_programs_meant_them():
     assert found.name == "Jürgen"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_known_by_its_first_bytes(encoding):
+    (found,) = read(f"\ufeff{card('FN:Jürgen Łoś')}".encode(encoding))
+    assert found.name == "Jürgen Łoś"
+
+
 def test_of_several_names_of_one_number_the_first_by_name_counts_in_whatever_order():
     cards = [card("FN:Zoe", "TEL:5559870002"), card("FN:ann", "TEL:+15559870002"), card("FN:Bob", "TEL:1-555-987-0002")]
     cards[1] = cards[1].replace("END", f"PHOTO;ENCODING=b:{base64.b64encode(JPEG).decode()}\r\nEND")

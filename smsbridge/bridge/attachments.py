@@ -183,13 +183,13 @@ class Attachments:
         return True
 
     def _tell(self, one: Wanted, kind: DeliveryKind, *, body: Words, url: str = "") -> Transaction[None]:
-        """Those who got its text, whoever has the number by now; if there was none, its owners; else the admins."""
+        """Those to whom it came, whoever has the number by now; its owners if it was nobody's; else the admins."""
         desk = self._desk
         rules, now = desk.rules(), desk.now()
         line = rules.directory.line_of(one.did)
         # of a text that no line took, what has a link was told with it; a file without goes where the text went
         is_theirs = line is not None and (one.link or line.provider == one.provider)
-        owners = yield from deliveries.recipients(one.inbox_id)
+        owners = (yield from deliveries.recipients(one.inbox_id)) or one.addressees
         if not owners and line is not None and is_theirs:
             owners = line.owners
         if not owners:

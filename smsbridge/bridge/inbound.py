@@ -186,6 +186,7 @@ class Inbound:
             for media_id, item in one.media:
                 if item.content is not None or (line is not None and media_id in brought):
                     is_all_ready = False
+                    yield from media.address(media_id, line.owners if line else ())
                 else:
                     yield from media.publish(desk.ids, now, media_id, item.url)
         return taken, boarded, is_all_ready

@@ -38,6 +38,7 @@ class Wanted:
     peer: Peer
     sent_at: datetime | None
     taken_at: datetime
+    addressees: tuple[str, ...] = ()  # none is known of a text that no line took
 
     @property
     def link(self) -> str:
@@ -48,12 +49,17 @@ class Wanted:
 def due(now: datetime, limit: int) -> Transaction[tuple[Wanted, ...]]:
     """Those whose time has come, or is later than it ever is, the oldest first."""
     rows = yield sql(
-        "SELECT m.id, m.inbox_id, m.url, m.state, m.attempt, i.provider, i.did, i.peer, i.sent_at, i.taken_at"
-        " FROM media m JOIN inbox i ON i.id = m.inbox_id WHERE m.state IN ('wanted', 'fetched')"
+        "SELECT m.id, m.inbox_id, m.url, m.state, m.attempt, i.provider, i.did, i.peer, i.sent_at, i.taken_at,"
+        " m.addressees FROM media m JOIN inbox i ON i.id = m.inbox_id WHERE m.state IN ('wanted', 'fetched')"
         " AND (m.due_at <= $1 OR m.attempt = 0 OR m.due_at > $3) ORDER BY m.due_at, m.id LIMIT $2",
         *(to_ms(now), limit, to_ms(now + LONGEST_WAIT)),
     )
     return tuple(map(_wanted, rows))
+
+
+def address(media_id: MediaId, jids: Sequence[str]) -> Transaction[None]:
+    """It is for these people, whoever has the number later."""
+    yield sql("UPDATE media SET addressees = $2 WHERE id = $1", media_id, " ".join(jids))
 
 
 def next_due() -> Transaction[datetime | None]:
@@ -157,4 +163,5 @@ def _wanted(row: Row) -> Wanted:
         peer=Peer(row["peer"]),
         sent_at=from_ms(row["sent_at"]) if row["sent_at"] is not None else None,
         taken_at=from_ms(row["taken_at"]),
+        addressees=tuple(row["addressees"].split()),
     )

@@ -50,6 +50,7 @@ class Event(StrEnum):
     SAFEKEEPING_MISSED = "safekeeping_missed"
     SERVER_PROMISE_KEPT = "server_promise_kept"
     DELIVERIES_DOUBTED = "deliveries_doubted"
+    DELIVERIES_ADOPTED = "deliveries_adopted"
     DELIVERY_QUARANTINED = "delivery_quarantined"
     DELIVERY_BOUNCED = "delivery_bounced"
     STANZA_IGNORED = "stanza_ignored"

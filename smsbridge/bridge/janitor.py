@@ -1,4 +1,4 @@
-"""What time does: waiting texts are told about, then expire; old content is forgotten."""
+"""What time does: waiting texts are told about, then expire; orphans are adopted; old content is forgotten."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from smsbridge.core.state import PartEvent
 from smsbridge.core.words.say import Say, Words
 from smsbridge.failpoints import failpoint
 from smsbridge.log import Event, Log
-from smsbridge.store import holds, outbox, overdue, retention
+from smsbridge.store import holds, orphans, outbox, overdue, retention
 from smsbridge.store.database import Transaction
 from smsbridge.store.retention import Place
 
@@ -46,6 +46,7 @@ class Janitor:
             try:
                 if rounds % ROUNDS_PER_FORGETTING == 0:
                     await self.forget()
+                await self.adopt()
                 await self.pull_in()
                 await self.expire()
                 await self.tell_waiting()
@@ -65,6 +66,14 @@ class Janitor:
             self._desk.pulse.beat("janitor", TURN)
         await self._sweep()
         await self._desk.database.wipe()
+
+    async def adopt(self) -> None:
+        """What waits for a component that nobody speaks for any more goes to ours."""
+        desk = self._desk
+        while count := await desk.database.run(orphans.adopt, desk.ids, desk.now(), desk.domain, AT_ONCE):
+            desk.pulse.beat("janitor", TURN)
+            _log.warning(Event.DELIVERIES_ADOPTED, count=count)
+            desk.wake_stream()
 
     async def pull_in(self) -> None:
         """After the clock was set back nothing waits for longer than is usual."""

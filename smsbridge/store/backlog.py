@@ -41,22 +41,19 @@ def backlog() -> Transaction[Backlog]:
         rows = yield sql(f"SELECT count(*) AS n FROM (SELECT 1 FROM {rows_of} LIMIT $1) AS counted", MOST)  # noqa: S608
         if rows[0]["n"]:
             states[key] = rows[0]["n"]
-    deliveries = [
-        *(yield from _oldest_of_domains("waiting")),
-        *(yield from _oldest_of_domains("handing")),
-    ]
+    deliveries = [*(yield from domains("waiting")), *(yield from domains("handing"))]
     parts = yield from _oldest_of_lines()
     return Backlog(
         states=states,
-        oldest_delivery=from_ms(min(deliveries)) if deliveries else None,
+        oldest_delivery=from_ms(min(at for _, at in deliveries)) if deliveries else None,
         oldest_part=from_ms(min(parts)) if parts else None,
         alerts=(yield from alerts.counts()),
     )
 
 
-def _oldest_of_domains(state: str) -> Transaction[list[int]]:
-    """Since when the first delivery in a state waits, for each domain."""
-    found: list[int] = []
+def domains(state: str) -> Transaction[list[tuple[str, int]]]:
+    """The components that deliveries in a state are for, and since when the first of each waits."""
+    found: list[tuple[str, int]] = []
     domain = ""
     while rows := (
         yield sql(
@@ -66,7 +63,7 @@ def _oldest_of_domains(state: str) -> Transaction[list[int]]:
         )
     ):
         domain = rows[0]["domain"]
-        found.append(rows[0]["created_at"])
+        found.append((domain, rows[0]["created_at"]))
     return found
 
 

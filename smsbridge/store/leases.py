@@ -52,6 +52,12 @@ def found(name: str) -> Transaction[tuple[int, int] | None]:
     return (rows[0]["epoch"], rows[0]["until"]) if rows else None
 
 
+def is_running(name: str, at: datetime) -> Transaction[bool]:
+    """Whether somebody has it at an instant."""
+    rows = yield sql("SELECT 1 AS one FROM lease WHERE name = $1 AND until >= $2", name, to_ms(at))
+    return bool(rows)
+
+
 def release(lease: Lease) -> Transaction[None]:
     """Let go, if it is still ours."""
     yield sql(

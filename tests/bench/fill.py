@@ -41,13 +41,18 @@ def keep(path: Path, rows: int) -> int:
 
 
 def wait_for_another_domain(path: Path, rows: int) -> None:
-    """Deliveries of a component whose XMPP server is gone."""
+    """Deliveries of a component that another bridge speaks for, and whose XMPP server is gone."""
     with closing(_open(path)) as store:
         _begin(store, rows)
         _multiply(store, "delivery", {
             "id": _id(1), "domain": "'gone.example.com'", "stanza_id": _id(1), "state": "'waiting'", "xml": "NULL",
             "created_at": "ms", "handed_at": "NULL", "proved_at": "NULL",
         })  # fmt: skip
+        tomorrow = int(time.time() * 1000) + 86_400_000
+        store.execute(
+            "INSERT INTO lease (name, holder, epoch, until) VALUES ('gone.example.com', 'elsewhere/1', 1, ?)",
+            (tomorrow,),
+        )
         store.execute("COMMIT")
 
 

@@ -1,29 +1,112 @@
 """What time does: a word after five minutes on hold, the end after a day, forgetting after a week."""
 
 import asyncio
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from smsbridge.bridge import janitor
-from smsbridge.bridge.janitor import PART_LIFE
+from smsbridge.bridge.handover import HandOver
+from smsbridge.bridge.inbound import Inbound
+from smsbridge.bridge.janitor import PART_LIFE, Janitor
 from smsbridge.bridge.outbound import Outbound
 from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Reason
 from smsbridge.core.line import Directory, Line, Receipts
 from smsbridge.core.message import ProviderName
-from smsbridge.store import retention
+from smsbridge.store import leases, retention
+from smsbridge.store.orphans import GRACE
+from smsbridge.xmpp.stanzas import render
 from tests.fakes.provider import ScriptedProvider
 from tests.fakes.words import because
 
 from . import house as houses
-from .house import CARRIER, DOMAIN, ELSEWHERE, FRIEND, JOHN, OTHERS, OWN, PEER, SHARED, THIRD, report, with_line
+from .house import (
+    CARRIER,
+    DOMAIN,
+    ELSEWHERE,
+    FRIEND,
+    JOHN,
+    OTHERS,
+    OWN,
+    PEER,
+    SHARED,
+    THIRD,
+    inbound,
+    outbound,
+    report,
+    with_line,
+)
 
 LOGIN = Deferred(Reason.ACCOUNT_FAULT, "invalid_credentials", "The login is refused.", hold=Hold.ACCOUNT)
 NO_LINE = Deferred(Reason.LINE_FAULT, "invalid_did", hold=Hold.LINE)
 DOWN = Deferred(Reason.PROVIDER_DOWN, "down")
 A_MOMENT = timedelta(seconds=1)
+
+
+class TestAdoption:
+    """Of deliveries for a component of another name, whom nobody speaks for."""
+
+    OLD = "typo.example.com"
+
+    @pytest.fixture
+    def draw(self, house):
+        def draw(delivery):
+            return render(
+                delivery, now=house.desk.now(), speaks_for=lambda _: False, language_of=house.desk.language_of
+            )
+
+        house.lane.render = draw
+        return draw
+
+    @pytest.fixture
+    async def orphans(self, house, ticks, draw):
+        """Three texts, of which two had their bytes at once and one has them from a claim; an error, and its line."""
+        desk = replace(house.desk, domain=self.OLD)
+        inbound_then, handover = Inbound(desk, house.lane), HandOver(desk, house.stream_bell)
+        house.lane.room = 2
+        await inbound_then.take(CARRIER, [inbound("one", pid="1"), inbound(f'two@{self.OLD}"', pid="2")])
+        house.lane.room = 0
+        await inbound_then.take(CARRIER, [inbound("three", pid="3")])
+        await handover.claim(1, draw)
+        await house.outbound.accept(replace(outbound("four"), addressed=f"{PEER}@{self.OLD}/here"))
+        ticks.advance(PART_LIFE + A_MOMENT)
+        await Janitor(desk).expire()
+
+    async def test_they_are_ours_in_their_order_with_all_their_words(self, house, draw, orphans):
+        await house.janitor.adopt()
+        assert house.stream_bell._event.is_set()
+        claimed = await house.handover.claim(10, draw)
+        drawn = [ET.fromstring(item.xml) for item in claimed.rendered]  # noqa: S314 - our own bytes
+        assert [element.findtext("body") for element in drawn[:3]] == ["one", f'two@{self.OLD}"', "three"]
+        assert {element.get("from").partition("/")[0] for element in drawn} == {f"{PEER}@{DOMAIN}"}
+        assert [element.get("type") for element in drawn] == ["chat", "chat", "chat", "error", "chat"]
+        assert drawn[3].get("from") == f"{PEER}@{DOMAIN}/here"
+        assert claimed.unfit == ()
+
+    async def test_a_few_at_a_time_are_all(self, house, draw, orphans, monkeypatch):
+        monkeypatch.setattr(janitor, "AT_ONCE", 1)
+        await house.janitor.adopt()
+        assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {DOMAIN}
+
+    async def test_whoever_is_spoken_for_keeps_his(self, house, ticks, draw, orphans):
+        span = timedelta(seconds=20)
+        await house.store.run(leases.take, ticks.now, self.OLD, "another/life", span)
+        for _ in range(2):
+            await house.janitor.adopt()
+            assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {self.OLD}
+            ticks.advance(span + GRACE)
+        ticks.advance(A_MOMENT)
+        await house.janitor.adopt()
+        assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {DOMAIN}
+
+    async def test_who_let_go_of_it_is_not_waited_for(self, house, ticks, draw, orphans):
+        lease = await house.store.run(leases.take, ticks.now, self.OLD, "another/life", timedelta(seconds=20))
+        await house.store.run(leases.release, lease)
+        await house.janitor.adopt()
+        assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {DOMAIN}
 
 
 class TestExpiry:

@@ -122,6 +122,22 @@ async def test_what_waited_when_it_stopped_goes_on_when_it_starts(stage, peer):
         assert (await alice.next(from_(contact))).body == "for later"
 
 
+async def test_what_came_while_the_components_name_was_mistyped_is_there_once_it_is_right(stage, peer):
+    config = stage.directory / "config.yaml"
+    right = config.read_text()
+    config.write_text(right.replace(stage.server.component_jid, "typo.example.com"))
+    alice, contact = await stage.client("alice"), stage.contact(peer)
+    async with await Running.start(config) as bridge:
+        await bridge.said("stream_refused")
+        push = await stage.carrier.text_in(peer, DID, "to a typo")
+        assert (await push.answered).body == "ok"
+        bridge.signal(signal.SIGTERM)
+        assert await bridge.ended() == 0
+    config.write_text(right)
+    async with await run(stage):
+        assert (await alice.next(from_(contact))).body == "to a typo"
+
+
 async def test_a_kill_between_the_carriers_yes_and_ours_is_found_out_and_never_sent_again(stage, peer):
     alice, contact, gate = await stage.client("alice"), stage.contact(peer), asyncio.Event()
     async with await run(stage) as bridge:

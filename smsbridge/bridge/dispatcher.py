@@ -139,12 +139,12 @@ class Dispatcher:
         return (yield from claims.claim(desk.ids, now, self._name, desk.holder, LEASE, is_probe=True)), True
 
     def _refusal(self, part: Part) -> Transaction[Refused | None]:
-        """Since the text was accepted its line may have gone to somebody else, or STOP may have come during a try."""
+        """Since the text was accepted its line may have gone to somebody else, or STOP may have come."""
         message = yield from outbox.message_of(part.id)
         line = self._desk.rules().directory.line_of(part.did)
         if line is None or line.provider != part.provider or message.owner not in line.owners:
             return Refused(Reason.NOT_OWNER, Say.NUMBER_MOVED())
-        if part.attempt > 1 and line.honours_stop:
+        if line.honours_stop:
             word = yield from conversations.stop_word(part.did, part.peer)
             return wishes.refusal(part.peer, word) if word else None
         return None

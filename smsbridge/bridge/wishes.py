@@ -5,6 +5,8 @@ that number is cancelled, and what is written to it is refused until START comes
 question that tells him of it, that it was only talk.
 """
 
+from typing import Final
+
 from smsbridge.bridge import questions, telling
 from smsbridge.bridge.desk import Desk
 from smsbridge.core.address import Did, Peer
@@ -18,6 +20,8 @@ from smsbridge.core.words.say import Say, Words
 from smsbridge.store import conversations, history, outbox
 from smsbridge.store.database import Transaction
 from smsbridge.store.questions import Question
+
+AT_ONCE: Final = 100  # parts that end in the commit of a STOP, which is to be in time; the rest ends as it falls due
 
 
 def heed(desk: Desk, line: Line, message: InboundMessage, key: str) -> Transaction[None]:
@@ -63,7 +67,7 @@ def _stop(desk: Desk, line: Line, peer: Peer, word: str) -> Transaction[None]:
     if not (yield from conversations.stop(desk.now(), line.did, peer, word)):
         return
     yield from _note(desk, line.did, peer, Wish.STOP)
-    waiting = yield from outbox.waiting_for(line.did, peer)
+    waiting = yield from outbox.waiting_for(line.did, peer, AT_ONCE)
     for part_id, hold in waiting:
         words: Words
         if hold is Hold.RESTORE:

@@ -285,12 +285,12 @@ def from_part(part_id: PartId) -> Transaction[list[tuple[Part, PartState]]]:
     return [(part_of(row, row["attempt"]), PartState(row["state"])) for row in rows]
 
 
-def waiting_for(did: Did, peer: Peer) -> Transaction[list[tuple[PartId, Hold | None]]]:
-    """The parts of a conversation that have not begun to leave, oldest first, and what each is held by."""
+def waiting_for(did: Did, peer: Peer, limit: int) -> Transaction[list[tuple[PartId, Hold | None]]]:
+    """The oldest parts of a conversation that have not begun to leave, and what each is held by."""
     rows = yield sql(
         "SELECT id, hold FROM outbox WHERE did = $1 AND peer = $2 AND state IN ('queued', 'held', 'sending', 'unknown')"
-        " AND state IN ('queued', 'held') ORDER BY id",
-        *(did, peer),
+        " AND state IN ('queued', 'held') ORDER BY id LIMIT $3",
+        *(did, peer, limit),
     )
     return [(PartId(row["id"]), Hold(row["hold"]) if row["hold"] else None) for row in rows]
 

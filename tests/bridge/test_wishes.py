@@ -2,7 +2,7 @@
 
 import pytest
 
-from smsbridge.bridge import answers
+from smsbridge.bridge import answers, wishes
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Refused
 from smsbridge.core.questions import Answer
 from smsbridge.core.state import PartEvent
@@ -93,6 +93,18 @@ async def test_what_waits_is_cancelled_and_told(house):
     assert await house.states() == ["cancelled"] * 3
     errors = [row["body"] for row in await house.rows("SELECT body FROM delivery WHERE kind = 'error' ORDER BY id")]
     assert errors == [SENTENCE, SENTENCE, SENTENCE.replace(PEER, FRIEND)]
+
+
+async def test_of_very_many_that_wait_none_leaves_though_not_all_end_in_one_commit(house, monkeypatch):
+    monkeypatch.setattr(wishes, "AT_ONCE", 2)
+    await house.accept(*(f"text {n}" for n in range(5)), to=PEER)
+    await house.take(inbound("STOP"))
+    assert await house.states() == ["cancelled"] * 2 + ["queued"] * 3
+    await house.dispatch()
+    assert house.provider.calls == []
+    assert await house.states() == ["cancelled"] * 2 + ["failed"] * 3
+    errors = [row["body"] for row in await house.rows("SELECT body FROM delivery WHERE kind = 'error' ORDER BY id")]
+    assert errors == [SENTENCE] * 5
 
 
 async def test_a_try_that_is_on_its_way_when_it_comes_is_the_last(house, ticks):

@@ -42,6 +42,7 @@ from smsbridge.sim.client import Client
 from smsbridge.sim.ports import free_port
 from smsbridge.sim.prosody import Prosody
 from smsbridge.sim.stage import API_PASSWORD, LOOPBACK, QUERY_KEY, bridge_yaml, password_of
+from tests.bench.process import ENDED, in_order
 from tests.fakes.waiting import until
 
 OWNER, DID = "alice", "+15551230001"
@@ -432,7 +433,11 @@ def main() -> int:
             print(json.dumps(seen))
             return 0
         plan = Plan(seconds=options.seconds, sockets=options.sockets, keys=options.keys, rate=options.rate)
-        report = runner.run(run(plan))
+        try:
+            report = runner.run(in_order(run(plan)))
+        except asyncio.CancelledError:
+            print(ENDED)
+            return 1
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_text(json.dumps(as_figures(report), indent=2) + "\n")
     show(report)

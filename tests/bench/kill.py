@@ -45,6 +45,7 @@ from tests.bench.killing.load import OWNERS, Journal, Load, journal_for
 from tests.bench.killing.points import Life
 from tests.bench.killing.probe import probe
 from tests.bench.killing.stores import Store, StoreName, open_store
+from tests.bench.process import ENDED, in_order
 
 DRAIN_SECONDS = 240.0
 LOOK_SECONDS = 0.2  # between two looks at a store that drains
@@ -296,7 +297,11 @@ def main() -> int:
         tasks = [Assignment(server=server, store=store, kills=0, seed=options.seed, is_exhaustive=True)]
     print(f"{options.kills} kills, seed {options.seed}", end="\n\n", flush=True)
     began = time.monotonic()
-    reports = asyncio.run(run_all(tasks))
+    try:
+        reports = asyncio.run(in_order(run_all(tasks)))
+    except asyncio.CancelledError:
+        print(ENDED)
+        return 1
     seconds = round(time.monotonic() - began, 1)
     BUILD.mkdir(exist_ok=True)
     (BUILD / "ledger.json").write_text(json.dumps(as_json(reports, options.seed, seconds), indent=2) + "\n")

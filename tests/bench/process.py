@@ -2,15 +2,19 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from smsbridge.sim.ports import LOOPBACK
 
 STOP_SECONDS = 30.0
+ENDED = "ended by a signal; what was started has been stopped"
+T = TypeVar("T")
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,6 +54,15 @@ class Process:
             code = await asyncio.to_thread(self._process.wait)
         if code not in (0, -15):
             raise RuntimeError(f"a process ended with {code}: {self._output.read_text(errors='replace')[-2000:]}")
+
+
+async def in_order(work: Awaitable[T]) -> T:
+    """What this comes to. SIGTERM, or a terminal that is closed, cancels it: then it stops what it has started."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await work
 
 
 @contextmanager

@@ -11,7 +11,6 @@ text was not read, or one that was typed did not reach the carrier in its order.
 
 import argparse
 import asyncio
-import signal
 import sys
 import tempfile
 import time
@@ -36,7 +35,7 @@ from tests.bench.house import (
 from tests.bench.inbound import Broken, Flood, Inbound, Numbers
 from tests.bench.outbound import Outbound
 from tests.bench.posts import peer_of
-from tests.bench.process import rss_bytes
+from tests.bench.process import ENDED, in_order, rss_bytes
 from tests.bench.streams import Reader
 
 RESULT = Path("build/bench.json")
@@ -272,13 +271,6 @@ def _title(words: str) -> None:
     print(f"\n{words}", flush=True)
 
 
-async def _until_done_or_told_to_end(bench: Bench) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await bench.run()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.run")
     parser.add_argument("--quick", action="store_true", help="a try of all of it; the figures mean little")
@@ -289,12 +281,12 @@ def main() -> int:
         bench = Bench(QUICK if options.quick else Size(), Path(directory), figures)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_until_done_or_told_to_end(bench))
+                runner.run(in_order(bench.run()))
         except Broken as broken:
             print(f"BROKEN: {broken}")
             return 1
         except asyncio.CancelledError:
-            print("ended by a signal; what was started has been stopped")
+            print(ENDED)
             return 1
     figures.put("bench_seconds", time.monotonic() - began)
     figures.write(RESULT)

@@ -171,15 +171,14 @@ class Inbound:
         most = sum([1 + len(one.media) for one, line in zip(taken, lines, strict=True) if line for _ in line.owners])
         names = iter(desk.ids.some(most))
         for message, line, one in zip(messages, lines, taken, strict=True):
-            if line is None:
-                yield from self._tell_admins(message, one)
-                continue
-            for owner in line.owners:
-                drafts += self._drafts(names, owner, bound[owner, message.peer] == line.did, message, one, brought)
+            for owner in line.owners if line else ():
+                drafts += self._drafts(names, owner, bound[owner, message.peer] == message.did, message, one, brought)
         boarded = yield from board(desk, self._lane, reservation, drafts)
         is_all_ready = len(boarded.rendered) == len(drafts) and None not in lines
         for message, line, one in zip(messages, lines, taken, strict=True):
-            if line is not None and one.verdict is not Verdict.REPEATED and wish_of(message):
+            if line is None:
+                yield from self._tell_admins(message, one)
+            elif one.verdict is not Verdict.REPEATED and wish_of(message):
                 yield from wishes.heed(desk, line, message, one.key)
                 is_all_ready = False
         for line, one in zip(lines, taken, strict=True):

@@ -44,9 +44,9 @@ class Janitor:
         while True:
             self._desk.pulse.beat("janitor", TURN)
             try:
+                await self.adopt()  # first: forgetting may take a while
                 if rounds % ROUNDS_PER_FORGETTING == 0:
                     await self.forget()
-                await self.adopt()
                 await self.pull_in()
                 await self.expire()
                 await self.tell_waiting()

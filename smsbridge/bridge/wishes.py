@@ -1,8 +1,8 @@
 """The other side wants no more texts, or wants them again: kept, honoured, and told to those whose number it is.
 
 A wish is heeded in the transaction that takes its text, which is delivered as any other. After STOP, what waits for
-that number is cancelled, and what is written to it is refused until START comes, or until an owner says, by the
-question that tells him of it, that it was only talk.
+that number is cancelled, or refused when it would leave, and what is written to it is refused until START comes, or
+until an owner says, by the question that tells him of it, that it was only talk.
 """
 
 from typing import Final

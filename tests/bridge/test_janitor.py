@@ -1,4 +1,4 @@
-"""What time does: a word after five minutes on hold, the end after a day, forgetting after a week."""
+"""What time does: a word after five minutes on hold, the end after a day, forgetting after a week; adoption at once."""
 
 import asyncio
 import xml.etree.ElementTree as ET

@@ -150,7 +150,7 @@ class Tenure:
             failing_since = None
             if not is_ours:
                 _log.error(Event.LEASE_LOST)
-                raise AlreadyRunning(f"another smsbridge speaks for {self.lease.name} now")
+                raise AlreadyRunning("another smsbridge has this database now")
 
     async def release(self) -> None:
         """Let go: whoever stands by takes over at once. What ran out meanwhile is not ours to let go of."""
@@ -195,9 +195,10 @@ async def settle_in(place: Place, stop: asyncio.Event) -> AsyncIterator[Tenure |
 async def _become_holder(house: _House, place: Place, stop: asyncio.Event) -> Tenure | None:
     is_told = False
     while not stop.is_set():
-        lease, ends = None, 0.0
+        lease, ends, spoken_for = None, 0.0, None
         try:
             lease, ends = await _take(house, place.name, place.holder)
+            spoken_for = await house.database.run(leases.newest) if lease is None else None
         except StoreUnavailable as error:
             if not is_told:
                 raise
@@ -207,10 +208,10 @@ async def _become_holder(house: _House, place: Place, stop: asyncio.Event) -> Te
                 _log.info(Event.LEASE_TAKEN, epoch=lease.epoch)
             return Tenure(house, lease, ends)
         if house.fence is None:
-            raise AlreadyRunning(f"another smsbridge speaks for {place.name}")
+            raise AlreadyRunning(f"another smsbridge has this database, and speaks for {spoken_for}")
         if not is_told:
-            _log.info(Event.STANDING_BY, name=place.name)
-            notify("READY=1", status(f"standing by: another smsbridge speaks for {place.name}"))
+            _log.info(Event.STANDING_BY, name=place.name, spoken_for=spoken_for)
+            notify("READY=1", status(f"standing by: another smsbridge has this database, and speaks for {spoken_for}"))
             is_told = True
         notify("WATCHDOG=1")
         await _until_next_poll(stop)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -68,10 +69,10 @@ def supervisor(monkeypatch, tmp_path):
 class Waiting:
     """Somebody who stands by."""
 
-    def __init__(self, url, life="life-2"):
+    def __init__(self, url, life="life-2", **where):
         self.stop, self.is_in, self.is_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.tenure = None
-        self.task = asyncio.create_task(self._run(place(url, life)))
+        self.task = asyncio.create_task(self._run(replace(place(url, life), **where)))
 
     async def _run(self, where):
         async with settle_in(where, self.stop) as held:
@@ -248,6 +249,23 @@ async def test_who_stands_by_tells_the_supervisor_and_waits_until_the_lease_is_r
         assert second.tenure.lease.epoch == 2
         second.is_over.set()
         await second.task
+
+
+async def test_a_bridge_for_another_component_stands_by_too_and_says_whose_the_database_is(
+    empty_postgres, supervisor, brisk
+):
+    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()) as held:
+        with capture_logs() as logs:
+            other = Waiting(empty_postgres, name="other.example.com")
+            await until(lambda: "READY=1" in supervisor())
+        [line] = [line for line in logs if line["event"] == Event.STANDING_BY]
+        assert (line["name"], line["spoken_for"]) == ("other.example.com", "sms.example.com")
+        assert any(line.endswith("has this database, and speaks for sms.example.com") for line in supervisor())
+        await held.release()
+        await other.is_in.wait()
+        assert other.tenure.lease.name == "other.example.com"
+        other.is_over.set()
+        await other.task
 
 
 async def test_who_stands_by_ends_when_it_is_told_to(empty_postgres, supervisor, brisk):

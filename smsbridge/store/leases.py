@@ -1,4 +1,8 @@
-"""Who may speak as a component, or call a provider: one holder at a time, fenced by an epoch."""
+"""Who has the house, and the name of the component that is spoken for: one holder at a time, fenced by an epoch.
+
+Each name has an epoch of its own, and while the lease of one runs no other can be taken: two bridges for two components
+would call dead what the other is just sending, and each would hand over the other's texts.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,19 +23,25 @@ class Lease:
 def take(
     now: datetime, name: str, holder: str, span: timedelta, *, by_force: bool = False
 ) -> Transaction[Lease | None]:
-    """Take or renew a lease; None while another holder's runs.
+    """Take or renew a lease; None while another holder's runs, or that of another name.
 
     `by_force` for a store that proves by other means that nobody else is alive (a lock on its file).
     """
     until = to_ms(now + span)
     rows = yield sql(
-        "INSERT INTO lease (name, holder, epoch, until) VALUES ($1, $2, 1, $3) ON CONFLICT (name) DO UPDATE SET"
+        "INSERT INTO lease (name, holder, epoch, until) SELECT $1, $2, 1, $3"
+        " WHERE $5 = 1 OR NOT EXISTS (SELECT 1 FROM lease WHERE name <> $1 AND until >= $4)"
+        " ON CONFLICT (name) DO UPDATE SET"
         " epoch = lease.epoch + (CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END),"
         " holder = excluded.holder, until = excluded.until"
         " WHERE lease.holder = excluded.holder OR lease.until < $4 OR $5 = 1 RETURNING epoch",
         *(name, holder, until, to_ms(now), int(by_force)),
     )
-    return Lease(name=name, holder=holder, epoch=rows[0]["epoch"]) if rows else None
+    if not rows:
+        return None
+    # Whoever had another name, and was paused until its time was over, is fenced off as well.
+    yield sql("UPDATE lease SET epoch = epoch + 1, until = 0 WHERE name <> $1 AND until <> 0", name)
+    return Lease(name=name, holder=holder, epoch=rows[0]["epoch"])
 
 
 def take_by_its_clock(name: str, holder: str, span: timedelta) -> Transaction[Lease | None]:
@@ -52,10 +62,10 @@ def found(name: str) -> Transaction[tuple[int, int] | None]:
     return (rows[0]["epoch"], rows[0]["until"]) if rows else None
 
 
-def is_running(name: str, at: datetime) -> Transaction[bool]:
-    """Whether somebody has it at an instant."""
-    rows = yield sql("SELECT 1 AS one FROM lease WHERE name = $1 AND until >= $2", name, to_ms(at))
-    return bool(rows)
+def newest() -> Transaction[str | None]:
+    """The name whose lease ends last: that of the holder, while there is one."""
+    rows = yield sql("SELECT name FROM lease ORDER BY until DESC LIMIT 1")
+    return str(rows[0]["name"]) if rows else None
 
 
 def release(lease: Lease) -> Transaction[None]:

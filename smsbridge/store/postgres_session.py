@@ -107,7 +107,7 @@ class Session:
             found = await connection.execute(f"BEGIN; {self._fence}")
             failpoint("postgres.begun", OSError)
         if lease and found != "SELECT 1":
-            raise Fenced(f"another smsbridge speaks for {lease.name} now")
+            raise Fenced("another smsbridge has this database now")
 
     async def rows(self, statement: Statement) -> Sequence[Row]:
         """Run a statement of the transaction. Raises `Again`, `Conflict`, `StoreUnavailable`, ValueError."""

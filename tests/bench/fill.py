@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from tests.bench.posts import MARK, text_of
+
 SPAN_MS = 6 * 86_400_000
 FIRST_HISTORIC = 3  # ids of the trail come after those of inbox (0), delivery (1) and message (2)
 
@@ -40,19 +42,17 @@ def keep(path: Path, rows: int) -> int:
         return texts
 
 
-def wait_for_another_domain(path: Path, rows: int) -> None:
-    """Deliveries of a component that another bridge speaks for, and whose XMPP server is gone."""
+def wait_for_the_stream(path: Path, rows: int, first: int) -> None:
+    """Deliveries of texts that came in while the XMPP server was gone: as of n, in order."""
+    words = text_of(0)
     with closing(_open(path)) as store:
         _begin(store, rows)
         _multiply(store, "delivery", {
-            "id": _id(1), "domain": "'gone.example.com'", "stanza_id": _id(1), "state": "'waiting'", "xml": "NULL",
-            "created_at": "ms", "handed_at": "NULL", "proved_at": "NULL",
+            "id": _id(1), "stanza_id": _id(1), "sender": "'+1555988' || printf('%04d', k % 1000)",
+            "body": f"'{MARK}' || printf('%09d', k - 1 + {first}) || '{words[len(MARK) + 9 :]}'",
+            "state": "'waiting'", "xml": "NULL", "attempt": "0", "created_at": "ms", "handed_at": "NULL",
+            "proved_at": "NULL",
         })  # fmt: skip
-        tomorrow = int(time.time() * 1000) + 86_400_000
-        store.execute(
-            "INSERT INTO lease (name, holder, epoch, until) VALUES ('gone.example.com', 'elsewhere/1', 1, ?)",
-            (tomorrow,),
-        )
         store.execute("COMMIT")
 
 

@@ -78,6 +78,10 @@ class Bridge:
         self.port = free_port()
 
     @property
+    def database(self) -> Path:
+        return self._database
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

@@ -1,9 +1,10 @@
 """Phone to client: throughput and latency of one bridge, whatever its store holds."""
 
+import time
 from dataclasses import dataclass, field
 
 from tests.bench.figures import Figures
-from tests.bench.house import PATH, Bridge
+from tests.bench.house import PATH, Bridge, running
 from tests.bench.posts import Round, closed_loop, open_loop
 from tests.bench.process import cpu_seconds
 from tests.bench.streams import Reader
@@ -37,6 +38,42 @@ class Flood:
     client_seconds: list[float]
     bridge_cpu_seconds: float
     prosody_cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What a bridge did of its backlog, and beside it."""
+
+    start_seconds: float
+    handed_per_second: float
+    accepted_per_second: float
+
+
+class Drain:
+    """One bridge for which more waits than a few turns can hand over."""
+
+    def __init__(self, bridge: Bridge, reader: Reader, numbers: Numbers) -> None:
+        self._bridge = bridge
+        self._reader = reader
+        self._numbers = numbers
+
+    async def turn(self, handed: int, accepted: int) -> Turn:
+        """Start it; of what waits hand over so many, then accept so many beside that; stop it."""
+        async with running(self._bridge) as start_seconds:
+            await self._reader.until_more(handed // 10)
+            began = time.monotonic()
+            ended = await self._reader.until_more(handed)
+            found = await closed_loop(
+                self._bridge.port, PATH, first=self._numbers.take(accepted), count=accepted, connections=CONNECTIONS
+            )
+            if found.refused:
+                raise Broken(f"{found.refused} texts were refused while others waited")
+            await self._reader.until_more(1)  # still at it
+        return Turn(
+            start_seconds=start_seconds,
+            handed_per_second=handed / (ended - began),
+            accepted_per_second=found.accepted_per_second,
+        )
 
 
 class Inbound:

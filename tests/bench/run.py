@@ -32,7 +32,7 @@ from tests.bench.house import (
     reader_of,
     running,
 )
-from tests.bench.inbound import Broken, Flood, Inbound, Numbers
+from tests.bench.inbound import Broken, Drain, Flood, Inbound, Numbers
 from tests.bench.outbound import Outbound
 from tests.bench.posts import peer_of
 from tests.bench.process import ENDED, in_order, rss_bytes
@@ -57,6 +57,7 @@ class Size:
     lone_every: float = 0.2
     worn: int = 50_000  # texts after which memory is looked at
     rows: int = 1_000_000
+    waiting_few: int = 100_000  # no turn may come to its end
     starts: int = 3
     typed: int = 1_000
 
@@ -71,6 +72,7 @@ QUICK = Size(
     lone=10,
     worn=4_000,
     rows=50_000,
+    waiting_few=20_000,
     starts=1,
     typed=100,
 )
@@ -209,11 +211,35 @@ class Bench:
         await self._compare(name)
 
     async def _with_waiting_deliveries(self) -> None:
-        _title(f"inbound with {self._size.rows:,} deliveries waiting for another XMPP server")
+        """The XMPP server was gone, and is back: what waits is handed over, and texts come in behind it.
+
+        In turns with a bridge where a few wait, whose every turn is a life of its own: nobody else may hand over then.
+        """
+        size, figures = self._size, self._figures
+        _title(f"inbound with {size.rows:,} deliveries that have waited for the XMPP server")
         name = "waiting"
-        await self._leave_a_model(name)
-        fill.wait_for_another_domain(self._directory / f"{name}.db", self._size.rows)
-        await self._compare(name)
+        drains = []
+        for suffix, component, rows in (("", COMPONENT, size.rows), ("-few", TWIN_COMPONENT, size.waiting_few)):
+            bridge = Bridge(replace(self._site, component=component), self._directory / f"{name}{suffix}.db")
+            async with running(bridge):
+                await self._load(bridge).flood(1)
+            fill.wait_for_the_stream(bridge.database, rows, self._numbers.take(rows))
+            drains.append(Drain(bridge, self._reader, self._numbers))
+        of_many, of_few = drains
+        pairs = []
+        for n in range(size.compared):
+            turns = drains if n % 2 else [of_few, of_many]
+            found = {one: await one.turn(size.flood, size.single) for one in turns}
+            pairs.append((found[of_many], found[of_few]))
+        figures.put_median(f"{name}_start_seconds", [many.start_seconds for many, _ in pairs])
+        figures.put_median(f"{name}_handed_per_second", [many.handed_per_second for many, _ in pairs])
+        figures.put_median(f"{name}_64_accepted_per_second", [many.accepted_per_second for many, _ in pairs])
+        figures.put_median(
+            f"{name}_cost_ratio", [few.handed_per_second / many.handed_per_second for many, few in pairs]
+        )
+        figures.put_median(
+            f"{name}_accepting_cost_ratio", [few.accepted_per_second / many.accepted_per_second for many, few in pairs]
+        )
 
     async def _with_held_parts(self, carrier_port: int) -> None:
         _title(f"inbound with {self._size.rows:,} parts on hold")

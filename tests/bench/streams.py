@@ -71,6 +71,18 @@ class Reader:
         """Return when all of these were read; the instant of the last."""
         return await self._until(self.texts, set(numbers), seconds)
 
+    async def until_more(self, count: int, seconds: float = 120.0) -> float:
+        """Return when so many texts more were read, whichever; the instant of the last."""
+        wanted = len(self.texts) + count
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self.texts) < wanted:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise RuntimeError(f"{wanted - len(self.texts)} of {count} never came") from None
+        return time.monotonic()
+
     async def until_receipts(self, numbers: Iterable[int], seconds: float = 120.0) -> float:
         return await self._until(self.receipts, set(numbers), seconds)
 

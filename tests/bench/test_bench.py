@@ -125,11 +125,11 @@ async def test_a_past_has_as_many_rows_as_it_was_asked_for(store):
     assert 990 <= sum(_count(path, table) for table in tables) - before <= 1000
 
 
-async def test_deliveries_of_another_domain_wait_and_are_in_nobodys_way(store):
+async def test_texts_that_wait_for_the_stream_are_one_each_in_their_order(store):
     path, database = store
-    fill.wait_for_another_domain(path, 500)
-    found = await database.run(backlog)
-    assert found.states["delivery", "waiting"] == 501
+    fill.wait_for_the_stream(path, 500, 1000)
+    found = await database.run(deliveries.pending, "sms.example.com", 1000)
+    assert [draft.body for draft in found] == [text_of(1), *map(text_of, range(1000, 1500))]
 
 
 async def test_parts_on_hold_are_due_and_not_claimed(store):

@@ -16,8 +16,7 @@ from smsbridge.bridge.telling import PATIENCE
 from smsbridge.core.errors import Deferred, Hold, Reason
 from smsbridge.core.line import Directory, Line, Receipts
 from smsbridge.core.message import ProviderName
-from smsbridge.store import leases, retention
-from smsbridge.store.orphans import GRACE
+from smsbridge.store import retention
 from smsbridge.xmpp.stanzas import render
 from tests.fakes.provider import ScriptedProvider
 from tests.fakes.words import because
@@ -91,20 +90,9 @@ class TestAdoption:
         await house.janitor.adopt()
         assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {DOMAIN}
 
-    async def test_whoever_is_spoken_for_keeps_his(self, house, ticks, draw, orphans):
-        span = timedelta(seconds=20)
-        await house.store.run(leases.take, ticks.now, self.OLD, "another/life", span)
-        for _ in range(2):
-            await house.janitor.adopt()
-            assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {self.OLD}
-            ticks.advance(span + GRACE)
-        ticks.advance(A_MOMENT)
-        await house.janitor.adopt()
-        assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {DOMAIN}
-
-    async def test_who_let_go_of_it_is_not_waited_for(self, house, ticks, draw, orphans):
-        lease = await house.store.run(leases.take, ticks.now, self.OLD, "another/life", timedelta(seconds=20))
-        await house.store.run(leases.release, lease)
+    async def test_so_are_those_of_several_names(self, house, ticks, draw, orphans):
+        older = replace(house.desk, domain="older.example.com")
+        await Inbound(older, house.lane).take(CARRIER, [inbound("five", pid="5")])
         await house.janitor.adopt()
         assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {DOMAIN}
 

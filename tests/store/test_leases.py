@@ -21,7 +21,29 @@ def take(house):
 async def test_one_holds_it_and_another_does_not(take):
     assert await take("a/1") == Lease(name="sms.example.com", holder="a/1", epoch=1)
     assert await take("b/1") is None
+
+
+async def test_while_one_name_is_spoken_for_no_other_can_be_taken(house, take):
+    await take("a/1")
+    assert await take("b/1", name="other.example.com") is None
+    assert await house.run(leases.newest) == "sms.example.com"
+    house.clock.move(seconds=30)
+    assert await take("b/1", name="other.example.com") is None
+    house.clock.move(milliseconds=1)
+    assert await take("b/1", name="other.example.com") == Lease(name="other.example.com", holder="b/1", epoch=1)
+    assert await house.run(leases.newest) == "other.example.com"
+    assert await take("a/1") is None
+
+
+async def test_another_name_is_free_once_the_first_was_let_go_of(house, take):
+    assert await house.run(leases.newest) is None
+    await house.run(leases.release, await take("a/1"))
     assert (await take("b/1", name="other.example.com")).epoch == 1
+
+
+async def test_force_takes_another_name_as_well(take):
+    await take("a/1")
+    assert (await take("a/2", name="other.example.com", by_force=True)).epoch == 1
 
 
 async def test_it_is_renewed_in_the_same_epoch(house, take):

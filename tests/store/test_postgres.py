@@ -367,6 +367,24 @@ class TestTheFence:
         await store.run(leases.release, lease)
         assert (await take(other, "b/1")).epoch == 2
 
+    async def test_so_it_is_if_another_name_was_taken(self, store, other, take, steps):
+        store.fence(await take(store, "a/1", timedelta(milliseconds=-1)), math.inf)
+        assert (await other.run_ahead(leases.take_by_its_clock, "two.example.com", "b/1", SPAN)).epoch == 1
+        for work in (steps.write, attempts):
+            with pytest.raises(Fenced):
+                await store.run(work)
+        assert steps.begun == 0
+
+    async def test_of_two_names_that_are_taken_at_once_one_is(self, store, other):
+        for _ in range(10):
+            leased = await asyncio.gather(
+                store.run_ahead(leases.take_by_its_clock, "one.example.com", "a/1", SPAN),
+                other.run_ahead(leases.take_by_its_clock, "two.example.com", "b/1", SPAN),
+            )
+            [lease] = [lease for lease in leased if lease is not None]
+            assert await store.run(leases.newest) == lease.name
+            await store.run(leases.release, lease)
+
     async def test_names_are_no_sql(self, store, take):
         lease = await store.run(leases.take, await store.now(), "it's", "a'; DROP TABLE lease; --/1", SPAN)
         store.fence(lease, math.inf)

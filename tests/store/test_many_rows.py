@@ -12,7 +12,7 @@ from smsbridge.core.address import Did, Peer
 from smsbridge.core.errors import Hold
 from smsbridge.core.message import DeliveryKind, InboundMessage, Kind, ProviderMessageId, ProviderName, Source
 from smsbridge.core.state import PartEvent
-from smsbridge.store import backlog, claims, deliveries, doubts, holds, inbox, outbox, overdue, retention
+from smsbridge.store import backlog, claims, deliveries, doubts, holds, inbox, orphans, outbox, overdue, retention
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
 from tests.bench import fill
@@ -70,7 +70,7 @@ async def scales(tmp_path, house_of):
         await house.do(deliveries.hand, [delivery])
         await house.accept("000000002 hello")
         fill.keep(path, rows)
-        fill.wait_for_another_domain(path, rows)
+        fill.wait_for_the_stream(path, rows, 10)
         fill.wait_on_hold(path, rows, VOIPMS)
         made.append(Scale(house))
     yield made
@@ -94,6 +94,7 @@ WORKS = {
     "next due": lambda house: (claims.next_due, house.now, VOIPMS),
     "next due of another account": lambda house: (claims.next_due, house.now, PHONE),
     "backlog": lambda house: (backlog.backlog,),
+    "adopt": lambda house: (orphans.adopt, house.ids, house.now, "sms.example.com", 100),
     "abandoned": lambda house: (overdue.abandoned, house.now, "n/1"),
     "in doubt": lambda house: (doubts.undecided, VOIPMS, 100),
     "whose fate is unknown": lambda house: (doubts.providers,),

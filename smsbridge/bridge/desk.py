@@ -71,7 +71,7 @@ async def _no_file(_file_id: str) -> File | None:
 class Desk:
     """The store, the time and the rules.
 
-    `domain` is the component's; `holder` is `node/life`, the name under which this process claims;
+    `domain` is the component's; `holder` is the name under which this process claims, and no other ever did;
     `wake_stream`, `wake_senders` and `wake_media` are called after a commit that gave them work;
     `speaks_for` says whether an owner's server lets us write in their name (None: nobody knows yet);
     `has_room`: whether there is room to take anything new; `uploads`: from where users' own uploads are had (origins),

@@ -105,12 +105,9 @@ class Reconciler:
     def _find_dead(self) -> Transaction[list[Part]]:
         desk = self._desk
         dead = yield from overdue.abandoned(desk.now(), desk.holder)
-        # A claim of our own whose lease ran out as well: nobody may be sending it (its commit seemed to have failed).
-        ours = yield from overdue.abandoned(desk.now(), "")
-        lost = {part.id: part for part in (*dead, *ours)}
-        for part in lost.values():
+        for part in dead:
             yield from settling.lose_track(desk, part, "reconciler", "claimant_died")
-        return list(lost.values())
+        return list(dead)
 
     def _decide(self, name: ProviderName, code: str) -> Transaction[list[tuple[Part, Event]]]:
         """Some unknown parts of an account, sent again or given up; none when all are."""

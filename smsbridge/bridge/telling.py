@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from smsbridge.bridge import questions
 from smsbridge.bridge.desk import Desk
-from smsbridge.core.address import mask
+from smsbridge.core.address import at_domain, mask
 from smsbridge.core.errors import Reason
 from smsbridge.core.line import Receipts
 from smsbridge.core.message import DeliveryKind, MessageId, Part, PartId
@@ -157,7 +157,7 @@ def _tell_receipt(desk: Desk, message: StoredMessage) -> Transaction[None]:
         domain=desk.domain,
         kind=DeliveryKind.RECEIPT,
         to_jid=message.sender,
-        sender=message.addressed,
+        sender=_written_to(desk, message),
         stanza_id=stanza_id(message.id, RECEIPT, order=message.id),
         about=message.stanza_id,
         message_id=message.id,
@@ -179,7 +179,7 @@ def _tell_trouble(
             domain=desk.domain,
             kind=DeliveryKind.ERROR,
             to_jid=message.sender,
-            sender=message.addressed,
+            sender=_written_to(desk, message),
             stanza_id=stanza_id(message.id, name, order=message.id),
             about=message.stanza_id,
             reason=reason,
@@ -234,9 +234,14 @@ def _notice(desk: Desk, message: StoredMessage, words: Words, name: str) -> Tran
         domain=desk.domain,
         kind=DeliveryKind.NOTICE,
         to_jid=message.owner,
-        sender=message.addressed.partition("/")[0],
+        sender=_written_to(desk, message).partition("/")[0],
         stanza_id=stanza_id(message.id, name, order=message.id),
         body=desk.worded(message.owner, words),
         message_id=message.id,
     )
     yield from deliveries.add(desk.ids, desk.now(), draft)
+
+
+def _written_to(desk: Desk, message: StoredMessage) -> str:
+    """At our domain, whatever it was then: servers end a stream over what comes from any other."""
+    return at_domain(message.addressed, desk.domain)

@@ -178,6 +178,13 @@ def unescape_node(text: str) -> str:
     return _ESCAPED.sub(lambda found: _UNESCAPES[found.group(1).lower()], text)
 
 
+def at_domain(jid: str, domain: str) -> str:
+    """The same localpart, and resource, at another domain."""
+    bare, slash, resource = jid.partition("/")
+    localpart, at, _ = bare.rpartition("@")
+    return f"{localpart}{at}{domain}{slash}{resource}"
+
+
 def mask(number: str) -> str:
     """A number for logs and alerts: its last two digits are all that is left."""
     return f"…{number[-2:]}" if len(number) > 4 else "…"

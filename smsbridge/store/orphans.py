@@ -1,44 +1,45 @@
 """Deliveries for a component that nobody speaks for any more: its JID was changed, or was mistyped and put right.
 
 Nobody speaks for any name but one while a house is held (`leases.py`). They go over to that component, in their order,
-and wait for its stream. Bytes that were fixed keep all but whom they come from; the text of one that was written with
-its bytes stands nowhere else.
+and wait for its stream; what a server was handed and may have lost may still be doubted. Bytes that were fixed keep all
+but whom they come from; the text of one that was written with its bytes stands nowhere else.
 """
 
 from datetime import datetime
 from typing import Final
 
+from smsbridge.core.address import at_domain
 from smsbridge.core.message import DeliveryKind
 from smsbridge.core.state import DeliveryState
-from smsbridge.store import backlog, history
+from smsbridge.store import history
 from smsbridge.store.database import Row, Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
 
+# What may be doubted comes first: whether its server has died is asked as soon as there is a stream.
+_KINDS: Final = ("state = 'handed' AND proved_at IS NULL", "state = 'handing'", "state = 'waiting'")
 _BORN_WITH_BYTES: Final = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
 
 
 def adopt(ids: Ids, now: datetime, domain: str, limit: int) -> Transaction[int]:
     """Take over so many at most; how many there were, to be repeated until there are none."""
-    others = yield from _others(domain)
-    if not others:
-        return 0
-    old, rows = others[0], list[Row]()
-    for state in ("handing", "waiting"):
-        rows += yield sql(
-            f"SELECT id, kind, sender, xml, attempt FROM delivery WHERE domain = $1 AND state = '{state}'"  # noqa: S608
-            " ORDER BY id LIMIT $2",
-            *(old, limit - len(rows)),
-        )
+    rows: list[Row] = []
+    for which in _KINDS:
+        if len(rows) < limit and (old := (yield from _other(domain, which))) is not None:
+            rows += yield sql(
+                f"SELECT id, domain, kind, sender, state, xml, attempt FROM delivery WHERE domain = $1 AND {which}"  # noqa: S608
+                " ORDER BY id LIMIT $2",
+                *(old, limit - len(rows)),
+            )
     yield from sql_rows(
-        "UPDATE delivery SET domain = $1, state = 'waiting', sender = ours.column2, xml = NULLIF(ours.column3, '')"
+        "UPDATE delivery SET domain = $1, state = ours.column2, sender = ours.column3, xml = NULLIF(ours.column4, '')"
         " FROM (VALUES $rows) AS ours WHERE id = ours.column1",
-        [(row["id"], _moved(row["sender"], old, domain), _bytes_of(row, old, domain)) for row in rows],
+        [(row["id"], _state_of(row), _moved(row["sender"], domain), _bytes_of(row, domain)) for row in rows],
         domain,
     )
     steps = [
         history.Step(
-            subject="delivery", subject_id=row["id"], who="janitor", state=DeliveryState.WAITING,
-            attempt=row["attempt"], code="adopted",
+            subject="delivery", subject_id=row["id"], who="janitor", state=_state_of(row), attempt=row["attempt"],
+            code="adopted",
         )
         for row in rows
     ]  # fmt: skip
@@ -46,21 +47,30 @@ def adopt(ids: Ids, now: datetime, domain: str, limit: int) -> Transaction[int]:
     return len(rows)
 
 
-def _others(domain: str) -> Transaction[list[str]]:
-    found = [*(yield from backlog.domains("waiting")), *(yield from backlog.domains("handing"))]
-    return sorted({name for name, _ in found} - {domain})
+def _other(domain: str, which: str) -> Transaction[str | None]:
+    """A name that is not ours, if there is any."""
+    for is_after in ("<", ">"):
+        rows = yield sql(
+            f"SELECT domain FROM delivery WHERE domain {is_after} $1 AND {which} ORDER BY domain LIMIT 1",  # noqa: S608
+            domain,
+        )
+        if rows:
+            return str(rows[0]["domain"])
+    return None
 
 
-def _moved(sender: str, old: str, domain: str) -> str:
+def _state_of(row: Row) -> DeliveryState:
+    return DeliveryState.HANDED if row["state"] == DeliveryState.HANDED else DeliveryState.WAITING
+
+
+def _moved(sender: str, domain: str) -> str:
     """The sender of an answer is a whole JID, with the resource that it was asked at; all others are localparts."""
-    bare, slash, resource = sender.partition("/")
-    localpart, at, host = bare.rpartition("@")
-    return f"{localpart}@{domain}{slash}{resource}" if at and host == old else sender
+    return at_domain(sender, domain) if "@" in sender else sender
 
 
-def _bytes_of(row: Row, old: str, domain: str) -> str:
+def _bytes_of(row: Row, domain: str) -> str:
     """What is to be written, "" if it is to be drawn anew."""
     if not row["xml"] or row["kind"] not in _BORN_WITH_BYTES:
         return ""
-    head, quote, rest = str(row["xml"]).partition(f'@{old}"')  # `from` comes first
+    head, quote, rest = str(row["xml"]).partition(f'@{row["domain"]}"')  # `from` comes first
     return f'{head}@{domain}"{rest}' if quote else ""

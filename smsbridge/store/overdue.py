@@ -18,15 +18,14 @@ AT_ONCE: Final = 500  # rows of one transaction: a few milliseconds
 
 
 def abandoned(now: datetime, holder: str) -> Transaction[tuple[Part, ...]]:
-    """Parts whose claimant is dead: the lease ran out, or the claim is of an earlier life of this node.
+    """Parts whose claimant is dead: it is not who holds the house now, or the lease of the claim ran out.
 
-    A holder is `node/life`: at start-up the same node's other lives are known to be dead at once.
+    Nobody may be sending what we have claimed for so long: the claim's commit seemed to have failed.
     """
-    node, _, _ = holder.partition("/")
     return _parts((yield sql(
-        "SELECT * FROM outbox WHERE state IN ('sending', 'unknown') AND state = 'sending' AND claimed_by <> $1"
-        " AND (lease_until < $2 OR substr(claimed_by, 1, $3) = $4) ORDER BY claimed_at, id",
-        *(holder, to_ms(now), len(node) + 1, f"{node}/"),
+        "SELECT * FROM outbox WHERE state IN ('sending', 'unknown') AND state = 'sending'"
+        " AND (claimed_by <> $1 OR lease_until < $2) ORDER BY claimed_at, id",
+        *(holder, to_ms(now)),
     )))  # fmt: skip
 
 

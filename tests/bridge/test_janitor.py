@@ -23,6 +23,7 @@ from tests.fakes.words import because
 
 from . import house as houses
 from .house import (
+    ADMIN,
     CARRIER,
     DOMAIN,
     ELSEWHERE,
@@ -95,6 +96,44 @@ class TestAdoption:
         await Inbound(older, house.lane).take(CARRIER, [inbound("five", pid="5")])
         await house.janitor.adopt()
         assert {row["domain"] for row in await house.rows("SELECT domain FROM delivery")} == {DOMAIN}
+
+    @pytest.mark.parametrize("answer", ["taken", Deferred(Reason.PROVIDER_DOWN, "down"), LOGIN])
+    async def test_what_becomes_of_a_text_to_the_old_name_is_told_from_ours(self, house, ticks, draw, answer):
+        """A server closes the stream over what comes from any other name."""
+        house.provider.script(PEER, answer)
+        then = Outbound(replace(house.desk, domain=self.OLD), lambda: {CARRIER: house.provider.capabilities})
+        await then.accept(replace(outbound("four"), addressed=f"{PEER}@{self.OLD}/here"))
+        await house.dispatch()
+        ticks.advance(PATIENCE + A_MOMENT)
+        await house.janitor.tell_waiting()
+        ticks.advance(PART_LIFE)
+        await house.janitor.expire()
+        claimed = await house.handover.claim(10, draw)
+        drawn = [ET.fromstring(item.xml) for item in claimed.rendered if item.delivery.to_jid != ADMIN]  # noqa: S314
+        senders = {element.get("from") for element in drawn}
+        assert {sender.partition("/")[0] for sender in senders} == {f"{PEER}@{DOMAIN}"}
+        assert f"{PEER}@{DOMAIN}/here" in senders
+
+    async def test_what_the_old_name_handed_over_is_doubted_as_ours_is(self, house, ticks, draw, orphans):
+        """Its server was restarted to give it the new name, and that may have cost it what it was handed last."""
+        then = HandOver(replace(house.desk, domain=self.OLD), house.stream_bell)
+        await then.put_back(())
+        first, second, third, *_ = [item.delivery for item in (await then.claim(10, draw)).rendered]
+        await then.hand([first.id, second.id, third.id])
+        await then.prove([first.id], ticks.now - timedelta(days=1))
+        await house.janitor.adopt()
+        await house.handover.doubt(ticks.now, is_guess=False)
+        claimed = await house.handover.claim(10, draw)
+        drawn = [ET.fromstring(item.xml) for item in claimed.rendered]  # noqa: S314 - our own bytes
+        assert [element.findtext("body") for element in drawn[:2]] == [f'two@{self.OLD}"', "three"]
+        assert {element.get("from").partition("/")[0] for element in drawn} == {f"{PEER}@{DOMAIN}"}
+
+    async def test_what_nobody_doubts_is_not_handed_over_again(self, house, ticks, draw, orphans):
+        then = HandOver(replace(house.desk, domain=self.OLD), house.stream_bell)
+        await then.put_back(())
+        await then.hand([item.delivery.id for item in (await then.claim(10, draw)).rendered])
+        await house.janitor.adopt()
+        assert (await house.handover.claim(10, draw)).rendered == ()
 
 
 class TestExpiry:

@@ -15,6 +15,7 @@ of the one that was there: an old copy, restored by hand.
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import math
 import os
@@ -107,6 +108,7 @@ class Tenure:
         """What has to be done about an old copy is committed."""
         if self._house.mark is not None:
             self._house.mark.is_behind = False
+            self._house.mark.remember(self.lease.name, self.lease.epoch, 0)
 
     async def renew(self) -> bool:
         """Whether the lease is still ours; its renewal is a commit, so this also tells whether the store can write."""
@@ -258,11 +260,13 @@ async def _alone(place: Place) -> AsyncIterator[_House]:
     try:
         database = await SqliteDatabase.open(path, place.observe_commit)
         opened = _identity(path)
-        mark = _Mark(lock)
+        mark, now = _Mark(lock), place.clock.now()
 
         async def take(name: str, holder: str) -> Lease | None:
-            now = place.clock.now()
-            mark.compare(name, await database.run(leases.found, name))
+            nonlocal now
+            # by a clock that is set back the file would look older than its mark, should that be lost
+            now = max(place.clock.now(), now + timedelta(milliseconds=1))
+            await mark.compare(database)
             lease = await database.run(leases.take, now, name, holder, ALONE_SPAN, by_force=True)
             if lease is not None:
                 mark.remember(name, lease.epoch, to_ms(now + ALONE_SPAN))
@@ -355,23 +359,30 @@ class _Mark:
         self._is_compared = False
         self.is_behind = False
 
-    def compare(self, name: str, found: tuple[int, int] | None) -> None:
+    async def compare(self, database: Database) -> None:
         """With what the store says, once: at the first look."""
         if self._is_compared:
             return
-        self._is_compared = True
-        words = os.pread(self._lock, _MARK_BYTES, 0).decode(errors="replace").split()
-        if found is not None and len(words) == 3 and words[0] == name and words[1].isdigit() and words[2].isdigit():
-            epoch, until = found
-            if (epoch, until or _LET_GO) < (int(words[1]), int(words[2])):
-                self.remember(name, _LET_GO, _LET_GO)  # so that a kill does not make it look like new
+        words = os.pread(self._lock, _MARK_BYTES, 0).partition(b"\n")[0].decode(errors="replace").split()
+        if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
+            # whoever is spoken for now: an old copy may never have heard of the name that is marked
+            found = await database.run(leases.found, words[0])
+            if found is not None and (found[0], found[1] or _LET_GO) < (int(words[1]), int(words[2])):
+                self.remember(words[0], _LET_GO, _LET_GO)  # so that a kill does not make it look like new
                 self.is_behind = True
+        self._is_compared = True
 
     def remember(self, name: str, epoch: int, until: int) -> None:
-        if not self.is_behind:
-            words = f"{name} {epoch} {until:>20}\n".encode()
+        """Raises `StoreUnavailable`."""
+        if self.is_behind:
+            return
+        words = f"{name} {epoch} {until:>20}\n".encode()
+        try:
             os.pwrite(self._lock, words, 0)
             os.ftruncate(self._lock, len(words))
+        except OSError as error:
+            kind = NoRoom if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreUnavailable
+            raise kind(f"cannot write beside the database: {error.strerror}") from error
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import sqlite3
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -364,8 +365,8 @@ class TestAnOldCopy:
         return tmp_path / "bridge.db"
 
     @contextlib.asynccontextmanager
-    async def life(self, path, name):
-        async with settle_in(place(f"sqlite:///{path}", name), asyncio.Event()) as held:
+    async def life(self, path, life, **where):
+        async with settle_in(replace(place(f"sqlite:///{path}", life), **where), asyncio.Event()) as held:
             yield held
 
     def copy(self, path, to):
@@ -396,6 +397,85 @@ class TestAnOldCopy:
         async with self.life(path, "next") as held:
             assert held.is_old_copy
 
+    @pytest.mark.parametrize("spoken_for", [("a", "b", "b"), ("a", "b", "a"), ("b", "a", "b"), ("a", "b", "c")])
+    async def test_it_is_known_whatever_component_was_spoken_for_meanwhile(self, path, tmp_path, spoken_for):
+        then, since, now = spoken_for
+        async with self.life(path, "one", name=then):
+            pass
+        self.copy(path, tmp_path / "copy")
+        async with self.life(path, "two", name=since) as held:
+            assert not held.is_old_copy
+        self.put_back(tmp_path / "copy", path)
+        async with self.life(path, "three", name=now) as held:
+            assert held.is_old_copy
+        async with self.life(path, "four", name=since) as held:
+            assert held.is_old_copy  # until what has to be done is done
+            held.accept_copy()
+        async with self.life(path, "five", name=then) as held:
+            assert not held.is_old_copy
+
+    async def test_none_is_seen_whatever_component_is_spoken_for(self, path):
+        for n, name in enumerate("abbcaacb"):
+            async with self.life(path, f"life {n}", name=name) as held:
+                assert not held.is_old_copy
+                assert await held.renew()
+
+    async def test_nor_where_a_kill_came_between_the_lease_and_its_mark(self, path, monkeypatch):
+        for n, name in enumerate("abacbb"):
+            with monkeypatch.context() as patch:
+                patch.setattr(tenure._Mark, "remember", lambda *_: None)
+                async with self.life(path, f"killed {n}", name=name) as held:
+                    assert not held.is_old_copy
+            async with self.life(path, f"life {n}", name=name) as held:
+                assert not held.is_old_copy
+
+    async def test_nor_where_a_kill_cut_the_mark_short(self, path, monkeypatch):
+        async with self.life(path, "one", name="a.long.name.example.com"):
+            pass
+        monkeypatch.setattr(os, "ftruncate", lambda *_: None)
+        async with self.life(path, "two", name="b"):
+            pass
+        self.copy(path, path.with_name("copy"))
+        async with self.life(path, "three", name="b"):
+            pass
+        self.put_back(path.with_name("copy"), path)
+        async with self.life(path, "four", name="b") as held:
+            assert held.is_old_copy
+
+    async def test_nor_in_a_new_file(self, path):
+        async with self.life(path, "one"):
+            pass
+        path.unlink()
+        async with self.life(path, "two", name="other.example.com") as held:
+            assert not held.is_old_copy
+
+    async def test_nor_if_the_clock_was_set_back_and_the_mark_lost(self, path, monkeypatch):
+        instants = [datetime(2026, 10, 5, 18, tzinfo=UTC), datetime(2026, 10, 5, 17, tzinfo=UTC)]
+        clock = replace(system_clock(), now=lambda: instants[0])
+        async with self.life(path, "one", clock=clock) as held:
+            mark = path.with_name("bridge.db.lock").read_bytes()
+            instants.pop(0)
+            for _ in range(2):
+                assert await held.renew()
+            monkeypatch.setattr(held, "_left", lambda: 0)  # killed
+        path.with_name("bridge.db.lock").write_bytes(mark)  # which no power failure spared
+        async with self.life(path, "two", clock=clock) as held:
+            assert not held.is_old_copy
+
+    async def test_once_it_is_accepted_a_kill_does_not_make_it_one_again(self, path, tmp_path, monkeypatch):
+        async with self.life(path, "one"):
+            self.copy(path, tmp_path / "copy")
+        self.put_back(tmp_path / "copy", path)
+        async with self.life(path, "two") as held:
+            held.accept_copy()
+            monkeypatch.setattr(held, "_left", lambda: 0)  # killed: it lets go of nothing
+        async with self.life(path, "three") as held:
+            assert not held.is_old_copy
+
+    async def test_what_cannot_be_written_beside_the_file_is_a_full_disk_as_any(self):
+        with open("/dev/full", "r+b", buffering=0) as full, pytest.raises(NoRoom):  # noqa: ASYNC230, PTH123
+            tenure._Mark(full.fileno()).remember("a", 1, 1)
+
     async def test_it_is_known_until_what_has_to_be_done_is_done(self, path, tmp_path):
         async with self.life(path, "one"):
             self.copy(path, tmp_path / "copy")
@@ -411,7 +491,7 @@ class TestAnOldCopy:
     async def test_what_the_lock_says_may_be_nonsense(self, path, tmp_path):
         async with self.life(path, "one"):
             pass
-        for nonsense in (b"", b"\xff\xfe\0", b"sms.example.com x y\n", b"other.example.com 999 999\n", b"a b c d"):
+        for nonsense in (b"", b"\xff\xfe\0", b"sms.example.com x y\n", b"a 1 \n", b"sms.example.com 999 999 1\n"):
             tmp_path.joinpath("bridge.db.lock").write_bytes(nonsense)
             async with self.life(path, repr(nonsense)) as held:
                 assert not held.is_old_copy

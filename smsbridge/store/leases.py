@@ -57,9 +57,13 @@ def server_time() -> Transaction[int]:
 
 
 def found(name: str) -> Transaction[tuple[int, int] | None]:
-    """Epoch and end of a lease as they are in the store, in epoch milliseconds; 0 if it was let go of."""
-    rows = yield sql("SELECT epoch, until FROM lease WHERE name = $1", name)
-    return (rows[0]["epoch"], rows[0]["until"]) if rows else None
+    """Epoch and end of a lease as they are in the store, in epoch milliseconds; its end is 0 if it was let go of.
+
+    Zeros if only other names were ever spoken for; None if none was.
+    """
+    rows = yield sql("SELECT name, epoch, until FROM lease")
+    ours = ((row["epoch"], row["until"]) for row in rows if row["name"] == name)
+    return next(ours, (0, 0)) if rows else None
 
 
 def newest() -> Transaction[str | None]:

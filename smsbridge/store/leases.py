@@ -25,17 +25,19 @@ def take(
 ) -> Transaction[Lease | None]:
     """Take or renew a lease; None while another holder's runs, or that of another name.
 
+    One that ends in a distant future runs no more: whoever is alive renews it, and tells its end anew.
     `by_force` for a store that proves by other means that nobody else is alive (a lock on its file).
     """
     until = to_ms(now + span)
+    latest = to_ms(now + 2 * span)  # later than that none can end, unless the clock was set back since
     rows = yield sql(
         "INSERT INTO lease (name, holder, epoch, until) SELECT $1, $2, 1, $3"
-        " WHERE $5 = 1 OR NOT EXISTS (SELECT 1 FROM lease WHERE name <> $1 AND until >= $4)"
+        " WHERE $5 = 1 OR NOT EXISTS (SELECT 1 FROM lease WHERE name <> $1 AND until >= $4 AND until <= $6)"
         " ON CONFLICT (name) DO UPDATE SET"
         " epoch = lease.epoch + (CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END),"
         " holder = excluded.holder, until = excluded.until"
-        " WHERE lease.holder = excluded.holder OR lease.until < $4 OR $5 = 1 RETURNING epoch",
-        *(name, holder, until, to_ms(now), int(by_force)),
+        " WHERE lease.holder = excluded.holder OR lease.until < $4 OR lease.until > $6 OR $5 = 1 RETURNING epoch",
+        *(name, holder, until, to_ms(now), int(by_force), latest),
     )
     if not rows:
         return None

@@ -81,3 +81,16 @@ async def test_a_late_holder_cannot_release_what_is_not_its_own(house, take):
     await take("b/1")
     await house.run(leases.release, late)
     assert await take("c/1") is None
+
+
+@pytest.mark.parametrize("name", ["sms.example.com", "other.example.com"])
+async def test_one_that_ends_later_than_any_can_was_told_by_a_clock_that_was_set_back(house, take, name):
+    """Who renews it tells its end anew; it is a dead one's, and would keep all others out until that day comes."""
+    await take("a/1")
+    house.clock.move(days=-1)
+    assert (await take("a/1")).epoch == 1
+    house.clock.move(milliseconds=-30_000)
+    assert await take("b/1", name=name) is None
+    house.clock.move(milliseconds=-1)
+    assert (await take("b/1", name=name)).holder == "b/1"
+    assert await take("a/1") is None

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from smsbridge.bridge import enclosing, rationing, settling, wishes
 from smsbridge.bridge.bell import Bell
@@ -25,6 +26,9 @@ from smsbridge.store import claims, conversations, holds, outbox
 from smsbridge.store.database import Transaction
 
 LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the claimant is dead
+# So long after its claim nothing is sent any more. A machine that stood still meanwhile may have lost the house, and
+# whoever has it sends the text once more when the carrier's lists have lacked it for long.
+STALE = timedelta(seconds=10)
 LOOK_AGAIN = 30.0  # seconds between looks when nothing rings
 AFTER_STORE_FAULT = 1.0  # seconds
 REFUSED_AT_ONCE = 50  # parts in one transaction, which is to be over long before anybody's deadline
@@ -88,7 +92,7 @@ class Dispatcher:
     async def _look(self, group: asyncio.TaskGroup) -> None:
         """Start on the next part, or wait until there may be one."""
         await self._pacer.enter()
-        found = _Found(at=self._desk.now())
+        found, since = _Found(at=self._desk.now()), self._desk.clock.monotonic()
         try:
             if not self._is_draining:
                 failpoint("dispatcher.claiming", StoreUnavailable)
@@ -105,7 +109,7 @@ class Dispatcher:
                 await self._idle(found.at)
         else:
             failpoint("dispatcher.claimed", StoreUnavailable)
-            group.create_task(self._send(found.part, found.is_probe))
+            group.create_task(self._send(found.part, found.is_probe, partial(self._is_stale, found.at, since)))
 
     def _next(self) -> Transaction[_Found]:
         """The next part. What its writer may not send any more fails here; what is over the day's ration is held."""
@@ -155,20 +159,27 @@ class Dispatcher:
         seconds = LOOK_AGAIN if due is None else (due - self._desk.now()).total_seconds()
         await self._bell.wait(min(LOOK_AGAIN, max(0.0, seconds)))
 
-    async def _send(self, part: Part, is_probe: bool) -> None:
+    def _is_stale(self, claimed_at: datetime, since: float) -> bool:
+        """By either clock: one of them may stop while the machine sleeps."""
+        waited = timedelta(seconds=self._desk.clock.monotonic() - since)
+        return max(waited, self._desk.now() - claimed_at) > STALE
+
+    async def _send(self, part: Part, is_probe: bool, is_stale: Callable[[], bool]) -> None:
         try:
-            outcome = await self._attempt(part)
+            outcome = await self._attempt(part, is_stale)
             await self._settle(part, outcome, is_probe)
         finally:
             self._pacer.leave()
 
-    async def _attempt(self, part: Part) -> ProviderMessageId | Outcome:
+    async def _attempt(self, part: Part, is_stale: Callable[[], bool]) -> ProviderMessageId | Outcome:
         with self._desk.metrics.send_seconds.labels(self._name).time():
             try:
                 async with asyncio.timeout(LEASE.total_seconds()):
                     whole = await enclosing.with_files(self._desk, part) if part.media else part
                     if whole is None:
                         return Deferred(Reason.MEDIA_UNFETCHED, "file_lost", hold=Hold.MEDIA)
+                    if is_stale():
+                        return Deferred(Reason.THROTTLED, settling.CLAIMED_LONG_AGO)
                     provider_id = await self._sends.send(whole)
             except (Rejected, Deferred, Indeterminate) as outcome:
                 return outcome

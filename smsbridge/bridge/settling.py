@@ -30,6 +30,7 @@ from smsbridge.store.database import Transaction
 from smsbridge.store.holds import WHOLE_ACCOUNT, HoldRow
 
 MIN_PROBE = timedelta(seconds=15)
+CLAIMED_LONG_AGO = "claimed_long_ago"  # the code of what was therefore not sent
 FETCHED_AT_ONCE = 3  # tries of a part before files that are not there are waited for
 _LINE_HOLDS = {Hold.LINE}
 _EVENTS = {
@@ -60,7 +61,8 @@ async def settle(
     failpoint("settling.settling", StoreUnavailable)
     settled = await desk.database.run(_settle, desk, part, outcome, roll(), is_probe)
     failpoint("settling.settled", StoreUnavailable)
-    if not (isinstance(outcome, Deferred) and outcome.hold is Hold.MEDIA):  # then it was not called
+    if not (isinstance(outcome, Deferred) and (outcome.hold is Hold.MEDIA or outcome.code == CLAIMED_LONG_AGO)):
+        # it was called
         desk.carriers.heard(part.provider, outcome)
     desk.wake_stream()
     desk.wake_senders()  # the conversation is free for its next part

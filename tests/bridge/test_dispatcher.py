@@ -3,9 +3,11 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from smsbridge.bridge import dispatcher
 from smsbridge.bridge.bell import Bell
-from smsbridge.bridge.dispatcher import Dispatcher, Dispatchers
+from smsbridge.bridge.dispatcher import STALE, Dispatcher, Dispatchers
 from smsbridge.bridge.pacer import Pacer
 from smsbridge.core.errors import Deferred, Indeterminate, Reason
 from smsbridge.core.message import ProviderName
@@ -60,6 +62,78 @@ async def test_texts_that_come_while_it_waits_are_sent_at_once(house):
         await house.accept("one", "two")
         await house.quiet()
     assert house.provider.texts == ["one", "two"]
+
+
+class TestAPause:
+    """The machine stands still: whoever stands by may have taken the house and, in the end, sent the text again."""
+
+    @staticmethod
+    def pausing(house, monkeypatch, pause):
+        """The first claim is committed, and then nothing happens for a while."""
+        run = house.store.run
+
+        async def run_and_pause(work, /, *args, **kwargs):
+            found = await run(work, *args, **kwargs)
+            if work.__name__ == "_next" and found.part is not None and found.part.attempt == 1:
+                pause()
+            return found
+
+        monkeypatch.setattr(house.store, "run", run_and_pause)
+
+    @pytest.mark.parametrize("seconds", [STALE.total_seconds() + 1, -3600])
+    async def test_after_a_claim_nothing_is_sent_on_its_strength(self, house, ticks, monkeypatch, seconds):
+        def pause():
+            ticks.monotonic += abs(seconds)
+            ticks.now += timedelta(seconds=seconds)
+
+        self.pausing(house, monkeypatch, pause)
+        await house.accept("hello")
+        async with house.dispatching():
+            await house.quiet()
+            assert house.provider.calls == []
+            assert await house.states() == ["queued"]
+            await house.later(seconds=60)
+        assert [part.attempt for part in house.provider.calls] == [2]
+        assert await house.states() == ["sent"]
+        assert house.desk.carriers.is_silent(CARRIER) is False
+
+    async def test_a_machine_that_was_asleep_knows_it_by_its_clock_alone(self, house, ticks, monkeypatch):
+        def sleep():
+            ticks.now += timedelta(hours=8)
+
+        self.pausing(house, monkeypatch, sleep)
+        await house.accept("hello")
+        async with house.dispatching():
+            await house.quiet()
+        assert house.provider.calls == []
+        assert await house.states() == ["queued"]
+
+    async def test_nor_if_another_has_the_house_by_now(self, house, ticks, monkeypatch, reopen):
+        """What it would have to settle it cannot, and the text is looked for by who has it."""
+        other = await reopen()
+        other.look_up()
+
+        def pause():
+            ticks.advance(STALE + timedelta(seconds=1))
+            house.store.refused = 1000  # fenced off
+
+        self.pausing(house, monkeypatch, pause)
+        await house.accept("hello")
+        house.start()
+        await house.until(lambda: _is(0 < house.store.refused < 1000))
+        await other.reconciler.look()
+        assert await other.states() == ["unknown"]
+        assert house.provider.calls == []
+
+    async def test_a_moment_is_none(self, house, ticks, monkeypatch):
+        self.pausing(house, monkeypatch, lambda: ticks.advance(STALE / 2))
+        await house.accept("hello")
+        await house.dispatch()
+        assert [part.attempt for part in house.provider.calls] == [1]
+
+
+async def _is(value):
+    return value
 
 
 class TestConversations:

@@ -184,7 +184,9 @@ class TestExpiry:
         await house.accept("three", to=f"{THIRD}%{SHARED}")
         ticks.advance(PART_LIFE + A_MOMENT)
         await house.janitor.expire()
-        assert [row["reason"] for row in await house.rows("SELECT reason FROM delivery WHERE kind = 'error'")] == [
+        assert [
+            row["reason"] for row in await house.rows("SELECT reason FROM delivery WHERE kind = 'error' ORDER BY id")
+        ] == [
             "line_fault",
             "line_fault",
             "expired",

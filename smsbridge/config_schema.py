@@ -31,6 +31,7 @@ from smsbridge.config_types import (
     DidKey,
     Domain,
     ListenEndpoint,
+    MirrorWord,
     Origin,
     Owner,
     Price,
@@ -38,6 +39,7 @@ from smsbridge.config_types import (
     PublicUrl,
     Region,
     RemoteEndpoint,
+    RosterWord,
     StoreUrl,
     default_store_url,
 )
@@ -300,14 +302,16 @@ class Config(Section):
     contacts: Contacts = Field(default={}, description="who has which number, for all owners")
     contacts_of: dict[Owner, Contacts] = Field(default={}, description="the same for single owners, before the others")
     address_books: dict[str, BookSettings] = Field(default={}, description="names from files of vCards and CardDAV")
-    roster: Roster = Field(default=Roster.AUTO, description="which numbers are put into owners' contact lists")
+    roster: RosterWord = Field(default=Roster.AUTO, description="which numbers are put into owners' contact lists")
     address_style: AddressStyle = Field(default=AddressStyle.PLAIN, description="from which JID a text comes")
     caps: CapsSettings = Field(default=CapsSettings(), description="the most that may be sent")
     loop_breaker: bool = Field(
         default=True, description="stop two numbers for 10 minutes that answer each other as machines do"
     )
     prices: Prices | None = Field(default=None, description="what one text costs")
-    sent_elsewhere: Mirror = Field(default=Mirror.CARBON, description="how a text shows that was sent in the portal")
+    sent_elsewhere: MirrorWord = Field(
+        default=Mirror.CARBON, description="how a text shows that was sent in the portal"
+    )
     retention: Retention = Field(default_factory=Retention, description="how long what has ended is kept")
     media: MediaSettings = Field(default=MediaSettings(), description="what becomes of pictures and other files")
     destinations: tuple[Region, ...] = Field(

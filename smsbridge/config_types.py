@@ -10,11 +10,13 @@ from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import phonenumbers
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from smsbridge.config_yaml import quoted
 from smsbridge.core.address import E164, Did, parse_did
+from smsbridge.core.faces import Roster
 from smsbridge.core.gate import NORTH_AMERICA
+from smsbridge.core.line import Mirror
 from smsbridge.media.fetch import origin_of
 from smsbridge.store.opening import SQLITE
 from smsbridge.xmpp.jids import bare, owner_jid
@@ -116,6 +118,11 @@ def _origin(text: str) -> str:
     return origin
 
 
+def _off(word: object) -> object:
+    """YAML 1.1 takes an unquoted `off` for false."""
+    return "off" if word is False else word
+
+
 def _contact(text: str) -> str:
     if not _CONTACT.fullmatch(text):
         raise ValueError("a URI is expected, such as mailto:admin@example.com or xmpp:admin@example.com")
@@ -170,6 +177,8 @@ AbsolutePath = Annotated[Path, PlainValidator(_absolute_path), WithJsonSchema({"
 DidKey = Annotated[Did, AfterValidator(_did), Field(json_schema_extra={"pattern": f"^{E164.pattern}$"})]
 Owner = Annotated[str, AfterValidator(owner_jid), Field(json_schema_extra={"pattern": "^[^@/]+@[^@/]+$"})]
 Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"pattern": "^[A-Z]{2}$"})]
+RosterWord = Annotated[Roster, BeforeValidator(_off)]
+MirrorWord = Annotated[Mirror, BeforeValidator(_off)]
 Origin = Annotated[str, AfterValidator(_origin)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 ContactUri = Annotated[str, AfterValidator(_contact)]

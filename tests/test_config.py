@@ -264,6 +264,11 @@ def test_the_internal_listener_can_be_off(write):
     assert load(write(GOOD + "http: {internal: null}\n"), KINDS).config.http.internal is None
 
 
+@pytest.mark.parametrize("key", ["roster", "sent_elsewhere"])
+def test_off_needs_no_quotes_though_yaml_takes_it_for_false(write, key):
+    assert getattr(load(write(GOOD + f"{key}: off\n"), KINDS).config, key) == "off"
+
+
 def test_a_section_with_nothing_under_it_is_as_good_as_none(write):
     assert load(write(GOOD + "lines:\nhttp:\nadmins:\n"), KINDS).config.lines == {}
 

@@ -38,6 +38,15 @@ _log = Log("cli")
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point; returns the exit code."""
     options = _parser().parse_args(arguments)
+    try:
+        code = _carry_out(options)
+        sys.stdout.flush()
+    except OSError as error:
+        return _stop_telling(error)
+    return code
+
+
+def _carry_out(options: argparse.Namespace) -> int:
     match options.command:
         case "run":
             return _run(options.config)
@@ -51,6 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return demo.main(options)
         case _:
             return cli_desk.run(options)
+
+
+def _stop_telling(error: OSError) -> int:
+    """What is printed goes nowhere: its reader has enough (`| head`), or its disk is full."""
+    with Path(os.devnull).open("w") as nowhere:  # or Python tries once more when it ends
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"smsbridge: {where}{error.strerror}", file=sys.stderr)
+    return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ from smsbridge.store import deliveries, migrations
 from smsbridge.store.database import Database
 from smsbridge.store.ids import Ids
 from smsbridge.store.opening import open_database
+from smsbridge.store.snapshot import Snapshot, open_snapshot, version_of
 from smsbridge.tenure import AlreadyRunning
 
 OK, FAILED, WRONG = 0, 1, 2
@@ -64,16 +65,20 @@ async def opened(config: Config) -> AsyncIterator[Desk]:
         raise SmsbridgeError(f"there is no database at {path}: start this smsbridge once, so that it is made")
     database = await open_database(config.store.url, password(config))
     try:
-        version = await migrations.current(database)
-        if version != migrations.newest():
-            raise SmsbridgeError(
-                "the database is of another version: start this smsbridge once, so that it is brought up"
-            )
+        migrations.demand(await migrations.current(database), migrations.newest())
         desk = desk_of(config, database)
         desk.ids.start_after(await database.run(deliveries.newest_id))
         yield desk
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def read(config: Config) -> AsyncIterator[Snapshot]:
+    """The store at this instant, of our own version; nothing is written to it."""
+    async with open_snapshot(config.store.url, password(config)) as snapshot:
+        migrations.demand(await version_of(snapshot), migrations.newest())
+        yield snapshot
 
 
 def desk_of(config: Config, database: Database) -> Desk:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from smsbridge.cli_desk import OK, Commands, add_command, opened, password
+from smsbridge.cli_desk import OK, Commands, add_command, opened, read
 from smsbridge.config import Config
 from smsbridge.core.address import Did, normalise_peer
 from smsbridge.core.errors import Refused, SmsbridgeError
@@ -22,7 +22,7 @@ from smsbridge.core.story import Entry
 from smsbridge.keeping import jsonl, sbr
 from smsbridge.keeping.archive import CannotKeep
 from smsbridge.store import history, stories, usage, why
-from smsbridge.store.snapshot import Snapshot, open_snapshot
+from smsbridge.store.snapshot import Snapshot
 from smsbridge.xmpp.jids import owner_jid
 
 AT_ONCE: Final = 100  # texts of one transaction
@@ -40,7 +40,7 @@ def add_commands(commands: Commands) -> None:
     made.add_argument("file", type=Path, metavar="FILE")
     made = add_command(commands, "usage", "how much was texted, and what it costs, by owner and month", _usage)
     made.add_argument("--owner", type=_owner, metavar="JID")
-    made.add_argument("--month", type=usage.month_of, metavar="YYYY-MM", help="default: as far back as rows are kept")
+    made.add_argument("--month", type=_month, metavar="YYYY-MM", help="default: as far back as rows are kept")
     made.add_argument("--json", action="store_true", help="for programs")
     made = add_command(commands, "why", "what became of a text, without what is in it", _why)
     made.add_argument("subject", metavar="ID|NUMBER", help="an id from the journal, or a number: then its newest texts")
@@ -53,7 +53,7 @@ async def _export(config: Config, options: argparse.Namespace) -> int:
             subject="audit", subject_id=options.owner, who=_who(), state="exported", code=options.format
         )
         await desk.database.run(history.note, desk.ids, desk.now(), step)
-    async with open_snapshot(config.store.url, password(config)) as snapshot:
+    async with read(config) as snapshot:
         count = await stories.number_of(snapshot, options.owner)
         with _output(options.output) as out:
             async for line in _lines(snapshot, options.owner, options.format, count):
@@ -77,19 +77,19 @@ async def _import(config: Config, options: argparse.Namespace) -> int:
         raise SmsbridgeError(f"{options.owner} owns no number in the configuration")
     lines = {did: config.provider_of(did) for did in dids}
     did = Did(options.did or dids[0])
-    read = fresh = 0
+    count = fresh = 0
     async with opened(config) as desk:
         entries = _entries(options.file, options.format, did)
         while some := [_judged(entry, lines.keys(), desk.now()) for entry in itertools.islice(entries, AT_ONCE)]:
             fresh += await desk.database.run(
                 stories.put_in, desk.ids, desk.now(), options.owner, config.xmpp.jid, lines, some
             )
-            read += len(some)
+            count += len(some)
         step = history.Step(
             subject="audit", subject_id=options.owner, who=_who(), state="imported", code=options.format
         )
         await desk.database.run(history.note, desk.ids, desk.now(), step)
-    print(f"{read} texts read, {fresh} of them new")
+    print(f"{count} texts read, {fresh} of them new")
     return OK
 
 
@@ -117,7 +117,7 @@ def _entries(path: Path, form: str, did: Did) -> Iterator[Entry]:
 
 async def _usage(config: Config, options: argparse.Namespace) -> int:
     prices = config.prices
-    async with open_snapshot(config.store.url, password(config)) as snapshot:
+    async with read(config) as snapshot:
         now = datetime.now(UTC)
         begin, end = options.month or (await usage.since(snapshot) or now, now)
         found = [use async for use in usage.usage(snapshot, begin, end) if options.owner in {None, use.owner}]
@@ -141,7 +141,7 @@ async def _usage(config: Config, options: argparse.Namespace) -> int:
 
 
 async def _why(config: Config, options: argparse.Namespace) -> int:
-    async with open_snapshot(config.store.url, password(config)) as snapshot:
+    async with read(config) as snapshot:
         lines = [line async for line in why.trail(snapshot, options.subject)]
         if not lines:
             lines = [line async for line in why.of_number(snapshot, _number(options.subject))]
@@ -152,7 +152,7 @@ async def _why(config: Config, options: argparse.Namespace) -> int:
 
 
 async def _audit(config: Config, _: argparse.Namespace) -> int:
-    async with open_snapshot(config.store.url, password(config)) as snapshot:
+    async with read(config) as snapshot:
         _print([line async for line in why.audits(snapshot)])
     return OK
 
@@ -194,7 +194,17 @@ def _output(path: Path | None) -> Iterator[TextIO]:
 
 
 def _owner(text: str) -> str:
-    return owner_jid(text)
+    try:
+        return owner_jid(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _month(text: str) -> tuple[datetime, datetime]:
+    try:
+        return usage.month_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a month is expected, such as 2026-11") from None
 
 
 def _add_owner_and_format(made: argparse.ArgumentParser) -> None:

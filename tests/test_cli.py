@@ -165,6 +165,22 @@ def test_it_runs_as_a_module_too():
     assert told.stdout == f"smsbridge {__version__}\n"
 
 
+@pytest.mark.parametrize(("where", "told"), [("/dev/full", "smsbridge: No space left on device\n"), (None, "")])
+def test_what_nobody_can_be_told_ends_without_a_traceback(where, told):
+    """As in `smsbridge schema | head`: whoever reads is gone, or the disk is full."""
+    if where:
+        out = os.open(where, os.O_WRONLY)
+    else:
+        reader, out = os.pipe()
+        os.close(reader)
+    with os.fdopen(out, "w") as shut:
+        ended = subprocess.run(
+            [sys.executable, "-m", "smsbridge", "schema"],
+            stdout=shut, stderr=subprocess.PIPE, text=True, timeout=20, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (1, told)
+
+
 async def test_it_runs_without_a_server_and_a_carrier_and_stops_when_it_is_told_to(write):
     async with await Running.start(write()) as bridge:
         await bridge.said("service_started")

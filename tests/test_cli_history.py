@@ -250,8 +250,42 @@ class TestWhy:
         assert "nothing is known" in capsys.readouterr().err
 
 
-def test_a_month_or_an_owner_that_is_none_is_the_commands_fault(place):
-    for words in (("usage", "--month", "soon"), ("usage", "--owner", "alice"), ("export",)):
-        with pytest.raises(SystemExit) as ended:
-            place.do(*words)
-        assert ended.value.code == 2
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("usage", "--month", "soon"), "argument --month: a month is expected, such as 2026-11"),
+        (("usage", "--month", "2026-13"), "argument --month: a month is expected, such as 2026-11"),
+        (("usage", "--owner", "alice"), "argument --owner: not a person's JID: a name and @ are missing"),
+        (("export",), "the following arguments are required: --owner"),
+    ],
+)
+def test_a_month_or_an_owner_that_is_none_is_the_commands_fault(place, capsys, words, told):
+    with pytest.raises(SystemExit) as ended:
+        place.do(*words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("usage",), ("why", "+15559870002"), ("audit",)])
+class TestWhatCannotBeRead:
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ("INSERT INTO schema_version (version, name) VALUES (99, 'later')", "upgrade smsbridge"),
+            ("DELETE FROM schema_version WHERE version > 3", "start this smsbridge once"),
+        ],
+    )
+    def test_a_store_of_another_version_is_not_misread(self, tmp_path, capsys, words, change, told):
+        place = Storied(tmp_path, f"sqlite:///{tmp_path}/bridge.db")
+        place.rows(change)
+        assert place.do(*words) == 1
+        assert told in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [(b"somebody's letter " * 99, "file is not a database"), (b"", "start this smsbridge once")],
+    )
+    def test_a_file_that_is_no_database_is_told_in_a_sentence(self, tmp_path, capsys, words, content, told):
+        (tmp_path / "bridge.db").write_bytes(content)
+        assert Storied(tmp_path, f"sqlite:///{tmp_path}/bridge.db").do(*words) == 1
+        assert told in capsys.readouterr().err

@@ -242,7 +242,7 @@ def test_nothing_is_released_in_a_store_of_another_version(sqlite_place, capsys)
     place.accept("one")
     place.rows("UPDATE schema_version SET version = 99 WHERE version = (SELECT max(version) FROM schema_version)")
     assert place.do("release", "--send") == 1
-    assert "another version" in capsys.readouterr().err
+    assert "upgrade smsbridge" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

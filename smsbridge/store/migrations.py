@@ -59,11 +59,18 @@ async def migrate(database: Database, known: Sequence[Migration] | None = None) 
         except (Conflict, StoreUnavailable):
             if await current(database) == version:
                 raise
+    demand(version, wanted)
+    return wanted
+
+
+def demand(version: int, wanted: int) -> None:
+    """Raises `StoreUnavailable`, in words, if the database is of another version than is wanted."""
     if version > wanted:
         raise StoreUnavailable(
             f"the database is of version {version}, this smsbridge knows {wanted}: upgrade smsbridge"
         )
-    return wanted
+    if version < wanted:
+        raise StoreUnavailable("the database is of an older version: start this smsbridge once, which brings it up")
 
 
 def create() -> Transaction[None]:

@@ -85,7 +85,8 @@ class PostgresDatabase:
         """
         session = Session(url, password, isolation)
         try:
-            await _repeat(session.prepare, asyncio.get_running_loop().time() + open_seconds)
+            deadline = asyncio.get_running_loop().time() + open_seconds
+            await _repeat(session.prepare, deadline, in_vain="PostgreSQL cannot be reached")
         except BaseException:
             session.drop()
             raise
@@ -198,10 +199,16 @@ async def _nothing() -> None:
 
 
 async def _repeat(
-    attempt: Callable[[], Awaitable[None]], deadline: float, between: Callable[[], Awaitable[None]] = _nothing
+    attempt: Callable[[], Awaitable[None]],
+    deadline: float,
+    between: Callable[[], Awaitable[None]] = _nothing,
+    in_vain: str = "not committed in time, or not certain",
 ) -> None:
-    """Try, and try again where that makes sense; the pauses grow, and are never alike. `between` has its own time."""
-    reason = "it was not its turn"
+    """Try, and try again where that makes sense; the pauses grow, and are never alike. `between` has its own time.
+
+    `in_vain`: what `StoreUnavailable` says if the time is over, with the last reason.
+    """
+    reason = "no answer came"
     for n in itertools.count():
         try:
             async with asyncio.timeout_at(deadline):
@@ -212,7 +219,7 @@ async def _repeat(
                     reason = str(again)
                 await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**n)))  # noqa: S311
         except TimeoutError:
-            raise StoreUnavailable(f"not committed in time, or not certain: {reason}") from None
+            raise StoreUnavailable(f"{in_vain}: {reason}") from None
         await between()
 
 

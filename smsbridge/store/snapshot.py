@@ -47,6 +47,14 @@ async def open_snapshot(url: str, password: str | None = None) -> AsyncIterator[
         yield snapshot
 
 
+async def version_of(snapshot: Snapshot) -> int:
+    """That of its schema; 0 if it has none."""
+    if "schema_version" not in await snapshot.tables():
+        return 0
+    found: list[Any] = [row async for row in snapshot.rows("SELECT max(version) AS version FROM schema_version")]
+    return int(found[0]["version"] or 0)
+
+
 class SqliteSnapshot:
     """A read transaction; nobody else waits for the event loop of who asks."""
 
@@ -83,4 +91,4 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
-    return StoreUnavailable(f"{type(error).__name__}: {getattr(error, 'sqlite_errorname', 'no code')}")
+    return StoreUnavailable(f"cannot read the database: {error}")  # of a query, which quotes nothing that is stored

@@ -28,7 +28,7 @@ from smsbridge.store.database import Transaction
 LEASE = timedelta(minutes=3)  # longer than any call's deadline: past it the claimant is dead
 # So long after its claim nothing is sent any more. A machine that stood still meanwhile may have lost the house, and
 # whoever has it sends the text once more when the carrier's lists have lacked it for long.
-STALE = timedelta(seconds=10)
+STALE = timedelta(seconds=30)  # files are to be loaded in that time, and a settle time is to be longer
 LOOK_AGAIN = 30.0  # seconds between looks when nothing rings
 AFTER_STORE_FAULT = 1.0  # seconds
 REFUSED_AT_ONCE = 50  # parts in one transaction, which is to be over long before anybody's deadline

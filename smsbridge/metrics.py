@@ -1,9 +1,17 @@
 """Every metric, in one place. Labels are closed lists (states, reasons, provider names): never a number or a JID."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 20, 60)
+
+UNKNOWN: Final = "unknown"  # the provider of a callback where no account is certain
+_OUTCOMES: Final = ("accepted", "rejected", "deferred", "indeterminate")
+_SET_ASIDE: Final = ("quarantined", "bounced")
+_REFUSALS: Final = (400, 403, 404, 405, 408, 413, 415, 429, 500, 503)
 
 
 class Metrics:
@@ -74,6 +82,23 @@ class Metrics:
 
     def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
         return Gauge(f"smsbridge_{name}", words, labels, registry=self.registry)
+
+    def start_at_zero(self, providers: Iterable[str], kinds: Iterable[str]) -> None:
+        """What alerts ask the increase of is there from the start: what first shows as 1 has not increased.
+
+        `kinds`: of stanzas.
+        """
+        known = tuple(providers)
+        for provider in known:
+            self.inbound_unrouted.labels(provider)
+            for outcome in _OUTCOMES:
+                self.part_outcomes.labels(provider, outcome)
+        for provider in (*known, UNKNOWN):
+            for status in _REFUSALS:
+                self.callbacks.labels(provider, status)
+        for kind in kinds:
+            for state in _SET_ASIDE:
+                self.deliveries.labels(kind, state)
 
     def openings(self) -> int:
         """How often the stream was opened."""

@@ -39,7 +39,7 @@ from smsbridge.contacts_room import ContactsRoom, open_contacts
 from smsbridge.core.address import Address, Did, Peer, to_localpart
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.core.line import AddressStyle
-from smsbridge.core.message import ProviderName
+from smsbridge.core.message import DeliveryKind, ProviderName
 from smsbridge.failpoints import failpoint
 from smsbridge.lists_room import build_looking, build_readers
 from smsbridge.log import Event, Log
@@ -94,6 +94,7 @@ async def serve(
     `reread` is what a reload reads; it raises `ConfigError`.
     """
     metrics, clock = Metrics(), system_clock()
+    metrics.start_at_zero(config.providers, DeliveryKind)
     async with AsyncExitStack() as stack:
         holder = f"{config.xmpp.jid}/{uuid.uuid4().hex}"
         place = _place(config, holder, clock, metrics)

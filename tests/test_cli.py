@@ -22,6 +22,7 @@ from smsbridge.core.errors import StoreUnavailable
 from smsbridge.providers.contract import discover_kinds
 from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, SECOND_DID, bridge_yaml
+from tests.canaries import metrics_of
 from tests.scenarios.running import Running
 
 ALICE = {"alice": (DID,)}
@@ -187,6 +188,14 @@ async def test_it_runs_without_a_server_and_a_carrier_and_stops_when_it_is_told_
         bridge.signal(signal.SIGTERM)
         assert await bridge.ended() == 0
     assert '"service_stopped"' in bridge.journal[-1]
+
+
+async def test_what_has_not_happened_yet_is_counted_as_zero(write):
+    async with await Running.start(write()) as bridge:
+        await bridge.said("service_started")
+        counted = await metrics_of("\n".join(bridge.journal))
+    for name in ("inbound_unrouted_total{", 'deliveries_total{kind="text",state="bounced"', "part_outcomes_total{"):
+        assert f"smsbridge_{name}" in counted
 
 
 async def test_a_second_bridge_on_the_same_database_is_refused(write, tmp_path):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from smsbridge.core.message import DeliveryKind
 from smsbridge.log import Event
-from smsbridge.metrics import Metrics
+from smsbridge.metrics import UNKNOWN, Metrics
 
 GRAFANA = Path(__file__).parents[1] / "contrib" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "smsbridge.json").read_text())
@@ -100,6 +101,41 @@ def test_every_alert_says_what_to_do():
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["annotations"]["summary"]
         assert len(rule["annotations"]["description"]) > 40
+
+
+def test_what_an_alert_asks_the_increase_of_is_zero_before_it_happens():
+    """What first shows as 1 has not increased, as Prometheus has it: the first text of all would raise nothing."""
+    metrics = Metrics()
+    metrics.start_at_zero(["voipms"], DeliveryKind)
+    samples = [sample for collected in metrics.registry.collect() for sample in collected.samples]
+    for name, selector in re.findall(r"increase\((\w+)\{([^}]*)\}", " ".join(rule["expr"] for rule in RULES)):
+        asked = {label: value for label, value in re.findall(r'(\w+)=~?"([^"]*)"', selector) if label != "job"}
+        found = [
+            sample
+            for sample in samples
+            if sample.name == name and all(re.fullmatch(value, sample.labels[label]) for label, value in asked.items())
+        ]
+        assert {sample.value for sample in found} == {0}, (name, selector)
+    for provider in ("voipms", UNKNOWN):
+        for status in (400, 403, 404, 405, 408, 413, 415, 429, 500, 503):
+            assert metrics.registry.get_sample_value(
+                "smsbridge_callbacks_total", {"provider": provider, "status": str(status)}
+            ) == 0  # fmt: skip
+
+
+def test_who_stands_by_is_not_missed():
+    """A node that stands by has no listener, so that its target is down for as long as all is well."""
+    (gone,) = (rule for rule in RULES if rule["alert"] == "SmsbridgeGone")
+    assert gone["expr"] == 'absent(up{job="smsbridge"} == 1)'
+
+
+def test_the_units_limit_is_told_as_it_is():
+    unit = (GRAFANA.parents[1] / "systemd" / "smsbridge.service").read_text()
+    (limit,) = re.findall(r"^MemoryMax=(\d+)G$", unit, re.MULTILINE)
+    (alert,) = (rule for rule in RULES if rule["alert"] == "SmsbridgeMemory")
+    (panel,) = (panel for panel in DASHBOARD["panels"] if panel["title"] == "Memory")
+    for words in (alert["annotations"]["description"], panel["description"]):
+        assert re.findall(r"(\d+ [MG]B)", words) == [f"{limit} GB"]
 
 
 def test_an_alert_names_only_events_and_labels_that_there_are():

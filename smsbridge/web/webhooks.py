@@ -24,7 +24,7 @@ from smsbridge.core.message import Event, ProviderName
 from smsbridge.core.text import decode
 from smsbridge.log import Event as Logged
 from smsbridge.log import Log
-from smsbridge.metrics import Metrics
+from smsbridge.metrics import UNKNOWN, Metrics
 from smsbridge.providers.contract import Callback, Parsed, Provider, Webhooked
 from smsbridge.web.answers import Patience, answer_with
 from smsbridge.web.refusals import WINDOW_SECONDS, Journal, Tally
@@ -32,7 +32,7 @@ from smsbridge.web.sources import Network, Proxies, mask_source, source_key, sou
 
 Take = Callable[[ProviderName, Sequence[Event]], Awaitable[object]]
 
-UNTOLD: Final = ProviderName("unknown")  # the metric label and log word where no account is certain
+UNTOLD: Final = ProviderName(UNKNOWN)  # the log word as well
 RETRY_SECONDS: Final = 30
 SMALL_BODY: Final = 64 * 1024
 _METHODS: Final = (hdrs.METH_GET, hdrs.METH_POST)

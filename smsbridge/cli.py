@@ -83,9 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("schema", help="write the JSON Schema of the configuration, for your editor")
     demo = commands.add_parser("demo", help="a whole conversation on this machine: carrier, bridge, server, client")
     demo.add_argument("--once", action="store_true", help="play the conversation and exit")
-    demo.add_argument("--c2s-port", type=int, default=15222, help="where your own client may join (default 15222)")
-    demo.add_argument("--http-port", type=int, default=15280, help="where the carrier calls the bridge")
-    demo.add_argument("--carrier-port", type=int, default=15290, help="where the pretended carrier listens")
+    demo.add_argument("--c2s-port", type=_port, default=15222, help="where your own client may join (default 15222)")
+    demo.add_argument("--http-port", type=_port, default=15280, help="where the carrier calls the bridge")
+    demo.add_argument("--carrier-port", type=_port, default=15290, help="where the pretended carrier listens")
     acts = demo.add_subparsers(dest="act", metavar="ACT")
     text = acts.add_parser("text", help="send a text from the pretended handset into a demo that is running")
     text.add_argument("words", nargs="+")
@@ -94,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     cli_keeping.add_commands(commands)
     cli_history.add_commands(commands)
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is a number up to 65535")
+    return int(text)
 
 
 def _check(path: Path) -> int:

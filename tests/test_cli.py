@@ -159,6 +159,15 @@ def test_a_demo_whose_port_is_taken_says_how_to_have_others(capsys):
     assert "  make demo ARGS=" in told
 
 
+@pytest.mark.parametrize("option", ["--c2s-port", "--http-port", "--carrier-port"])
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_demo_whose_port_is_none_is_told_in_a_sentence(capsys, option, port):
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", f"{option}={port}", "--once"])
+    assert ended.value.code == 2
+    assert f"argument {option}: a port is a number up to 65535" in capsys.readouterr().err
+
+
 def test_it_runs_as_a_module_too():
     told = subprocess.run(
         [sys.executable, "-m", "smsbridge", "--version"], capture_output=True, text=True, timeout=20, check=True

@@ -34,6 +34,7 @@ from smsbridge.log import Event, Log
 SETTLE: Final = timedelta(seconds=60)
 YOUNG_SECONDS: Final = 5.0
 UPTIME_ERROR: Final = timedelta(seconds=1)  # it may be the difference of two instants cut to whole seconds
+JUMP_SECONDS: Final = 1.0
 PACE_SECONDS: Final = 0.25  # a busy recipient is pinged once for what came meanwhile
 TICK_SECONDS: Final = 10.0
 MAX_QUEUE: Final = 1000  # of one recipient; what is beyond it waits for SETTLE
@@ -96,6 +97,8 @@ class Proving:
         self._proved: list[DeliveryId] = []
         self._server_started = EPOCH
         self._is_in_doubt = False
+        self._offset = clock.now().timestamp() - clock.monotonic()
+        self._steady_at = 0.0  # from when on the clock was not set forward for SETTLE
         self._quiet_at = 0.0  # from when on SETTLE is over for everything
         self._changed = asyncio.Event()
 
@@ -170,11 +173,20 @@ class Proving:
                 for owner in self._waiting.keys() - self._asking:
                     self._asking.add(owner)
                     tasks.create_task(self._ask(owner, self._waiting.pop(owner)))
-                await self._insist(self._clock.now() - SETTLE)
+                await self._insist(self._settled_before())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(TICK_SECONDS if self._clock.monotonic() < self._quiet_at else None):
                         await self._changed.wait()
                 await asyncio.sleep(PACE_SECONDS)
+
+    def _settled_before(self) -> datetime:
+        """What was handed before this was handed SETTLE ago, though the clock may have been set forward since."""
+        now, seconds = self._clock.now(), self._clock.monotonic()
+        last, self._offset = self._offset, now.timestamp() - seconds
+        if self._offset - last > JUMP_SECONDS:
+            self._steady_at = seconds + SETTLE.total_seconds()
+            self._stay_awake()
+        return now - SETTLE if seconds >= self._steady_at else EPOCH
 
     def _stay_awake(self) -> None:
         self._quiet_at = self._clock.monotonic() + SETTLE.total_seconds() + TICK_SECONDS

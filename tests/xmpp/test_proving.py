@@ -168,6 +168,19 @@ async def test_what_was_handed_a_while_ago_is_safe(stage):
     assert set(stage.before) == {NOON - SETTLE}
 
 
+async def test_a_clock_that_jumps_makes_nothing_look_older_than_it_is(stage):
+    stage.hand("a")
+    await rounds(stage)
+    stage.now += timedelta(hours=1)
+    await rounds(stage)
+    seen = len(stage.before)
+    await rounds(stage)
+    assert set(stage.before[seen:]) == {EPOCH}
+    stage.now += SETTLE
+    stage.seconds += SETTLE.total_seconds()
+    await until(lambda: stage.before[-1] == stage.now - SETTLE)
+
+
 async def test_a_proof_that_cannot_be_committed_is_kept(stage):
     stage.failures = 2
     stage.proving.see(PHONE, is_there=True)

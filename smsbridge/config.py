@@ -359,7 +359,7 @@ class _Examiner:
     def _words(self, detail: ErrorDetails, place: Place) -> str:
         kind, context, name = detail["type"], detail.get("ctx", {}), str(place[-1]) if place else ""
         around = next(filter(None, (self.models.get((*place[: -1 - n], *"*" * n)) for n in range(3))), None)
-        plain = self.document.plain.get(place)
+        plain = self.document.plain.get(place) or self.document.plain.get(place[:-1])  # of a short form made long
         if kind == "missing":
             forms = {form.field: form for form in secret_forms(around)} if around else {}
             return f"missing: write {forms[name].single} or {forms[name].file}" if name in forms else "missing"

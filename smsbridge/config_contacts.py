@@ -156,7 +156,7 @@ def books_of(contacts: Contacts, contacts_of: Mapping[str, Contacts]) -> tuple[B
 def _open_contacts(section: Mapping[str, Any], place: Place, directory: Path, tell: Tell) -> dict[str, Any]:
     opened: dict[str, Any] = {}
     for number, written in section.items():
-        contact = {"name": written} if isinstance(written, str) else written
+        contact = {"name": written} if isinstance(written, str | bool | int | float) else written
         if isinstance(contact, dict) and isinstance(path := contact.get("photo"), str):
             contact = {key: value for key, value in contact.items() if key != "photo"}
             try:

@@ -29,6 +29,7 @@ from smsbridge.tenure import AlreadyRunning
 from smsbridge.web.app import CannotListen
 
 OK, FAILED, WRONG = 0, 1, 2
+INTERRUPTED = 128 + signal.SIGINT  # as shells have it
 SWITCH_SECONDS = 0.0003  # the store's thread waits so long for the loop's to let it have its next statement
 GARBAGE = 20_000  # objects between two looks for cycles: a text makes hundreds, and none
 
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except OSError as error:
         return _stop_telling(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code
 
 

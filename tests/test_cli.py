@@ -191,6 +191,15 @@ def test_what_nobody_can_be_told_ends_without_a_traceback(where, told):
     assert (ended.returncode, ended.stderr) == (1, told)
 
 
+def test_who_interrupts_a_command_is_shown_no_traceback(write, capsys, monkeypatch):
+    async def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smsbridge.keeping.backup.back_up", interrupted)
+    assert main(["backup", "-c", str(write()), "house"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 async def test_it_runs_without_a_server_and_a_carrier_and_stops_when_it_is_told_to(write):
     async with await Running.start(write()) as bridge:
         await bridge.said("service_started")

@@ -1,6 +1,7 @@
 """One PostgreSQL for the whole run, started by the first test that needs it; each test has an empty store.
 
-No example of Hypothesis has a deadline: how long one takes is the machine's affair.
+No example of Hypothesis has a deadline, nor has a transaction of PostgreSQL that of a carrier: how long one takes is
+the machine's affair.
 """
 
 import asyncio
@@ -14,11 +15,13 @@ from smsbridge.sim.postgres import Postgres
 from smsbridge.store.migrations import migrate
 from smsbridge.store.postgres import PostgresDatabase
 from tests.canaries import pytest_runtest_makereport
+from tests.fakes.waiting import PATIENCE
 
 __all__ = ["pytest_runtest_makereport"]  # looks at what every test let us say
 
 settings.register_profile("house", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+PostgresDatabase.open.__func__.__kwdefaults__.update(seconds=PATIENCE, open_seconds=PATIENCE)
 
 HOUSE, PLAYED = "house", "played"
 EMPTY = """

@@ -23,6 +23,7 @@ from smsbridge.providers.contract import discover_kinds
 from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, SECOND_DID, bridge_yaml
 from tests.canaries import metrics_of
+from tests.fakes.waiting import PATIENCE
 from tests.scenarios.running import Running
 
 ALICE = {"alice": (DID,)}
@@ -170,7 +171,7 @@ def test_a_demo_whose_port_is_none_is_told_in_a_sentence(capsys, option, port):
 
 def test_it_runs_as_a_module_too():
     told = subprocess.run(
-        [sys.executable, "-m", "smsbridge", "--version"], capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-m", "smsbridge", "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert told.stdout == f"smsbridge {__version__}\n"
 
@@ -277,7 +278,7 @@ async def test_a_hangup_while_another_node_has_the_lease_is_not_forgotten(write,
     async def stand_by(config, kinds, stop, on_start, reread):
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(stop.wait(), 10)
+        await asyncio.wait_for(stop.wait(), PATIENCE)
         on_start(SimpleNamespace(reload=lambda: reloads.append(reread().config)))
 
     monkeypatch.setattr(cli, "serve", stand_by)

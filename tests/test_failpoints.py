@@ -46,7 +46,7 @@ def run_bridge(directory, plan):
         env={**os.environ, VARIABLE: plan},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

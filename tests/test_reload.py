@@ -20,7 +20,7 @@ from smsbridge.core.message import ProviderName
 from smsbridge.providers.contract import Callback, Capabilities, ProviderKind
 from smsbridge.providers.voipms import KIND
 from smsbridge.rules_book import NotReloadable, Reloader, RulesBook
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 EXAMPLE = (Path(__file__).parents[1] / "config.example.yaml").read_text()
 KINDS = {"voipms": KIND}
@@ -116,7 +116,7 @@ class Desk:
         return journal, ended.removeprefix("READY=1\nSTATUS=")
 
     async def _heard(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return (await asyncio.get_running_loop().sock_recv(self.supervisor, 4096)).decode()
 
     async def _on_change(self, changed):

@@ -17,7 +17,7 @@ from smsbridge.media import convert, convert_child
 from smsbridge.providers.voipms.api import Settings
 from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, LOOPBACK, QUERY_KEY, bridge_yaml
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 from tests.media.pictures import scene, written
 from tests.scenarios.running import Running
 
@@ -174,7 +174,7 @@ async def test_a_backup_makes_no_system_call_that_the_sandbox_denies(tmp_path: P
         *("strace", "-f", "-q", "-o", str(trace), sys.executable, "-m", "smsbridge", "backup", "-c", str(config)),
         *("--key-file", str(tmp_path / "backup.key"), "--keep", "2", str(tmp_path / "kept")),
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         assert await program.wait() == 0
     made = {found[1] for line in trace.read_text().splitlines() if (found := re.match(r"\d+ +(\w+)\(", line))}
     allowed = members("@system-service") - members("@privileged") - members("@resources")
@@ -222,7 +222,7 @@ async def test_what_makes_pictures_smaller_makes_no_system_call_and_no_memory_th
     program = await asyncio.create_subprocess_exec(
         "strace", "-f", "-q", "-o", str(trace), sys.executable, "-c", code, str(picture)
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         assert await program.wait() == 0
     assert {"landlock_create_ruleset", "prlimit64"} <= nothing_denied(trace, {"unshare"})  # where it may, it does
 
@@ -280,7 +280,7 @@ async def a_life_under(trace: Path, directory: Path) -> None:
         bridge.signal(signal.SIGTERM)
         assert await bridge.ended() == 0
     ended = re.compile(rf"^{program.pid} +\+\+\+ exited with 0 ", re.MULTILINE)  # short numbers are padded
-    await until(lambda: ended.search(end_of(trace)), seconds=30)
+    await until(lambda: ended.search(end_of(trace)))
 
 
 def end_of(trace: Path) -> str:

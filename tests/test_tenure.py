@@ -21,7 +21,7 @@ from smsbridge.store import leases, migrations
 from smsbridge.store.database import Fenced, sql
 from smsbridge.store.migrations import Migration
 from smsbridge.tenure import AlreadyRunning, Place, settle_in
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 
 def place(url, life="life-1"):
@@ -41,12 +41,27 @@ def rows(text):
 
 @pytest.fixture
 def brisk(monkeypatch):
-    """A lease of two seconds."""
-    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=2))
+    """What is done every few seconds is done at once; a lease lasts as long as a busy machine may stand still."""
+    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=PATIENCE))
     monkeypatch.setattr(tenure, "SHARED_RENEW_SECONDS", 0.1)
     monkeypatch.setattr(tenure, "ALONE_RENEW_SECONDS", 0.1)
     monkeypatch.setattr(tenure, "RETRY_SECONDS", 0.1)
     monkeypatch.setattr(tenure, "POLL_SECONDS", 0.05)
+
+
+@pytest.fixture
+def brief(brisk, monkeypatch):
+    """And a lease of two seconds, for who is to lose it."""
+    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=2))
+
+
+async def renewed(database):
+    """Until the lease is renewed, and again."""
+    for _ in range(2):
+        before = await database.run(leases.found, "sms.example.com")
+        async with asyncio.timeout(PATIENCE):
+            while await database.run(leases.found, "sms.example.com") == before:
+                pass
 
 
 @pytest.fixture
@@ -87,7 +102,7 @@ async def test_a_new_store_is_brought_to_the_newest_version_and_is_ours(store_ur
     if store_url.startswith("postgres"):
         store_url = await postgres.create_database("fresh")
     try:
-        async with asyncio.timeout(20), settle_in(place(store_url), asyncio.Event()) as held:
+        async with asyncio.timeout(PATIENCE), settle_in(place(store_url), asyncio.Event()) as held:
             assert await held.renew()
             assert await migrations.current(held.database) == migrations.newest()
             assert held.lease.epoch == 1
@@ -102,7 +117,7 @@ async def test_a_store_of_an_older_version_is_brought_up_under_the_lease(postgre
             database = await tenure.open_postgres(url) if url.startswith("p") else await opened(url)
             await migrations.migrate(database, migrations.migrations()[:1])
             await database.close()
-            async with asyncio.timeout(20), settle_in(place(url), asyncio.Event()) as held:
+            async with asyncio.timeout(PATIENCE), settle_in(place(url), asyncio.Event()) as held:
                 assert await migrations.current(held.database) == migrations.newest()
                 assert await held.renew()
     finally:
@@ -112,12 +127,18 @@ async def test_a_store_of_an_older_version_is_brought_up_under_the_lease(postgre
 async def test_a_migration_may_take_longer_than_the_lease_which_is_renewed_and_the_watchdog_fed(
     copied_postgres, brisk, supervisor, monkeypatch
 ):
-    statements = ("CREATE TABLE newest (number INTEGER)", "INSERT INTO newest SELECT 1 FROM pg_sleep(3)")
+    # it takes until the lease that it began under would have ended, if that had not been renewed meanwhile
+    outlasting = (
+        "DO $$ DECLARE began BIGINT := (SELECT until FROM lease); BEGIN"
+        " WHILE (SELECT until FROM lease) = began OR clock_timestamp() < to_timestamp(began / 1000.0) LOOP"
+        " PERFORM pg_sleep(0.05); END LOOP; END $$"
+    )
+    statements = ("CREATE TABLE newest (number INTEGER)", outlasting, "INSERT INTO newest SELECT 1")
     longest = Migration(version=migrations.newest() + 1, name="longest", statements=statements)
     known = (*migrations.migrations(), longest)
     monkeypatch.setattr(migrations, "migrations", lambda: known)
-    monkeypatch.setattr(tenure, "MIGRATION_SECONDS", 10.0)
-    async with asyncio.timeout(30), settle_in(place(copied_postgres), asyncio.Event()) as held:
+    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=4))
+    async with asyncio.timeout(PATIENCE), settle_in(place(copied_postgres), asyncio.Event()) as held:
         assert held.lease.epoch == 1
         assert await held.renew()
         assert await held.database.run(rows, "SELECT number FROM newest") == [(1,)]
@@ -139,13 +160,13 @@ async def test_while_a_migration_runs_the_lease_is_renewed_so_often_that_a_stall
         return renewed[-1]
 
     monkeypatch.setattr(tenure.Tenure, "renew", count)
-    async with asyncio.timeout(30), settle_in(place(copied_postgres), asyncio.Event()):
+    async with asyncio.timeout(PATIENCE), settle_in(place(copied_postgres), asyncio.Event()):
         assert len(renewed) > 2
         assert all(renewed)
 
 
 async def test_a_migration_whose_lease_is_lost_is_undone_and_not_waited_for(copied_postgres, brisk, monkeypatch):
-    statements = ("CREATE TABLE newest (number INTEGER)", "INSERT INTO newest SELECT 1 FROM pg_sleep(60)")
+    statements = ("CREATE TABLE newest (number INTEGER)", "INSERT INTO newest SELECT 1 FROM pg_sleep(120)")
     longest = Migration(version=migrations.newest() + 1, name="longest", statements=statements)
     known = (*migrations.migrations(), longest)
     database = await tenure.open_postgres(copied_postgres)
@@ -154,11 +175,11 @@ async def test_a_migration_whose_lease_is_lost_is_undone_and_not_waited_for(copi
         with monkeypatch.context() as patch:
             patch.setattr(migrations, "migrations", lambda: known)
             second = Waiting(copied_postgres)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while not await database.run(rows, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
                     pass
             await database.run(by_force, "c")
-            done, _ = await asyncio.wait([second.task], timeout=20)
+            done, _ = await asyncio.wait([second.task], timeout=PATIENCE / 2)
             assert done
             with pytest.raises(ExceptionGroup) as ended:
                 await second.task
@@ -174,34 +195,38 @@ def by_force(holder):
 
 async def test_who_has_failed_lets_go_of_the_lease(empty_postgres):
     with pytest.raises(LookupError):
-        async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()):
+        async with asyncio.timeout(PATIENCE), settle_in(place(empty_postgres), asyncio.Event()):
             raise LookupError("a port is taken, say")
     with capture_logs() as logs:
-        async with asyncio.timeout(20), settle_in(place(empty_postgres, "life-2"), asyncio.Event()) as held:
+        async with asyncio.timeout(PATIENCE), settle_in(place(empty_postgres, "life-2"), asyncio.Event()) as held:
             assert held.lease.epoch == 2
     assert Event.STANDING_BY not in [line["event"] for line in logs]
 
 
-async def test_a_table_that_somebody_has_locked_does_not_cost_the_lease(empty_postgres, monkeypatch):
-    monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=5))
-    monkeypatch.setattr(tenure, "SHARED_RENEW_SECONDS", 1.0)
-    monkeypatch.setattr(tenure, "RETRY_SECONDS", 0.1)
+async def test_a_table_that_somebody_has_locked_does_not_cost_the_lease(empty_postgres, brisk):
+    refused = []
+
+    async def insist(database):
+        try:
+            return await database.run(rows, "DELETE FROM binding RETURNING peer")
+        except StoreUnavailable:
+            refused.append(0)
+        return await insist(database)
+
     outsider = await asyncpg.connect(empty_postgres)
-    async with asyncio.timeout(30), settle_in(place(empty_postgres), asyncio.Event()) as held:
+    async with asyncio.timeout(PATIENCE), settle_in(place(empty_postgres), asyncio.Event()) as held:
+        held.database._seconds = 1.0
         await outsider.execute("BEGIN; LOCK TABLE binding")
         keeping = asyncio.create_task(held.keep())
         writers = [asyncio.create_task(insist(held.database)) for _ in range(3)]
-        await asyncio.wait([keeping], timeout=8)  # longer than the lease, and than two rounds of refusals
+        await until(lambda: len(refused) > len(writers))  # the second round of refusals has begun
+        looking = await tenure.open_postgres(empty_postgres)
+        await renewed(looking)
+        await looking.close()
         assert not keeping.done()
         await outsider.close()
         await asyncio.gather(*writers)
         keeping.cancel()
-
-
-async def insist(database):
-    with contextlib.suppress(StoreUnavailable):
-        return await database.run(rows, "DELETE FROM binding RETURNING peer")
-    return await insist(database)
 
 
 async def opened(url):
@@ -213,7 +238,7 @@ async def test_a_store_of_a_newer_version_is_refused_and_its_lease_left_alone(co
     database = await tenure.open_postgres(copied_postgres)
     await migrations.migrate(database, [*migrations.migrations(), newer])
     with pytest.raises(StoreUnavailable, match="upgrade smsbridge"):
-        async with asyncio.timeout(20), settle_in(place(copied_postgres), asyncio.Event()):
+        async with asyncio.timeout(PATIENCE), settle_in(place(copied_postgres), asyncio.Event()):
             pass
     assert await database.run(rows, "SELECT * FROM lease") == []
     await database.close()
@@ -221,7 +246,7 @@ async def test_a_store_of_a_newer_version_is_refused_and_its_lease_left_alone(co
 
 async def test_a_second_one_on_the_same_file_is_refused_at_once(tmp_path):
     url = f"sqlite:///{tmp_path}/bridge.db"
-    async with asyncio.timeout(20), settle_in(place(url), asyncio.Event()):
+    async with asyncio.timeout(PATIENCE), settle_in(place(url), asyncio.Event()):
         with pytest.raises(AlreadyRunning, match="has .* open"):
             async with settle_in(place(url, "life-2"), asyncio.Event()):
                 pass
@@ -230,17 +255,20 @@ async def test_a_second_one_on_the_same_file_is_refused_at_once(tmp_path):
 async def test_after_a_kill_the_file_is_ours_at_once(tmp_path):
     url = f"sqlite:///{tmp_path}/bridge.db"
     for epoch in (1, 2):
-        async with asyncio.timeout(20), settle_in(place(url, f"life-{epoch}"), asyncio.Event()) as held:
+        async with asyncio.timeout(PATIENCE), settle_in(place(url, f"life-{epoch}"), asyncio.Event()) as held:
             assert held.lease.epoch == epoch  # never released
 
 
 async def test_who_stands_by_tells_the_supervisor_and_waits_until_the_lease_is_released(
     empty_postgres, supervisor, brisk
 ):
-    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()) as held:
+    async with asyncio.timeout(PATIENCE), settle_in(place(empty_postgres), asyncio.Event()) as held:
         keeping = asyncio.create_task(held.keep())
         second = Waiting(empty_postgres)
-        await until(lambda: supervisor().count("WATCHDOG=1") > 45)  # more than two seconds: the lease is renewed
+        await until(lambda: "READY=1" in supervisor())
+        await renewed(held.database)
+        fed = supervisor().count("WATCHDOG=1")
+        await until(lambda: supervisor().count("WATCHDOG=1") > fed + 2)  # it has looked again since
         assert supervisor().count("READY=1") == 1
         assert any(line.startswith("STATUS=standing by") for line in supervisor())
         assert not second.is_in.is_set()
@@ -255,7 +283,7 @@ async def test_who_stands_by_tells_the_supervisor_and_waits_until_the_lease_is_r
 async def test_a_bridge_for_another_component_stands_by_too_and_says_whose_the_database_is(
     empty_postgres, supervisor, brisk
 ):
-    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()) as held:
+    async with asyncio.timeout(PATIENCE), settle_in(place(empty_postgres), asyncio.Event()) as held:
         with capture_logs() as logs:
             other = Waiting(empty_postgres, name="other.example.com")
             await until(lambda: "READY=1" in supervisor())
@@ -270,7 +298,7 @@ async def test_a_bridge_for_another_component_stands_by_too_and_says_whose_the_d
 
 
 async def test_who_stands_by_ends_when_it_is_told_to(empty_postgres, supervisor, brisk):
-    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()):
+    async with asyncio.timeout(PATIENCE), settle_in(place(empty_postgres), asyncio.Event()):
         second = Waiting(empty_postgres)
         await until(lambda: "READY=1" in supervisor())
         second.stop.set()
@@ -278,8 +306,8 @@ async def test_who_stands_by_ends_when_it_is_told_to(empty_postgres, supervisor,
         assert second.tenure is None
 
 
-async def test_who_is_not_heard_of_for_the_span_of_a_lease_has_lost_it_and_learns_so(empty_postgres, brisk):
-    async with asyncio.timeout(20), settle_in(place(empty_postgres), asyncio.Event()) as held:
+async def test_who_is_not_heard_of_for_the_span_of_a_lease_has_lost_it_and_learns_so(empty_postgres, brief):
+    async with asyncio.timeout(PATIENCE), settle_in(place(empty_postgres), asyncio.Event()) as held:
         second = Waiting(empty_postgres)
         await second.is_in.wait()  # nobody renews
         with pytest.raises(StoreUnavailable):
@@ -292,11 +320,13 @@ async def test_who_is_not_heard_of_for_the_span_of_a_lease_has_lost_it_and_learn
 
 async def test_who_stands_by_outlasts_a_restart_of_the_server(brisk, supervisor, monkeypatch):
     monkeypatch.setattr(tenure, "SHARED_SPAN", timedelta(seconds=4))  # a server that has just started is slow
-    async with Postgres() as server, asyncio.timeout(60):
+    async with Postgres() as server, asyncio.timeout(PATIENCE):
         url = await server.create_database("mine")
-        async with settle_in(place(url), asyncio.Event()):
+        async with settle_in(place(url), asyncio.Event()) as held:
+            keeping = asyncio.create_task(held.keep())
             second = Waiting(url)
             await until(lambda: "READY=1" in supervisor())
+            keeping.cancel()
             await server.kill()
             await server.restart()
             await second.is_in.wait()
@@ -304,8 +334,8 @@ async def test_who_stands_by_outlasts_a_restart_of_the_server(brisk, supervisor,
             await second.task
 
 
-async def test_who_cannot_renew_in_time_ends(brisk):
-    async with Postgres() as server, asyncio.timeout(60):
+async def test_who_cannot_renew_in_time_ends(brief):
+    async with Postgres() as server, asyncio.timeout(PATIENCE):
         url = await server.create_database("mine")
         async with settle_in(place(url), asyncio.Event()) as held:
             keeping = asyncio.create_task(held.keep())
@@ -315,7 +345,7 @@ async def test_who_cannot_renew_in_time_ends(brisk):
 
 
 async def test_a_database_file_that_was_replaced_ends_it(tmp_path, brisk):
-    async with asyncio.timeout(20), settle_in(place(f"sqlite:///{tmp_path}/bridge.db"), asyncio.Event()) as held:
+    async with asyncio.timeout(PATIENCE), settle_in(place(f"sqlite:///{tmp_path}/bridge.db"), asyncio.Event()) as held:
         keeping = asyncio.create_task(held.keep())
         (tmp_path / "bridge.db").rename(tmp_path / "moved.db")
         with pytest.raises(StoreUnavailable, match="moved away or replaced"):
@@ -339,7 +369,7 @@ class TestAStoreThatRefuses:
     async def test_for_too_long_ends_it_so_that_it_is_opened_anew(self, held, tmp_path):
         with contextlib.closing(sqlite3.connect(tmp_path / "bridge.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 with pytest.raises(StoreUnavailable, match=r"nothing was committed for 0 s: .*SQLITE_BUSY"):
                     await held.keep()
 

@@ -19,6 +19,7 @@ from smsbridge.store.database import sql
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
 from smsbridge.watch import View, Watch, words_of
+from tests.fakes.waiting import PATIENCE
 
 NOON = datetime(2026, 10, 5, 12, 3, tzinfo=UTC)
 FED = "WATCHDOG=1"
@@ -170,7 +171,7 @@ async def test_an_hour_in_which_the_machine_slept_is_nobodys_fault(scene, monkey
     scene.pulse.beat("janitor", 60)
     monkeypatch.setattr(watch.asyncio, "sleep", nap)
     watching = asyncio.create_task(scene.watch.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await turned.wait()
     watching.cancel()
     with suppress(asyncio.CancelledError):
@@ -190,7 +191,7 @@ async def test_the_watchdog_is_fed_as_often_as_it_wants(scene, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "6000000")
     monkeypatch.setattr(watch.asyncio, "sleep", nap)
     watching = asyncio.create_task(scene.watch.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not naps:
             await asyncio.wait({watching}, timeout=0.01)
     watching.cancel()

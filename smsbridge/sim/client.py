@@ -51,6 +51,7 @@ from smsbridge.sim.received import (
 DATA_FORM = "{jabber:x:data}"
 PING = "{urn:xmpp:ping}"
 PRIVILEGE = "{urn:xmpp:privilege:2}"
+PATIENCE = 60.0  # seconds: it ends what hangs, and says nothing of speed
 
 Stanza = TypeVar("Stanza", Received, ReceivedPresence)
 
@@ -100,7 +101,7 @@ class Client:
         *,
         carbons: bool = False,
         auto_receipts: bool = False,
-        timeout: float = 10.0,  # noqa: ASYNC109 - the deadline of a whole login is the caller's to choose
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - the deadline of a whole login is the caller's to choose
     ) -> Self:
         """Log in, become available, and return when the server has taken note of it. Raises `LoginFailed`.
 
@@ -206,7 +207,7 @@ class Client:
     async def next(
         self,
         predicate: Callable[[Received], bool] = lambda _: True,
-        timeout: float = 10.0,  # noqa: ASYNC109 - the deadline is the point of the call
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - the deadline is the point of the call
     ) -> Received:
         """The oldest message that no earlier `next` has returned and that `predicate` accepts; waits for one.
 
@@ -218,7 +219,7 @@ class Client:
     async def next_presence(
         self,
         predicate: Callable[[ReceivedPresence], bool] = lambda _: True,
-        timeout: float = 10.0,  # noqa: ASYNC109 - the deadline is the point of the call
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - the deadline is the point of the call
     ) -> ReceivedPresence:
         """Like `next`, for presences. Our own echo from the login is the first of them."""
         return await self._next(self._unread_presences, predicate, timeout)
@@ -228,7 +229,7 @@ class Client:
         kind: Literal["get", "set"],
         to: str | None,
         payload: ET.Element,
-        timeout: float = 10.0,  # noqa: ASYNC109 - the deadline is the caller's to choose
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - the deadline is the caller's to choose
     ) -> ET.Element:
         """Send an IQ (to our own account without `to`) and return the answering `<iq/>`. Raises `Refused`."""
         request_id = str(uuid.uuid4())

@@ -166,7 +166,7 @@ class Ledger:
     def set_carrier_status(self, row: Row, words: str) -> None:
         self._delivery_status[row.kind, row.id] = words
 
-    async def until(self, holds: Callable[[], bool], *, within: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], *, within: float = 60.0) -> None:
         """Return once `holds()`; it is asked again after every row, acknowledgement and fault."""
         async with asyncio.timeout(within):
             while not holds():

@@ -22,7 +22,7 @@ from typing import Self
 from smsbridge.sim.ports import LOOPBACK, free_port
 
 OWNER, GUARDED = "smsbridge", "guarded"
-START_SECONDS = 30.0
+START_SECONDS = 90.0  # it ends what hangs, and says nothing of speed
 STOP_SECONDS = 15.0
 NOTICE_SECONDS = 5.0
 ATTEMPTS = 5

@@ -17,7 +17,7 @@ from smsbridge.providers.contract import discover_kinds
 from smsbridge.service import Service, serve
 from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
-from smsbridge.sim.client import Client
+from smsbridge.sim.client import PATIENCE, Client
 from smsbridge.sim.ejabberd import Ejabberd, EjabberdConfig
 from smsbridge.sim.ports import LOOPBACK
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
@@ -169,7 +169,7 @@ class Stage:
             waiting.cancel()
             await self._bridge
         self.service = services[0]
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             await self.service.component.opened()
 
     async def stop_bridge(self) -> None:

@@ -23,7 +23,7 @@ from xml.sax.saxutils import quoteattr
 from smsbridge.sim import ports as loopback_ports
 from smsbridge.sim.ports import LOOPBACK
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0  # it ends what hangs, and says nothing of speed
 STOP_SECONDS = 10.0
 ATTEMPTS = 5
 CONSOLE = "console.log"

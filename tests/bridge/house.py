@@ -44,8 +44,8 @@ from tests.fakes.lane import Lane
 from tests.fakes.listing import ScriptedList
 from tests.fakes.provider import ScriptedProvider
 
-PATIENCE = 10  # seconds that no test should ever need
 DOMAIN = "sms.example.com"
+PATIENCE = 14  # seconds that no test should ever need; a loop that nobody rings for looks again after 15, or later
 CARRIER = ProviderName("scripted")
 ELSEWHERE = ProviderName("elsewhere")
 JOHN, ANN, ADMIN = "john@example.com", "ann@example.com", "admin@example.com"

@@ -18,6 +18,7 @@ from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 from smsbridge.store import media
 from smsbridge.store.opening import open_database
 from tests.fakes.pictures import KEY, PATH, callback_of
+from tests.fakes.waiting import PATIENCE
 from tests.fakes.words import english
 
 from .house import ADMIN, ANN, JOHN, OTHERS, OWN, PEER, SHARED, House, inbound, rules
@@ -209,7 +210,7 @@ async def living(config, plan=""):
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             said = b""
             while not said.strip().isdigit():
                 said = await program.stdout.readline()

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 
 from smsbridge.core.message import ProviderName
+from tests.fakes.waiting import PATIENCE
 
 from .house import JOHN, House, Ticks
 
@@ -56,7 +57,7 @@ async def test_a_cap_of_ten_is_exactly_ten_across_twenty_kills(store_url):
     chance = random.Random(seed)  # noqa: S311  # to be played again
     spender = await Spender.start(store_url)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             for life in range(KILLS):
                 await spender.live(f"life{life}", chance.randint(1, 2), chance.uniform(0, LATEST))
             await spender.live("last")

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smsbridge.core.errors import Deferred, Hold, Indeterminate, Reason, Rejected
+from tests.fakes.waiting import PATIENCE
 
 from .house import FRIEND, PEER, SHARED, THIRD, House, Ticks
 
@@ -52,7 +53,7 @@ async def play(url, texts, answers):
         for n, (to, size) in enumerate(texts):
             await house.accept(f"{n} ".ljust(size, "x"), to=CONVERSATIONS[to])
         parts = await house.rows("SELECT id, did, peer FROM outbox ORDER BY id")
-        async with house.dispatching(), asyncio.timeout(20):
+        async with house.dispatching(), asyncio.timeout(PATIENCE):
             await house.quiet()
             while set(await house.states()) - ENDS:
                 await house.reconciler.look()

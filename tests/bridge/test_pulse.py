@@ -13,7 +13,7 @@ from smsbridge.bridge.pulse import Pulse
 from smsbridge.bridge.reconciler import TURN as RECONCILER_TURN
 from smsbridge.bridge.reconciler import Reconciler
 from smsbridge.core.errors import Deferred, Reason
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 from .house import PEER
 
@@ -59,7 +59,7 @@ async def test_a_dispatcher_that_does_not_turn_is_late(house, ticks, pulse, monk
 
     monkeypatch.setattr(house.dispatcher._pacer, "enter", hang)
     house.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await stuck.wait()
     after(ticks, TURN)
     assert pulse.late() == ()

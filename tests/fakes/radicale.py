@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from smsbridge.sim.ports import LOOPBACK, free_port
+from tests.fakes.waiting import PATIENCE
 
 USER, PASSWORD = "john", "pretended-dav-password"
 MAKE_BOOK = (
@@ -66,7 +67,7 @@ async def radicale(directory: Path):
 
 
 async def _listening(server, port):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             assert server.returncode is None, "radicale ended"
             try:

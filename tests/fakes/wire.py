@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tests.fakes.waiting import PATIENCE
+
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "
     b"xmlns:stream='http://etherx.jabber.org/streams' from='sms.example.com' id='4711'>"
@@ -48,12 +50,12 @@ async def lose_session(stream, transport):
     """Cut the connection and wait until the stream knows."""
     lost = stream.disconnected
     transport.abort()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await lost
 
 
 async def written_by(stream, transport):
     """Everything the stream wrote, its queue included."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await stream.waiting_queue.join()
     return transport.written.decode()

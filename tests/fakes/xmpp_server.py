@@ -6,6 +6,7 @@ import hashlib
 from xml.etree import ElementTree as ET
 
 from smsbridge.sim.ports import free_port
+from tests.fakes.waiting import PATIENCE
 
 NAMESPACE = "{jabber:component:accept}"
 ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
@@ -67,7 +68,7 @@ class FakeServer:
     def pings(self):
         return [stanza for stanza in self.stanzas if stanza.find("{urn:xmpp:ping}ping") is not None]
 
-    async def until(self, holds, seconds=5):
+    async def until(self, holds, seconds=PATIENCE):
         """Wait until something holds that what we read or answered can make true."""
         async with asyncio.timeout(seconds):
             while not holds():

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from smsbridge.sim.xmpp_server import LOOPBACK, XmppServer, component_header
-
-PATIENCE = 20.0  # seconds that no server should ever need
+from tests.fakes.waiting import PATIENCE
 
 
 class Attempt(NamedTuple):

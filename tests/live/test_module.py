@@ -15,9 +15,9 @@ from smsbridge.sim import prosody as prosody_module
 from smsbridge.sim.client import Client
 from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from tests.fakes.contrib import FILES, JID, MODULE, secret_in, server_of
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
-from .component import PATIENCE, component
+from .component import component
 
 HOLD = "urn:smsbridge:hold:1"
 NUMBER = "+15559870002@sms.example.com"
@@ -424,7 +424,7 @@ async def test_what_waits_too_long_comes_back_to_its_writer(tmp_path):
         async with connected(server):
             pass
         sent = await alice.send_text(NUMBER, "hello")
-        returned = await alice.next(lambda message: message.error is not None, timeout=20)
+        returned = await alice.next(lambda message: message.error is not None)
         assert (returned.stanza_id, returned.error.condition) == (sent, "remote-server-timeout")
         assert "not sent" in returned.error.text
         async with connected(server) as stream:
@@ -445,7 +445,7 @@ async def test_a_text_that_its_writer_was_told_not_to_be_sent_is_not_sent_though
             async with connected(server):
                 pass
             sent = await alice.send_text(NUMBER, "hello")
-            assert (await alice.next(lambda message: message.error is not None, timeout=20)).stanza_id == sent
+            assert (await alice.next(lambda message: message.error is not None)).stanza_id == sent
         await server.kill()
         module.write_text(whole)
         await server.restart()
@@ -454,7 +454,7 @@ async def test_a_text_that_its_writer_was_told_not_to_be_sent_is_not_sent_though
         async with connected(server) as stream:
             await stream.fence()
             assert stream.texts == []
-        await until(lambda: held.read_bytes() == b"", 20)
+        await until(lambda: held.read_bytes() == b"")
 
 
 async def test_the_oldest_are_forgotten_first(tmp_path):
@@ -552,7 +552,7 @@ async def shell(monkeypatch):
     async def tell(words):
         command = ["prosodyctl", "--root", "--config", str(server.directory / "prosody.cfg.lua"), "shell", words]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return (await process.communicate())[0].decode()
 
     async with server_of("prosody") as server:

@@ -21,7 +21,7 @@ from smsbridge.xmpp.findings import Promise, Verdict
 from smsbridge.xmpp.promises import Promises
 from smsbridge.xmpp.proving import UPTIME_ERROR
 from smsbridge.xmpp.server_config import look_into
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 KEPT, BROKEN, UNSEEN = Verdict.KEPT, Verdict.BROKEN, Verdict.UNSEEN
 NUMBER = "+15559870002@sms.example.com"
@@ -37,13 +37,13 @@ async def session(server, take=lambda _stanza: False):
     stream.add_event_handler("session_start", lambda _: up.set())
     stream.connect("127.0.0.1", server.component_port)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await up.wait()
         yield stream
     finally:
         gone = stream.disconnected
         if compat.hang_up(stream):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await gone
         compat.retire(stream)
 
@@ -228,7 +228,7 @@ async def test_the_file_that_administrators_are_told_to_include_keeps_the_promis
 async def test_the_uptime_tells_that_a_server_has_died(server_name):
     async with Prosody() if server_name == "prosody" else Ejabberd() as server:
         async with connected(server) as (_, asking, _):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while await _started_at(asking, server) > monotonic() - 1:
                     pass
         died_at = monotonic()

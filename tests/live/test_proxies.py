@@ -25,7 +25,7 @@ from smsbridge.sim.ports import free_port
 from smsbridge.web.app import Web, WebSettings
 from smsbridge.web.media import Find
 from smsbridge.web.webhooks import Bounds
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 from tests.web.station import KEY, Carrier, Station, Taker, Ticks, Wire, is_ready, request
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
@@ -44,7 +44,7 @@ class Front:
     trust: ssl.SSLContext
 
     async def connect(self, source: str = "127.0.0.9") -> Wire:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             streams = await asyncio.open_connection(
                 "127.0.0.1", self.port, ssl=self.trust, server_hostname=NAME, local_addr=(source, 0)
             )
@@ -132,7 +132,7 @@ async def running(name: str, directory: Path, certificate: Path, upstream: int) 
     with (directory / "output.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output, env=environment)
         try:
-            await until(lambda: process.returncode is not None or answers(port), seconds=20)
+            await until(lambda: process.returncode is not None or answers(port))
             assert process.returncode is None, (directory / "output.log").read_text()
             trust = ssl.create_default_context(cafile=certificate / "cert.pem")
             yield Front(name=name, port=port, directory=directory, trust=trust)
@@ -386,7 +386,7 @@ async def test_no_request_reaches_the_bridge_inside_another(house):
         wire.send(raw)
         wire.writer.write(request(TARGET, b"behind", headers=["Connection: close"]))
         try:
-            await asyncio.wait_for(wire.reader.read(1), 15)
+            await asyncio.wait_for(wire.reader.read(1), PATIENCE)
         except OSError:
             pass
         finally:

@@ -22,7 +22,7 @@ from smsbridge.sim.prosody import Prosody, ProsodyConfig
 from smsbridge.sim.stage import API_PASSWORD, DID, PEER, bridge_yaml
 from tests.canaries import demand_silence, metrics_of
 from tests.fakes.contrib import FILES, JID, MODULE, secret_in, server_of
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 NUMBER = f"{PEER}@{JID}"
 KILLS = int(os.environ.get("SMSBRIDGE_KILLS", "20"))  # a life takes most of a second
@@ -72,7 +72,7 @@ class Bridge:
             await self.process.wait()
 
     async def died(self):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             assert await self.process.wait() == -signal.SIGKILL
 
     def rows(self, query):
@@ -128,7 +128,7 @@ async def send_known(bridge, alice):
     await bridge.start()
     await bridge.up()
     known = await alice.send_text(NUMBER, "known")
-    await alice.next(lambda message: message.receipt_for == known, timeout=30)
+    await alice.next(lambda message: message.receipt_for == known)
     await bridge.end(signal.SIGTERM)
 
 
@@ -181,7 +181,7 @@ async def test_what_is_in_our_socket_when_we_die_leaves_with_the_module_and_is_l
         await bridge.start()
         await bridge.up()
         last = await alice.send_text(NUMBER, "last")
-        await alice.next(lambda message: message.receipt_for == last, timeout=30)
+        await alice.next(lambda message: message.receipt_for == last)
         expected = [*texts, "last"] if has_module else ["last"]
         assert left(carrier) == Counter(expected)
         assert [message for message in alice.received if message.error] == []
@@ -209,7 +209,7 @@ async def test_random_kills_of_both_lose_no_text_and_send_none_twice(server, tmp
                     await asyncio.sleep(rng.uniform(0, 1))
                 await bridge.end()
         await bridge.start()
-        await until(lambda: bridge.accepted().total() > len(texts), 60)
+        await until(lambda: bridge.accepted().total() > len(texts))
         await bridge.end(signal.SIGTERM)
         assert bridge.accepted() == Counter(["known", *texts])
         assert max(left(carrier).values()) == 1
@@ -223,7 +223,7 @@ async def test_a_text_to_a_bridge_that_is_down_leaves_when_it_is_up(server, tmp_
         sent = await alice.send_text(NUMBER, "hello")
         await alice.ping()
         await bridge.start()
-        await alice.next(lambda message: message.receipt_for == sent, timeout=30)
+        await alice.next(lambda message: message.receipt_for == sent)
         assert left(carrier) == {"hello": 1}
 
 
@@ -238,7 +238,7 @@ async def test_what_is_refused_is_told_once_and_not_given_again(server, tmp_path
             await bridge.start()
             await bridge.up()
         last = await alice.send_text(NUMBER, "last")
-        await alice.next(lambda message: message.receipt_for == last, timeout=30)
+        await alice.next(lambda message: message.receipt_for == last)
         assert [message.stanza_id for message in alice.received if message.error] == [sent]
 
 
@@ -257,7 +257,7 @@ async def test_what_was_refused_stays_refused_when_its_writer_may_text_by_the_ti
         await bridge.start()
         await bridge.up()
         last = await alice.send_text(NUMBER, "last")
-        await alice.next(lambda message: message.receipt_for == last, timeout=30)
+        await alice.next(lambda message: message.receipt_for == last)
         assert left(carrier) == {"last": 1}
         errors = [message for message in alice.received if message.error]
         assert {message.stanza_id for message in errors} == {sent}
@@ -304,5 +304,5 @@ async def test_the_module_may_be_taken_out_and_put_in_again(tmp_path):
                 await until(lambda: is_quiet(bridge, 2))
                 assert left(carrier) == {"with it": 1, "without it": 1}
             async with prosody(MODULE):
-                await until(lambda: is_quiet(bridge, 4), 60)
+                await until(lambda: is_quiet(bridge, 4))
                 assert left(carrier) == Counter(texts)

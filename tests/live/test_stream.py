@@ -19,7 +19,7 @@ from smsbridge.xmpp import component as component_module
 from smsbridge.xmpp.component import Component, StreamSettings
 from tests.fakes.contrib import SERVERS, server_of
 from tests.fakes.handover import FakeHandOver
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 SENDER = "+15559870002@sms.example.com"
 WINDOW = 50
@@ -40,6 +40,7 @@ def settings_for(server, **changes):
         port=server.component_port,
         ping=server.domain,
         window=WINDOW,
+        idle_seconds=2 * PATIENCE,  # what is not rung for is not found by and by either
     )
     return replace(settings, **changes)
 
@@ -59,7 +60,7 @@ async def running(server, handover, *, install=lambda _stream, _send: None, **ch
     try:
         yield component
     finally:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             await component.close()
             await task
 
@@ -135,7 +136,7 @@ async def test_kills_in_the_middle_of_a_backlog_lose_nothing_and_repeat_at_most_
             await until(lambda so_far=kill * 100: len(handover.handed) >= so_far)
             await fresh_server.kill()
             await fresh_server.restart()
-        await until(lambda: handover.is_empty, 60)
+        await until(lambda: handover.is_empty)
     assert handover.handed == everything
     seen = Counter(await archived_ids(fresh_server, jid))
     assert sorted(seen) == everything
@@ -145,17 +146,25 @@ async def test_kills_in_the_middle_of_a_backlog_lose_nothing_and_repeat_at_most_
 async def test_a_frozen_server_is_left_and_found_again(fresh_server, handover):
     jid = fresh_server.add_account("alice", "pw")
     with capture_logs() as logs:
-        async with running(fresh_server, handover, fence_seconds=0.3, handshake_seconds=0.3) as component:
+        async with running(fresh_server, handover) as component:
             await until(lambda: component.is_up and not component._fence.is_waiting)
             os.kill(fresh_server.pid, signal.SIGSTOP)
+            wait_for_the_server(component, 0.3)
             try:
                 handover.put("a", to=jid)
                 await until(lambda: "fence_timed_out" in events(logs))
                 await until(lambda: component._failures >= 2)
             finally:
                 os.kill(fresh_server.pid, signal.SIGCONT)
+            wait_for_the_server(component, PATIENCE)
             await until(lambda: handover.handed == ["a"])
     assert set(await archived_ids(fresh_server, jid)) == {"a"}
+
+
+def wait_for_the_server(component, seconds):
+    """From now on, for each of its answers."""
+    component._fence._seconds = seconds
+    component._settings = replace(component._settings, fence_seconds=seconds, handshake_seconds=seconds)
 
 
 async def test_a_wrong_secret_is_told_once(server, handover, impatient):
@@ -194,7 +203,7 @@ async def test_a_stanza_that_closes_the_stream_is_quarantined_while_thirty_other
     handover.put("poison", xml=poison.encode())
     handover.put(*good[15:], to=client.bare_jid)
     async with running(server, handover):
-        await until(lambda: handover.is_empty, 60)
+        await until(lambda: handover.is_empty)
     assert handover.quarantined == ["poison"]
     assert handover.handed == good
     assert list(dict.fromkeys(await archived_ids(server, client.bare_jid))) == good
@@ -218,7 +227,7 @@ async def test_whatever_the_server_cannot_stand_is_quarantined(server, client, h
     handover.put(name, xml=xml.format(sender=SENDER, to=client.bare_jid).encode())
     handover.put("last", to=client.bare_jid)
     async with running(server, handover):
-        await until(lambda: handover.is_empty, 60)
+        await until(lambda: handover.is_empty)
     assert handover.quarantined == [name]
     assert handover.handed == ["first", "last"]
 

@@ -17,6 +17,7 @@ from smsbridge.sim.pictures import tiny_png
 from smsbridge.sim.stage import DID, PEER, Stage, StageConfig, password_of
 from smsbridge.sim.xmpp_server import LOOPBACK
 from tests.fakes.contrib import stage_on
+from tests.fakes.waiting import PATIENCE
 
 from .terminal import Terminal, colour_of, plain
 
@@ -152,7 +153,7 @@ async def answers_and_has_a_tick_when_the_carrier_has_it(stage, walk):
 async def sends_a_picture_of_her_own(stage, walk):
     ledger = stage.carrier.ledger
     await walk.types("/sendfile ~/cat.png")
-    await ledger.until(lambda: len(ledger.sent) == 2, within=20)
+    await ledger.until(lambda: len(ledger.sent) == 2)
     await walk.terminal.colour_becomes("cat.png", "me: ", TICKED)
     await walk.sees("the picture that she sends is a link here, and an MMS there")
     assert len(ledger.sent[-1].media) == 1
@@ -199,7 +200,7 @@ async def has_the_number_among_her_contacts(walk, contact):
     await walk.types("/sub allow")
     await walk.types("/win 1")
     await walk.types("/roster")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while f"{contact} - both" not in await walk.terminal.shows("Roster: jid"):
             await walk.terminal.type("/clear")
             await walk.terminal.type("/roster")
@@ -233,7 +234,7 @@ async def test_somebody_joins_the_demo_as_it_tells_her_to_and_it_leaves_nothing_
 async def output_of(line: str) -> str:
     """Of a command in a shell."""
     program = await asyncio.create_subprocess_shell(line, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         out, _ = await program.communicate()
     assert program.returncode == 0
     return out.decode()

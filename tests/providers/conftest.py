@@ -13,6 +13,7 @@ import pytest
 from smsbridge.providers.http import open_session
 from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
+from tests.fakes.waiting import PATIENCE
 
 from .boxes import Box, api_of
 
@@ -58,7 +59,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 @pytest.fixture(autouse=True)
 async def deadline() -> AsyncIterator[None]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         yield
 
 
@@ -97,6 +98,6 @@ async def box(session) -> AsyncIterator[Callable[..., object]]:
         return box
 
     yield build
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for box in boxes:
             await box.carrier.stop()

@@ -6,24 +6,51 @@ on the stage lives in it.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from prometheus_client import generate_latest
 
+from smsbridge import service
+from smsbridge.bridge import attachments, dispatcher, enclosures, looking
+from smsbridge.clock import Clock, system_clock
 from smsbridge.sim.client import Client
 from smsbridge.sim.stage import Stage, StageConfig, password_of
 from smsbridge.sim.xmpp_server import LOOPBACK, ServerName
+from smsbridge.xmpp.component import StreamSettings
 from tests.canaries import demand_silence
 from tests.fakes.contrib import SERVERS, stage_on
+from tests.fakes.waiting import PATIENCE
 
 Login = Callable[..., Awaitable[Client]]
 OnServer = Callable[[StageConfig], StageConfig]
 
 _telephones = itertools.count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_looks_again() -> Iterator[None]:
+    """A loop that nobody rings for goes on after half a minute all the same: here later than any play has patience."""
+    with pytest.MonkeyPatch.context() as patch:
+        for loop in (attachments, dispatcher, enclosures, looking):
+            patch.setattr(loop, "LOOK_AGAIN", 2 * PATIENCE)
+        patch.setattr(service, "StreamSettings", partial(StreamSettings, idle_seconds=2 * PATIENCE))
+        yield
+
+
+@pytest.fixture(scope="module")
+def one_day() -> Iterator[None]:
+    """For who plays with the caps of a day: a clock by which midnight (UTC), when they open again, is an hour away."""
+    real = system_clock()
+    ahead = timedelta(hours=1) if real.now().hour == 23 else timedelta(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "system_clock", lambda: Clock(now=lambda: real.now() + ahead, monotonic=real.monotonic))
+        yield
 
 
 @pytest.fixture(scope="module")

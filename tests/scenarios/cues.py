@@ -9,6 +9,7 @@ from pathlib import Path
 from smsbridge.sim.client import Client
 from smsbridge.sim.received import Received
 from smsbridge.sim.stage import Stage
+from tests.fakes.waiting import PATIENCE
 
 Cue = Callable[[Received], bool]
 
@@ -49,7 +50,7 @@ async def judged(stage: Stage, client: Client) -> None:
 
 async def round_trips_until(client: Client, jid: str, holds: Callable[[], bool]) -> None:
     """Ask the bridge again and again until something holds that nothing tells us about; raises `TimeoutError`."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not holds():
             await client.ping(jid)
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.canaries import demand_silence, metrics_of
+from tests.fakes.waiting import PATIENCE
 
 
 class Running:
@@ -60,7 +61,7 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self._program.send_signal(number)
 
-    async def said(self, event: str, seconds: float = 30) -> dict[str, Any]:
+    async def said(self, event: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """The next line of the journal about this event, after those that were asked for before."""
         async with asyncio.timeout(seconds):
             while True:
@@ -75,7 +76,7 @@ class Running:
 
     async def ended(self) -> int:
         """The exit code."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await self._reading
             return await self._program.wait()
 

@@ -16,6 +16,7 @@ from smsbridge.clock import Clock, system_clock
 from smsbridge.sim.faults import CALLBACK, WEBHOOK, Fault, Moment, What
 from smsbridge.sim.pictures import PNG
 from smsbridge.sim.stage import DID, StageConfig
+from tests.fakes.waiting import PATIENCE
 
 from .cues import curtain, from_, receipt_for, round_trips_until, sample
 
@@ -92,7 +93,7 @@ def point(stage):
 
 async def end_of(push):
     """What we said last, when the carrier is through with it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         return await push.answered
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from smsbridge.media import convert
 from smsbridge.sim.ledger import Direction
 from smsbridge.sim.stage import DID, StageConfig
 from smsbridge.sim.uploading import out_of_band, upload
@@ -12,8 +11,6 @@ from tests.media.test_films import FILM
 from .cues import from_, receipt_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-MAKING = convert.SECONDS + 10  # a child may take as long before it is given up
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +23,8 @@ async def send(stage, alice, peer, data, name, *, is_told):
     contact = stage.contact(peer)
     url = await upload(alice, data, name)
     written_ = await alice.send_text(contact, url, extra=out_of_band([url]))
-    told = (await alice.next(from_(contact), timeout=MAKING)).body if is_told else ""
-    await alice.next(receipt_for(written_), timeout=MAKING)
+    told = (await alice.next(from_(contact))).body if is_told else ""
+    await alice.next(receipt_for(written_))
     [row] = [row for row in stage.carrier.handset(peer) if row.direction is Direction.SENT]
     return row, told
 

@@ -6,12 +6,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from smsbridge.bridge.enclosures import LONGEST_FETCH, LOOK_AGAIN
 from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Direction, Kind
 from smsbridge.sim.pictures import tiny_jpeg, tiny_png
 from smsbridge.sim.stage import DID, Stage, StageConfig
 from smsbridge.sim.uploading import out_of_band, shared, upload
+from tests.fakes.waiting import PATIENCE
 
 from .cues import error_for, from_, receipt_for
 
@@ -81,7 +81,7 @@ async def test_a_link_of_an_upload_is_the_picture_soon_after_a_start_though_the_
         await asyncio.gather(stage.start_bridge(), stage.server.restart())
         alice = await stage.client("alice")
         url = await upload(alice, tiny_jpeg(), "wine.jpg", "image/jpeg")
-        async with asyncio.timeout(LOOK_AGAIN / 2):  # and not when it looks again anyway
+        async with asyncio.timeout(PATIENCE):
             while not sent_to(stage, peer) or not sent_to(stage, peer)[-1].media:
                 await alice.next(receipt_for(await alice.send_text(stage.contact(peer), url)))
 
@@ -110,7 +110,7 @@ async def test_a_file_that_is_far_too_large_goes_as_its_link_and_she_is_told(sta
     alice, contact = await login("alice"), stage.contact(peer)
     url = await upload(alice, b"\0\0\0\x20ftypisom" + bytes(12_000_000), "film.mp4", "video/mp4")
     written = await alice.send_text(contact, url, extra=out_of_band([url]))
-    assert "too large" in (await alice.next(from_(contact), timeout=LONGEST_FETCH)).body
+    assert "too large" in (await alice.next(from_(contact))).body
     await alice.next(receipt_for(written))
     [row] = sent_to(stage, peer)
     assert (row.message, row.media) == (url, ())
@@ -179,5 +179,5 @@ async def test_when_it_certainly_did_not_leave_the_picture_is_sent_once_more(sta
     stage.carrier.config.faults.arm(Fault(when=Moment.BEFORE_ACCEPT, method="sendMMS", drop=True))
     url = await upload(alice, tiny_jpeg(), "wine.jpg", "image/jpeg")
     doubtful = await alice.send_text(contact, url, extra=out_of_band([url]))
-    await alice.next(receipt_for(doubtful), timeout=20)
+    await alice.next(receipt_for(doubtful))
     assert [bytes_of(row) for row in sent_to(stage, peer)] == [[], [tiny_jpeg()]]

@@ -9,6 +9,7 @@ import pytest
 from smsbridge.sim.ledger import Direction
 from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import DID, Stage, StageConfig
+from tests.fakes.waiting import PATIENCE
 
 from .cues import bodies_from, from_, receipt_for
 from .running import Running
@@ -38,7 +39,7 @@ async def command(stage, *words):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         said, _ = await program.communicate()
     return program.returncode, said.decode()
 
@@ -62,7 +63,7 @@ async def test_nothing_old_is_sent_twice_and_what_came_in_is_taken_once(stage, t
 
     async with await run(stage) as bridge:
         before = await stage.carrier.text_in(friend, DID, "came before")
-        await alice.next(from_(stage.contact(friend)), timeout=30)
+        await alice.next(from_(stage.contact(friend)))
         await alice.next(receipt_for(await alice.send_text(stage.contact(friend), "left before")))
         async with stage.carrier.away():
             await alice.send_text(stage.contact(other), "waited during the backup")
@@ -71,7 +72,7 @@ async def test_nothing_old_is_sent_twice_and_what_came_in_is_taken_once(stage, t
         since = await stage.carrier.text_in(friend, DID, "came since")
         await alice.next(from_(stage.contact(friend)))
         await alice.next(receipt_for(await alice.send_text(stage.contact(friend), "left since")))
-        await stage.carrier.ledger.until(lambda: bool(left(stage, other)), within=30)
+        await stage.carrier.ledger.until(lambda: bool(left(stage, other)))
         bridge.signal(signal.SIGKILL)
         await bridge.ended()
 
@@ -98,11 +99,11 @@ async def test_nothing_old_is_sent_twice_and_what_came_in_is_taken_once(stage, t
         code, said = await command(stage, "release", *fate.split())
         assert code == 0, said
         await alice.send_text(stage.contact(telephone()), "which makes the bridge look at once")
-        await alice.next(receipt_for(new), timeout=60)
+        await alice.next(receipt_for(new))
         if fate == "--discard":
             assert left(stage, other) == ["waited during the backup"]
         else:
-            await stage.carrier.ledger.until(lambda: len(left(stage, other)) == 2, within=60)
+            await stage.carrier.ledger.until(lambda: len(left(stage, other)) == 2)
         bridge.signal(signal.SIGTERM)
         assert await bridge.ended() == 0
 

@@ -9,6 +9,7 @@ import pytest_asyncio
 from smsbridge.sim.stage import DID, SECOND_DID, Stage, StageConfig
 from tests.fakes.photos import PNG
 from tests.fakes.radicale import PASSWORD, USER, radicale
+from tests.fakes.waiting import PATIENCE
 
 from .commanding import run
 from .test_names import EXCHANGE, VCARD, card_of, entry_of, name_of, shown
@@ -49,7 +50,7 @@ async def stage(on_server, tmp_path_factory):
 async def test_cards_are_called_as_the_books_have_them_for_whoever_has_the_books(stage, login):
     alice, bob = await login("alice"), await login("bob")
     for number, name in ((MUM, "Mum"), (PLUMBER, "Joe’s pipes")):
-        async with asyncio.timeout(10):  # they are read beside all else, and perhaps between two questions
+        async with asyncio.timeout(PATIENCE):  # they are read beside all else, and perhaps between two questions
             while (await card_of(alice, stage.contact(number))).findtext(f"{VCARD}FN") != name:
                 pass
         assert await name_of(alice, stage.contact(number)) == name

@@ -150,13 +150,16 @@ async def test_a_lockdown_keeps_everything_in_until_it_is_over(stage, login, ali
         return await run(stage, locker, "lockdown", switch=value)
 
     assert "Nothing leaves from now on" in await switch("on")
-    text = await alice.send_text(stage.contact(peer), "locked in")
-    waits = await alice.next(from_(stage.contact(peer)))
-    assert waits.body.startswith("Your text has not left yet")
-    await stage.carrier.text_in(peer, DID, "still delivered")
-    await alice.next(lambda stanza: stanza.body == "still delivered")
-    assert left_for(stage, peer) == []
-    assert "What waited goes out" in await switch("off")
+    try:
+        text = await alice.send_text(stage.contact(peer), "locked in")
+        waits = await alice.next(from_(stage.contact(peer)))
+        assert waits.body.startswith("Your text has not left yet")
+        await stage.carrier.text_in(peer, DID, "still delivered")
+        await alice.next(lambda stanza: stanza.body == "still delivered")
+        assert left_for(stage, peer) == []
+    finally:
+        told = await switch("off")
+    assert "What waited goes out" in told
     await alice.next(receipt_for(text))
     assert left_for(stage, peer) == ["locked in"]
 

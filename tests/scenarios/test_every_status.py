@@ -41,6 +41,7 @@ from smsbridge.store.ids import Ids
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
 from smsbridge.xmpp.stanzas import render
+from tests.fakes.waiting import PATIENCE
 
 ALICE, DID, PEER, OTHER_PEER = "alice@example.com", "+15551230001", "+15559870002", "+15559870003"
 DOMAIN, ADMIN = "sms.example.com", "carol@example.com"
@@ -170,7 +171,7 @@ class House:
             roll=lambda: 0.0,
         )
         self._after_settling = dispatcher.drain
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await dispatcher.run()
         self._after_settling = lambda: None
 

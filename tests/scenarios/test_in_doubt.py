@@ -62,7 +62,7 @@ async def test_a_carrier_that_takes_everything_and_never_answers(enter, peer, te
     written = {to: [await alice.send_text(stage.contact(to), "ok") for _ in range(3)] for to in peers}
     for texts in written.values():
         for text in texts:
-            await alice.next(receipt_for(text), timeout=30)
+            await alice.next(receipt_for(text))
     assert [left_for(stage, to) for to in peers] == [["ok"] * 3] * 2
     assert stage.carrier.calls["sendSMS"] == 6
 
@@ -87,7 +87,7 @@ async def test_a_list_that_hides_what_was_certainly_sent_is_not_believed(enter, 
     spoil_lists(stage, **how)
     lose_answers(stage)
     doubtful, following = await alice.send_text(contact, "doubtful"), await alice.send_text(contact, "following")
-    assert "may not have been sent" in (await alice.next(error_for(doubtful), timeout=30)).error.text
+    assert "may not have been sent" in (await alice.next(error_for(doubtful))).error.text
     await alice.next(receipt_for(following))
     assert left_for(stage, peer) == ["certain", "doubtful", "following"]
     assert "does not list" in (await carol.next(from_(stage.contact("").lstrip("@")))).body
@@ -112,7 +112,7 @@ async def test_lists_that_fail_leave_it_open_until_the_writer_is_asked(enter, pe
     spoil_lists(stage, **how)
     lose_answers(stage)
     doubtful, following = await alice.send_text(contact, "doubtful"), await alice.send_text(contact, "following")
-    assert "may not have been sent" in (await alice.next(error_for(doubtful), timeout=30)).error.text
+    assert "may not have been sent" in (await alice.next(error_for(doubtful))).error.text
     await alice.next(receipt_for(following))
     assert left_for(stage, peer) == ["doubtful", "following"]
 
@@ -129,7 +129,7 @@ async def test_a_text_that_the_carrier_takes_after_it_was_sent_again_is_told_to_
     await alice.next(receipt_for(await alice.send_text(contact, "doubtful")))
     assert left_for(stage, peer) == ["doubtful"]
     gate.set()  # nobody has waited for that answer for long
-    assert "went out twice" in (await alice.next(from_(contact), timeout=30)).body
+    assert "went out twice" in (await alice.next(from_(contact))).body
     assert left_for(stage, peer) == ["doubtful"] * 2
     assert sample(stage, "duplicates_unavoidable_total", provider="voipms") == 1
     assert "went out twice" in (await carol.next(from_(stage.contact("").lstrip("@")))).body
@@ -141,5 +141,5 @@ async def test_where_the_operator_wants_it_so_the_writer_is_asked_at_once(enter,
     lose_answers(stage)
     doubtful = await alice.send_text(contact, "doubtful")
     assert "may not have been sent" in (await alice.next(error_for(doubtful))).error.text
-    assert "has left after all" in (await alice.next(from_(contact), timeout=30)).body
+    assert "has left after all" in (await alice.next(from_(contact))).body
     assert left_for(stage, peer) == ["doubtful"]

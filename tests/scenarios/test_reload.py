@@ -15,6 +15,7 @@ from smsbridge.sim.stage import API_PASSWORD, DID, QUERY_KEY, SECOND_DID, Stage,
 from smsbridge.sim.xmpp_server import LOOPBACK
 from tests.fakes.contrib import stage_on
 from tests.fakes.radicale import PASSWORD, USER, radicale
+from tests.fakes.waiting import PATIENCE
 
 from .cues import receipt_for
 from .running import Running
@@ -157,7 +158,7 @@ def shows(contact, name):
 
 async def named(client, contact, name):
     """Until the contact list says so."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while (entry := await client.roster_entry(contact)) is None or entry.name != name:
             pass
 
@@ -248,7 +249,7 @@ async def test_the_supervisor_hears_of_it_and_is_fed_though_server_and_carrier_a
         monkeypatch.delenv("WATCHDOG_PID", raising=False)
 
         async def heard(*parts):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     told = (await asyncio.get_running_loop().sock_recv(supervisor, 4096)).decode()
                     if all(part in told for part in parts):

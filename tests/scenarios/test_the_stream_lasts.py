@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from smsbridge.sim.stage import DID, StageConfig
+from tests.fakes.waiting import PATIENCE
 
 from .cues import judged, sample
 
@@ -101,7 +102,7 @@ async def test_no_question_costs_the_stream_and_each_is_answered(stage, login, n
     client._answers.update(answers)
     for number, (place, kind, what) in enumerate(asked):
         client.send_raw(f"<iq type='{kind}' id='q{number}' to='{address(stage, place)}'>{QUESTIONS[what]}</iq>")
-    await asyncio.wait(answers.values(), timeout=10)
+    await asyncio.wait(answers.values(), timeout=PATIENCE)
     assert [question for question, answer in zip(asked, answers.values(), strict=True) if not answer.done()] == []
 
 

@@ -20,7 +20,7 @@ OPENS = r"It opens again (in \d+ (seconds?|minutes|hours)|on \d).*\."
 
 
 @pytest.fixture(scope="module")
-def stage_config():
+def stage_config(one_day):
     owners = {"alice": (DID,), "bob": (SECOND_DID,), "dave": (THIRD_DID,)}
     return StageConfig(owners=owners, strangers=("carol",), limits_yaml=LIMITS)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from smsbridge.sim.account import CarrierConfig, DidSettings
 from smsbridge.sim.carrier import Carrier
+from tests.fakes.waiting import PATIENCE
 
 NOON = datetime(2026, 10, 5, 16, 0, tzinfo=UTC)  # in New York
 
@@ -29,7 +30,7 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Carrier]]]:
         return carrier
 
     yield starter
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for carrier in carriers:
             await carrier.stop()
 
@@ -111,6 +112,6 @@ async def customer() -> AsyncIterator[Callable[..., Awaitable[Customer]]]:
         return person
 
     yield opened
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for person in people:
             await person.runner.cleanup()

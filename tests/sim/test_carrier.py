@@ -19,6 +19,7 @@ from smsbridge.sim.faults import Fault, FaultPlan, Moment
 from smsbridge.sim.ledger import Attachment, Kind
 from smsbridge.sim.pictures import JPEG
 from smsbridge.sim.statuses import WORDS
+from tests.fakes.waiting import PATIENCE
 
 DID = "5551230001"
 PEER = "5559870002"
@@ -239,7 +240,7 @@ async def test_the_journal_has_a_line_for_every_event_before_it_is_answered(tmp_
     did = DidSettings(did=DID, webhook=person.url, webhook_enabled=True)
     carrier = await start(did=did, journal=journal)
     push = await carrier.text_in(PEER, DID, "in", [JPEG])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await push.answered
     await ask_of(carrier)("sendSMS", **TEXT)
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
@@ -341,7 +342,7 @@ async def test_the_carrier_runs_as_a_process_and_ends_on_sigterm(tmp_path: Path,
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             url = json.loads(await process.stdout.readline())["url"]
             text = {"peer": PEER, "did": DID, "text": "hello"}
             async with http.post(f"{url}/control/text", json=text) as response:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from smsbridge.sim.account import DidSettings
 from smsbridge.sim.faults import CALLBACK, CONNECTION, WEBHOOK, Fault, FaultPlan, Moment, What
+from tests.fakes.waiting import PATIENCE
 
 BEFORE, AFTER = Moment.BEFORE_ACCEPT, Moment.AFTER_ACCEPT
 DID = "5551230001"
@@ -84,7 +85,7 @@ class TestAnswers:
         late = Fault(when=BEFORE, method="sendSMS", http_status=502, what=What.LATE, amount=3600)
         carrier = await start(faults=FaultPlan(late))
         assert (await ask_of(carrier).raw("sendSMS", **TEXT))[0] == 502
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await carrier.stop()
         assert carrier.ledger.sent == []
         assert carrier._rest._late == set()
@@ -270,7 +271,7 @@ class TestPushes:
             await all_here.wait()
             return web.Response(text="ok")
 
-        async with asyncio.timeout(10), _server(wait_for_all) as url:
+        async with asyncio.timeout(PATIENCE), _server(wait_for_all) as url:
             plan = FaultPlan(Fault(when=BEFORE, method=WEBHOOK, what=What.COPIES, amount=50))
             carrier = await start(did=DidSettings(did=DID, webhook=url, webhook_enabled=True), faults=plan)
             push = await carrier.text_in(PEER, DID, "hello")
@@ -286,7 +287,7 @@ class TestPushes:
             wires.append((id(request.transport), await request.json()))
             return web.Response(text="ok")
 
-        async with asyncio.timeout(10), _server(note) as url:
+        async with asyncio.timeout(PATIENCE), _server(note) as url:
             plan = FaultPlan(Fault(when=BEFORE, method=WEBHOOK, what=What.PIPELINED, amount=5))
             carrier = await start(did=DidSettings(did=DID, webhook=url, webhook_enabled=True), faults=plan)
             push = await carrier.text_in(PEER, DID, "hello")
@@ -361,7 +362,7 @@ class TestPushes:
         async def hang_up(reader, writer):
             writer.transport.abort()
 
-        async with asyncio.timeout(5), await asyncio.start_server(hang_up, "127.0.0.1", 0) as rude:
+        async with asyncio.timeout(PATIENCE), await asyncio.start_server(hang_up, "127.0.0.1", 0) as rude:
             url = f"http://127.0.0.1:{rude.sockets[0].getsockname()[1]}"
             plan = FaultPlan(Fault(when=BEFORE, method=WEBHOOK, what=What.DRIBBLED, amount=0.05))
             carrier = await start(did=DidSettings(did=DID, webhook=url, webhook_enabled=True), faults=plan)
@@ -440,8 +441,8 @@ class TestControl:
         assert (await control("POST", "again", kind="sms", id=12))[0] == 400
 
     async def test_it_goes_away_for_a_while_and_comes_back(self, control):
-        assert await control("POST", "away", seconds=1) == (200, {})
-        async with asyncio.timeout(10):
+        assert await control("POST", "away", seconds=3) == (200, {})
+        async with asyncio.timeout(PATIENCE):
             while not await self._is_refused():
                 pass
             while await self._is_refused():
@@ -449,7 +450,7 @@ class TestControl:
 
     async def _is_refused(self):
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 _, writer = await asyncio.open_connection("127.0.0.1", self.carrier.port)
         except ConnectionRefusedError:
             return True

@@ -9,6 +9,7 @@ import pytest
 from smsbridge.sim.account import DidSettings
 from smsbridge.sim.pictures import JPEG, PNG
 from smsbridge.sim.statuses import WORDS
+from tests.fakes.waiting import PATIENCE
 
 DID = "5551230001"
 PEER = "5559870002"
@@ -169,7 +170,7 @@ async def test_the_e164_dial_mode_writes_numbers_with_a_plus(start, ask_of, cust
     did = DidSettings(did=DID, dialmode=2, webhook=person.url, webhook_enabled=True)
     carrier = await start(did=did)
     push = await carrier.text_in(PEER, DID, "hello")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await push.answered
     (row,) = (await ask_of(carrier)("getSMS", contact=PEER))["sms"]
     assert (row["did"], row["contact"]) == (f"+1{DID}", f"+1{PEER}")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from smsbridge.sim.account import DidSettings
 from smsbridge.sim.pictures import JPEG
 from smsbridge.sim.push import Attempt, Push, Via
+from tests.fakes.waiting import PATIENCE
 
 DID = "5551230001"
 PEER = "5559870002"
@@ -15,7 +16,7 @@ CALLBACK = "/cb?to={TO}&from={FROM}&message={MESSAGE}&id={ID}&date={TIMESTAMP}&m
 
 
 async def end_of(push: Push) -> Attempt | None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return await push.answered
 
 
@@ -134,7 +135,7 @@ async def test_a_customer_who_never_answers_counts_as_an_attempt(start):
         await writer.wait_closed()
         gone.set()
 
-    async with asyncio.timeout(5), await asyncio.start_server(keep_silent, "127.0.0.1", 0) as silent:
+    async with asyncio.timeout(PATIENCE), await asyncio.start_server(keep_silent, "127.0.0.1", 0) as silent:
         url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
         did = DidSettings(did=DID, webhook=url, webhook_enabled=True)
         carrier = await start(did=did, push_seconds=0.05)

@@ -24,6 +24,7 @@ from smsbridge.store.migrations import migrate
 from smsbridge.store.opening import open_database
 from smsbridge.store.outbox import StoredMessage
 from smsbridge.store.sqlite import SqliteDatabase
+from tests.fakes.waiting import PATIENCE
 
 DID, PEER, VOIPMS = Did("+15551230001"), Peer("+15559870002"), ProviderName("voipms")
 
@@ -55,7 +56,7 @@ class House:
         return self.clock.now
 
     async def run(self, work: Callable[..., Transaction[Any]], *args: Any, **kwargs: Any) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self.database.run(work, *args, **kwargs)
 
     async def do(self, work: Callable[..., Transaction[Any]], *args: Any, **kwargs: Any) -> Any:
@@ -144,10 +145,10 @@ def ids(clock: SetClock) -> Ids:
 @pytest.fixture
 async def database(store_url: str) -> AsyncIterator[Database]:
     opened = await open_database(store_url)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await migrate(opened)
     yield opened
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await opened.close()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.store.database import Conflict, Transaction, sql
+from tests.fakes.waiting import PATIENCE
 
 
 def bind(peer: str, did: str = "+15551230001") -> Transaction[str]:
@@ -129,7 +130,7 @@ async def test_a_caller_who_goes_away_does_not_stop_what_was_begun(house):
 async def test_what_was_begun_is_finished_before_it_closes(house):
     tasks = [asyncio.ensure_future(house.database.run(bind, peer)) for peer in "abc"]
     await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(house.database.close(), house.database.close())
     assert [task.result() for task in tasks] == ["a", "b", "c"]
     with pytest.raises(StoreUnavailable, match="closed"):

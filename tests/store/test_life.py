@@ -17,6 +17,7 @@ from smsbridge.store.database import Row
 from smsbridge.store.deliveries import Draft
 from smsbridge.store.migrations import migrate
 from smsbridge.store.sqlite import SqliteDatabase
+from tests.fakes.waiting import PATIENCE
 
 PART_EDGES = {(state, after) for (state, _), after in PART.items()}
 DIDS, PEERS = (Did("+15551230001"), Did("+15551230002")), (Peer("+15559870002"), Peer("+15559870003"))
@@ -127,7 +128,7 @@ class Player:
 def test_only_steps_of_the_tables_are_ever_taken(house_of, script):
     async def story() -> None:
         with tempfile.TemporaryDirectory() as directory:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 database = await SqliteDatabase.open(Path(directory) / "bridge.db")
                 await migrate(database)
                 player = Player(house_of(database))

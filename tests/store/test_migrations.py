@@ -14,6 +14,7 @@ from smsbridge.core.state import PartEvent as V
 from smsbridge.store.migrations import Migration, migrate, migrations
 from smsbridge.store.opening import open_database
 from smsbridge.store.sqlite import SqliteDatabase
+from tests.fakes.waiting import PATIENCE
 
 STORE = Path(smsbridge.store.__file__).parent
 OWN = {"sqlite.py", "postgres.py", "postgres_session.py", "database.py"}  # the drivers'; an example in a docstring
@@ -176,7 +177,7 @@ async def test_nodes_that_start_at_once_migrate_once(store_url, postgres):
         await postgres.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database="copied")
     # one after another: a file has a lock against being opened by two at once
     nodes = [await open_database(store_url) for _ in range(3)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         versions = await asyncio.gather(*(migrate(node) for node in nodes))
         await asyncio.gather(*(node.close() for node in nodes))
     assert versions == [migrations()[-1].version] * 3

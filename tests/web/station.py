@@ -15,13 +15,13 @@ from smsbridge.metrics import Metrics
 from smsbridge.providers.contract import Answer, Callback, Capabilities, Parsed
 from smsbridge.web.app import Web
 from smsbridge.web.health import Readiness
+from tests.fakes.waiting import PATIENCE
 
 NOW = datetime(2026, 10, 5, 18, 3, 11, tzinfo=UTC)
 KEY = "kingfisher-key"
 FAKE = ProviderName("fake")
 DID = Did("+15551230001")
 PEER = Peer("+15559870002")
-PATIENCE = 10  # seconds that no test should ever need
 
 
 @dataclass(kw_only=True)

@@ -19,7 +19,7 @@ from tests.fakes.waiting import until
 from .station import KEY, PATIENCE, Carrier, Start, Station, Taker, Wire, is_ready, request
 
 HALF_HEADER = f"POST /hook?key={KEY} HTTP/1.1\r\nHost: sms.exa".encode()
-QUICK = {"header_seconds": 0.3, "body_seconds": 0.3, "idle_seconds": 0.6}
+QUICK = {"header_seconds": 1.5, "body_seconds": 1.5, "idle_seconds": 1.5}  # longer than a busy machine stands still
 
 
 async def serves(station: Station) -> bool:
@@ -37,7 +37,7 @@ async def until_it_serves(station: Station) -> None:
 
 
 async def test_silent_half_header_and_half_body_connections_end_while_others_are_served(start: Start):
-    station = await start(header_seconds=0.3, body_seconds=0.3, idle_seconds=60)
+    station = await start(**QUICK | {"idle_seconds": 60})
     openings = [b"", b"G", HALF_HEADER, request(body=b"hel", length=500)]
     wires = [await station.connect() for _ in openings for _ in range(5)]
     for n, wire in enumerate(wires):
@@ -47,14 +47,14 @@ async def test_silent_half_header_and_half_body_connections_end_while_others_are
     while not ends.done():
         assert await serves(station)
         served += 1
-    assert served >= 3
+    assert served
     for n, came in enumerate(await ends):
         assert came.startswith(b"HTTP/1.1 408 ") if n % len(openings) == 3 else came == b""
     assert len(station.take.texts) == served
 
 
 async def test_a_header_that_trickles_in_does_not_move_its_deadline(start: Start):
-    station = await start(header_seconds=0.3, idle_seconds=60)
+    station = await start(**QUICK | {"idle_seconds": 60})
     fresh, used = await station.connect(), await station.connect()
     used.send(request())
     assert (await used.reply()).body == b"ok"
@@ -77,7 +77,7 @@ async def test_a_connection_is_kept_for_the_next_request_and_ends_when_none_come
 
 
 async def test_half_a_second_request_ends_the_connection(start: Start):
-    station = await start(header_seconds=0.2, idle_seconds=30)
+    station = await start(**QUICK | {"idle_seconds": 60})
     wire = await station.connect()
     wire.send(request())
     assert (await wire.reply()).body == b"ok"
@@ -86,19 +86,20 @@ async def test_half_a_second_request_ends_the_connection(start: Start):
 
 
 async def test_half_a_request_behind_a_whole_one_ends_the_connection(start: Start):
-    station = await start(header_seconds=0.2, idle_seconds=0.4)
+    station = await start(**QUICK)
     wire = await station.connect()
     wire.send(request() + HALF_HEADER)
     assert (await wire.end()).endswith(b"\r\n\r\nok")
 
 
 async def test_a_request_that_takes_longer_than_every_deadline_is_still_answered(start: Start):
-    station = await start(header_seconds=0.1, body_seconds=0.1, idle_seconds=0.1)
+    station = await start(**QUICK)
     station.take.is_open.clear()
     wire = await station.connect()
     wire.send(request())
     reply = asyncio.create_task(wire.reply())
-    await asyncio.wait([reply], timeout=0.5)
+    await asyncio.wait([reply], timeout=2)
+    assert not reply.done()
     station.take.is_open.set()
     assert (await reply).body == b"ok"
 
@@ -341,7 +342,7 @@ async def test_stopping_does_not_wait_for_ever(start: Start):
     wire = await station.connect()
     wire.send(request())
     await station.take.is_called.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await station.web.stop()
     assert await wire.end() == b""
     assert station.take.taken == []
@@ -350,7 +351,7 @@ async def test_stopping_does_not_wait_for_ever(start: Start):
 def test_the_deadlines_hold_on_uvloop_too():
     async def play() -> None:
         web = Web(
-            WebSettings(listen=("127.0.0.1", 0), header_seconds=0.2, idle_seconds=0.2, per_source=1),
+            WebSettings(listen=("127.0.0.1", 0), header_seconds=1, idle_seconds=1, per_source=1),
             providers=(Carrier(name=ProviderName("fake")),),
             take=Taker(),
             readiness=is_ready,

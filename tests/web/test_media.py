@@ -10,7 +10,7 @@ import pytest
 from smsbridge.bridge.shelves import Found
 from smsbridge.core.errors import StoreUnavailable
 from smsbridge.web import media
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 from .station import request
 
@@ -217,7 +217,7 @@ async def test_a_large_file_is_written_without_being_read_into_memory(start, rac
     wire.send(get(LINK, "Connection: close"))
     before = _resident()
     received = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while piece := await wire.reader.read(1 << 20):
             received += len(piece)
             assert _resident() - before < size / 2

@@ -14,7 +14,7 @@ from smsbridge.log import Event as Logged
 from smsbridge.providers.contract import Answer, Capabilities
 from smsbridge.providers.voipms import KIND
 from smsbridge.web.webhooks import parse_query
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 from .station import KEY, NOW, Carrier, Start, request, text
 
@@ -33,7 +33,7 @@ async def test_nothing_is_answered_before_take_has_returned(start: Start):
     station.take.is_open.clear()
     wire = await station.connect()
     wire.send(request())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await station.take.is_called.wait()
     early = asyncio.create_task(wire.reply())
     await asyncio.wait([early], timeout=0.1)
@@ -310,7 +310,7 @@ async def test_a_store_that_says_nothing_is_not_waited_for_longer_than_a_carrier
     station = await start(take_seconds=0.1)
     station.take.is_open.clear()
     with capture_logs() as logs:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE):
             reply = await station.ask(request())
     assert (reply.status, reply.headers["retry-after"]) == (503, "30")
     assert [(entry["event"], entry["why"]) for entry in logs] == [(Logged.CALLBACK_FAILED, "store_unavailable")]

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from smsbridge.xmpp.asking import Asking, condition_of, uptime
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 PING = '<ping xmlns="urn:xmpp:ping"/>'
 
@@ -34,7 +34,7 @@ async def wire():
     return Wire()
 
 
-async def asked(wire, *arguments, seconds=5, **named):
+async def asked(wire, *arguments, seconds=10 * PATIENCE, **named):
     """A question that has been written."""
     before = len(wire.written)
     task = asyncio.create_task(wire.asking.ask(*arguments, seconds, **named))
@@ -70,7 +70,7 @@ async def test_a_late_answer_is_ours_and_harms_nobody(wire):
 async def test_a_lost_stream_answers_all_questions_at_once(wire):
     tasks = [await asked(wire, "example.com", PING), await asked(wire, "other.example.com", PING)]
     wire.asking.lost()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*tasks) == [None, None]
 
 

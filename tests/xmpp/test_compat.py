@@ -10,7 +10,7 @@ from slixmpp.stanza.error import Error
 from structlog.testing import capture_logs
 
 from smsbridge.xmpp import compat
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 from tests.fakes.wire import lose_session, open_session, written_by
 
 ME = ("sms.example.com", "s3cret", "127.0.0.1", 5347)
@@ -250,6 +250,6 @@ async def test_hanging_up_tells_whether_an_end_will_follow(stream):
     open_session(stream)
     lost = stream.disconnected
     assert compat.hang_up(stream)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await lost
     assert not compat.hang_up(stream)

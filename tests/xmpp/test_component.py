@@ -17,7 +17,7 @@ from smsbridge.xmpp import component as component_module
 from smsbridge.xmpp.component import Component, StreamSettings
 from smsbridge.xmpp.proving import UPTIME_ERROR
 from tests.fakes.handover import FakeHandOver
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 from tests.fakes.xmpp_server import FakeServer
 
 QUICK = Backoff(first=0.01, factor=1.5, cap=0.05, jitter=0.5)
@@ -50,7 +50,12 @@ def render(delivery):
 
 def settings_for(server, **changes):
     settings = StreamSettings(
-        jid="sms.example.com", secret="s3cret", host="127.0.0.1", port=server.port, ping="example.com"
+        jid="sms.example.com",
+        secret="s3cret",
+        host="127.0.0.1",
+        port=server.port,
+        ping="example.com",
+        idle_seconds=2 * PATIENCE,  # what is not rung for is not found by and by either
     )
     return replace(settings, **changes)
 
@@ -78,7 +83,7 @@ async def start(server, handover):
         return made
 
     yield run
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for made, task in running:
             await made.close()
             await task
@@ -239,8 +244,10 @@ async def test_an_error_is_a_pong_too(server, handover, start):
 async def test_a_server_that_answers_no_ping_is_fenced_by_messages(server, handover, start):
     server.answers_pings = False
     with capture_logs() as logs:
-        start(fence_seconds=0.5)  # also for a fence that is answered at once
+        component = start(fence_seconds=0.5)
         handover.put("a")
+        await until(lambda: "fence_fell_back" in events(logs))
+        component._fence._seconds = PATIENCE  # for a fence that is answered
         await until(lambda: handover.handed == ["a"])
         handover.put("b")
         await until(lambda: handover.handed == ["a", "b"])
@@ -252,10 +259,11 @@ async def test_no_pong_at_all_ends_the_stream_and_the_next_one_resends(server, h
     is_deaf = True
     server.on_stanza = lambda _server, _element: is_deaf
     with capture_logs() as logs:
-        start(fence_seconds=0.1)
+        component = start(fence_seconds=0.1)
         handover.put("a")
         await until(lambda: "fence_timed_out" in events(logs))
         assert handover.handed == []
+        component._fence._seconds = PATIENCE
         is_deaf = False
         await until(lambda: handover.handed == ["a"])
     assert set(server.bodies()) == {"a"}
@@ -356,7 +364,7 @@ async def test_closing_waits_for_the_pong_and_then_leaves_with_a_footer(server, 
     handover.put("too late")
     assert (server.footers, last) == (0, [])
     answer_all(server)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await closing
     assert server.footers == 1
     assert last == [(True, ["a"])]
@@ -379,7 +387,7 @@ async def test_closing_a_stream_that_is_not_up_returns_at_once(server, handover,
             server.is_mute = True
             task = asyncio.create_task(component.run())
             await until(lambda: server.connections >= 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await component.close(lambda: pytest.fail("nobody hears it"))
         await (task or component.run())
 

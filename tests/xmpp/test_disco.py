@@ -10,6 +10,7 @@ from smsbridge.bridge.commands import COMMANDS
 from smsbridge.clock import system_clock
 from smsbridge.core.words.say import Language
 from smsbridge.xmpp import caps, disco
+from tests.fakes.waiting import PATIENCE
 
 DOMAIN = "sms.example.com"
 NUMBER = "+15559870002@sms.example.com"
@@ -63,7 +64,7 @@ async def ask():
     async def question(payload: str, to: str, kind: str = "get", sender: str = "ann@example.com/x") -> ET.Element:
         iq = f"<iq type='{kind}' id='q1' from='{sender}' to='{to}'>{payload}</iq>"
         stream.data_received(iq.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while b'id="q1"' not in (answer := await transport.written.get()):
                 pass
         element = ET.XML(answer)

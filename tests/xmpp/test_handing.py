@@ -21,7 +21,7 @@ from smsbridge.xmpp.handing import Handing
 from smsbridge.xmpp.suspicion import Death
 from smsbridge.xmpp.wire import Unrenderable
 from tests.fakes.handover import FakeHandOver
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE, until
 
 
 def render(delivery):
@@ -311,7 +311,7 @@ async def test_a_stream_that_dies_during_the_commit_is_not_written_to(bench, han
 
     handover.claim = claim
     handover.put("a")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await bench.pumping
     assert bench.writes == []
     assert bench.fence.in_flight == []

@@ -25,6 +25,7 @@ from smsbridge.xmpp.showing import Showing
 from smsbridge.xmpp.vcards import VCards
 from smsbridge.xmpp.wire import MAX_STANZA
 from tests.fakes.outlooks import ScriptedOutlooks, look
+from tests.fakes.waiting import PATIENCE
 
 DOMAIN = "sms.example.com"
 START = datetime(2026, 10, 5, 18, 0, tzinfo=UTC)
@@ -190,7 +191,7 @@ class Fed:
         self.stream.data_received(f"<presence type='{kind}' from='{sender}' to='{NUMBER}'/>".encode())
 
     async def drain(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self.handlers.drain()
 
     async def written(self) -> bytes:
@@ -198,7 +199,7 @@ class Fed:
         self.stream.data_received(
             b"<iq type='get' id='last' from='ann@example.com/x' to='sms.example.com'><ping xmlns='urn:xmpp:ping'/></iq>"
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self.transport.is_answered.wait()
         return bytes(self.transport.written)
 
@@ -237,7 +238,7 @@ async def test_draining_waits_for_what_is_being_taken(fed: Fed) -> None:
     fed.bridge.gate = asyncio.Event()
     fed.feed()
     draining = asyncio.create_task(fed.drain())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await fed.bridge.is_called.wait()
     assert not draining.done()
     fed.bridge.gate.set()

@@ -16,6 +16,7 @@ from smsbridge.xmpp.disco import profile_of
 from smsbridge.xmpp.errors import Envelope
 from smsbridge.xmpp.showing import Showing
 from tests.fakes.outlooks import ScriptedOutlooks, look
+from tests.fakes.waiting import PATIENCE
 
 DOMAIN = "sms.example.com"
 ANN, PHONE, LAPTOP = "ann@example.com", "ann@example.com/Phone", "ann@example.com/Laptop"
@@ -200,7 +201,7 @@ async def test_with_a_new_stream_the_servers_are_asked_who_is_there(play):
     play.showing = play.new_life()
     running = asyncio.create_task(play.showing.run())
     play.showing.opened()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await play.wrote.wait()
         await play.asked.wait()
     running.cancel()
@@ -250,7 +251,7 @@ async def test_all_are_asked_though_the_store_fails_at_first(play):
     play.outlooks.fails = 1
     running = asyncio.create_task(play.showing.run())
     play.showing.opened()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await play.wrote.wait()
     running.cancel()
     assert play.said() == [("probe", NUMBER, ANN, None, None)]

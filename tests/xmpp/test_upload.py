@@ -15,6 +15,7 @@ from smsbridge.sim.pictures import tiny_jpeg
 from smsbridge.xmpp import upload
 from smsbridge.xmpp.asking import Asking
 from smsbridge.xmpp.upload import SOON, UPLOAD, UploadService
+from tests.fakes.waiting import PATIENCE
 
 FILE = File("image/jpeg", tiny_jpeg())
 GET = "https://share.example.com/1/image.jpg"
@@ -104,7 +105,7 @@ async def test_those_who_do_not_answer_are_waited_for_together(monkeypatch):
 
     monkeypatch.setattr(upload, "ANSWER_SECONDS", 0.1)
     server = Quiet(error("forbidden"))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         assert await leave(server) is None
     assert ("share.example.com", UPLOAD) in server.asked
 

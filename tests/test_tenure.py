@@ -338,6 +338,7 @@ async def test_who_cannot_renew_in_time_ends(brief):
     async with Postgres() as server, asyncio.timeout(PATIENCE):
         url = await server.create_database("mine")
         async with settle_in(place(url), asyncio.Event()) as held:
+            held.database._seconds = 1.0  # so long is what was begun insisted on, at the end
             keeping = asyncio.create_task(held.keep())
             await server.kill()
             with pytest.raises(StoreUnavailable, match="could not be renewed in time"):

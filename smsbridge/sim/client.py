@@ -27,7 +27,6 @@ from smsbridge.sim.received import (
     CARBONS,
     CLIENT,
     DISCO_INFO,
-    HINTS,
     MAM,
     MARKERS,
     RECEIPTS,
@@ -47,17 +46,22 @@ from smsbridge.sim.received import (
     read_roster_item,
     to_text,
 )
+from smsbridge.sim.written import about, archive_query, attributes
 
-DATA_FORM = "{jabber:x:data}"
 PING = "{urn:xmpp:ping}"
 PRIVILEGE = "{urn:xmpp:privilege:2}"
 PATIENCE = 60.0  # seconds: it ends what hangs, and says nothing of speed
+LOGINS, LOGIN_PAUSE = 10, 0.2
 
 Stanza = TypeVar("Stanza", Received, ReceivedPresence)
 
 
 class LoginFailed(Exception):
     """The server refused us, or was not there."""
+
+
+class NotNow(LoginFailed):
+    """The server let go of us before it had looked: ejabberd does while its first SQL queries race."""
 
 
 class StreamEnded(Exception):
@@ -105,30 +109,24 @@ class Client:
     ) -> Self:
         """Log in, become available, and return when the server has taken note of it. Raises `LoginFailed`.
 
-        `carbons` asks for copies of what our other devices send and get; `auto_receipts` answers every XEP-0184
-        request, as a real client would.
+        As any client it comes again, a few times, if the server could not look at it just now. `carbons` asks for
+        copies of what our other devices send and get; `auto_receipts` answers every XEP-0184 request.
         """
-        stream = ClientXMPP(f"{jid}/{resource}" if resource else jid, password, sasl_mech="PLAIN")
-        stream.enable_starttls = stream.enable_direct_tls = False
-        stream.enable_plaintext = True
-        stream.plugin["feature_mechanisms"].unencrypted_plain = True
-        stream.auto_authorize = None
-        stream.auto_subscribe = False
-        stream.register_plugin("xep_0030")
-        stream.register_plugin("xep_0199")
-        client = cls(stream, auto_receipts=auto_receipts)
+        full, tries = f"{jid}/{resource}" if resource else jid, 0
         try:
             async with asyncio.timeout(timeout):
-                stream.connect(host, port)
-                await client._present
-                if carbons:
-                    await client.request("set", None, ET.Element(f"{CARBONS}enable"))
-        except BaseException as error:
-            await client.logout()
-            if isinstance(error, TimeoutError):
-                raise LoginFailed(f"no session within {timeout:.0f} s") from None
-            raise
-        return client
+                while True:
+                    client = cls(_stream_of(full, password), auto_receipts=auto_receipts)
+                    try:
+                        await client._enter(host, port, carbons=carbons)
+                        return client
+                    except BaseException as error:
+                        await client.logout()
+                        if not isinstance(error, NotNow) or (tries := tries + 1) == LOGINS:
+                            raise
+                    await asyncio.sleep(LOGIN_PAUSE)
+        except TimeoutError:
+            raise LoginFailed(f"no session within {timeout:.0f} s") from None
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,15 +183,15 @@ class Client:
 
     async def send_receipt(self, message: Received) -> str:
         """Tell the sender that we have the message (XEP-0184)."""
-        return self._send_message(message.sender, message.kind, _about(f"{RECEIPTS}received", message))
+        return self._send_message(message.sender, message.kind, about(f"{RECEIPTS}received", message))
 
     async def send_displayed(self, message: Received) -> str:
         """Tell the sender that we have read the message (XEP-0333)."""
-        return self._send_message(message.sender, message.kind, _about(f"{MARKERS}displayed", message))
+        return self._send_message(message.sender, message.kind, about(f"{MARKERS}displayed", message))
 
     async def send_presence(self, kind: str | None = None, to: str | None = None, show: str | None = None) -> None:
         """Send a presence: available unless `kind` says otherwise, to our contacts unless `to` does."""
-        presence = ET.Element(f"{CLIENT}presence", _attributes(type=kind, to=to))
+        presence = ET.Element(f"{CLIENT}presence", attributes(type=kind, to=to))
         if show:
             ET.SubElement(presence, f"{CLIENT}show").text = show
         self.send_raw(to_text(presence))
@@ -233,7 +231,7 @@ class Client:
     ) -> ET.Element:
         """Send an IQ (to our own account without `to`) and return the answering `<iq/>`. Raises `Refused`."""
         request_id = str(uuid.uuid4())
-        iq = ET.Element(f"{CLIENT}iq", _attributes(type=kind, id=request_id, to=to))
+        iq = ET.Element(f"{CLIENT}iq", attributes(type=kind, id=request_id, to=to))
         iq.append(payload)
         self._answers[request_id] = asyncio.get_running_loop().create_future()
         try:
@@ -251,7 +249,7 @@ class Client:
         await self.request("get", jid or str(self._stream.boundjid.host), ET.Element(f"{PING}ping"))
 
     async def disco_info(self, jid: str, node: str | None = None) -> Disco:
-        answer = await self.request("get", jid, ET.Element(f"{DISCO_INFO}query", _attributes(node=node)))
+        answer = await self.request("get", jid, ET.Element(f"{DISCO_INFO}query", attributes(node=node)))
         return read_disco(answer)
 
     async def subscribe(self, jid: str) -> None:
@@ -280,7 +278,7 @@ class Client:
             one_page: list[Received] = []
             self._archive_pages[query_id] = one_page
             try:
-                answer = await self.request("set", None, _archive_query(query_id, with_jid, after, page))
+                answer = await self.request("set", None, archive_query(query_id, with_jid, after, page))
             finally:
                 del self._archive_pages[query_id]
             found += one_page
@@ -288,6 +286,12 @@ class Client:
             after = None if fin is None else fin.findtext(f"{RSM}set/{RSM}last")
             if fin is None or fin.get("complete") == "true" or after is None:
                 return found
+
+    async def _enter(self, host: str, port: int, *, carbons: bool) -> None:
+        self._stream.connect(host, port)
+        await self._present
+        if carbons:
+            await self.request("set", None, ET.Element(f"{CARBONS}enable"))
 
     async def _next(self, unread: list[Stanza], predicate: Callable[[Stanza], bool], seconds: float) -> Stanza:
         try:
@@ -305,7 +309,7 @@ class Client:
 
     def _send_message(self, to: str, kind: str, children: Iterable[ET.Element], stanza_id: str | None = None) -> str:
         stanza_id = stanza_id or str(uuid.uuid4())
-        message = ET.Element(f"{CLIENT}message", _attributes(to=to, type=kind, id=stanza_id))
+        message = ET.Element(f"{CLIENT}message", attributes(to=to, type=kind, id=stanza_id))
         message.extend(children)
         self.send_raw(to_text(message))
         return stanza_id
@@ -319,8 +323,10 @@ class Client:
         for name, handler in handlers.items():
             self._stream.register_handler(Callback(f"client {name}", MatchXPath(f"{CLIENT}{name}"), handler))
         self._stream.add_event_handler("session_start", lambda _: self.send_raw("<presence/>"))
-        self._stream.add_event_handler("connection_failed", lambda error: self._fail_login(f"no connection: {error}"))
-        self._stream.add_event_handler("failed_auth", lambda _: self._fail_login("wrong name or password"))
+        self._stream.add_event_handler(
+            "connection_failed", lambda error: self._fail_login(LoginFailed(f"no connection: {error}"))
+        )
+        self._stream.add_event_handler("failed_auth", self._on_refusal)
         self._stream.add_event_handler("disconnected", self._on_disconnected)
 
     def _on_message(self, stanza: StanzaBase) -> None:
@@ -339,7 +345,7 @@ class Client:
         self._wake()
         is_for_us = received.carbon is None and received.error is None
         if self._auto_receipts and received.receipt_requested and is_for_us:
-            self._send_message(received.sender, received.kind, _about(f"{RECEIPTS}received", received))
+            self._send_message(received.sender, received.kind, about(f"{RECEIPTS}received", received))
 
     def _on_presence(self, stanza: StanzaBase) -> None:
         presence = read_presence(stanza.xml)
@@ -355,17 +361,21 @@ class Client:
             if answer is not None and not answer.done():
                 answer.set_result(stanza.xml)
 
+    def _on_refusal(self, failure: Any) -> None:
+        is_final = failure["condition"] != "temporary-auth-failure"
+        self._fail_login(LoginFailed("wrong name or password") if is_final else NotNow("temporary-auth-failure"))
+
     def _on_disconnected(self, reason: Any) -> None:
         self._is_over = True
-        self._fail_login(f"the stream closed: {reason}")
+        self._fail_login(NotNow(f"the stream closed: {reason}"))
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(StreamEnded("the stream closed before the answer"))
         self._wake()
 
-    def _fail_login(self, why: str) -> None:
+    def _fail_login(self, why: LoginFailed) -> None:
         if not self._present.done():
-            self._present.set_exception(LoginFailed(why))
+            self._present.set_exception(why)
             self._present.exception()  # seen: a login that gave up for another reason does not look again
 
     def _wake(self) -> None:
@@ -374,26 +384,13 @@ class Client:
         arrived.set()
 
 
-def _about(tag: str, message: Received) -> list[ET.Element]:
-    # The hint keeps receipts and markers for a recipient who is away (XEP-0334, 4.4).
-    return [ET.Element(tag, {"id": message.stanza_id}), ET.Element(f"{HINTS}store")]
-
-
-def _archive_query(query_id: str, with_jid: str | None, after: str | None, page: int) -> ET.Element:
-    query = ET.Element(f"{MAM}query", {"queryid": query_id})
-    form = ET.SubElement(query, f"{DATA_FORM}x", {"type": "submit"})
-    fields = {"FORM_TYPE": MAM.strip("{}"), "with": with_jid}
-    for name, value in fields.items():
-        if value is not None:
-            hidden = {"type": "hidden"} if name == "FORM_TYPE" else {}
-            field = ET.SubElement(form, f"{DATA_FORM}field", {"var": name, **hidden})
-            ET.SubElement(field, f"{DATA_FORM}value").text = value
-    pages = ET.SubElement(query, f"{RSM}set")
-    ET.SubElement(pages, f"{RSM}max").text = str(page)
-    if after is not None:
-        ET.SubElement(pages, f"{RSM}after").text = after
-    return query
-
-
-def _attributes(**values: str | None) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value is not None}
+def _stream_of(jid: str, password: str) -> ClientXMPP:
+    stream = ClientXMPP(jid, password, sasl_mech="PLAIN")
+    stream.enable_starttls = stream.enable_direct_tls = False
+    stream.enable_plaintext = True
+    stream.plugin["feature_mechanisms"].unencrypted_plain = True
+    stream.auto_authorize = None
+    stream.auto_subscribe = False
+    stream.register_plugin("xep_0030")
+    stream.register_plugin("xep_0199")
+    return stream

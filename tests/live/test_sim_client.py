@@ -1,5 +1,6 @@
 """The test user against the throw-away servers."""
 
+import asyncio
 import re
 import socket
 
@@ -28,6 +29,31 @@ async def test_a_login_where_nobody_listens_fails_at_once():
         nobody.bind((LOOPBACK, 0))
         with pytest.raises(LoginFailed, match="no connection"):
             await Client.login("alice@example.com", "pw", port=nobody.getsockname()[1])
+
+
+async def test_a_login_that_the_server_lets_go_of_comes_again(account):
+    """ejabberd does so while its first SQL queries race."""
+    user, met, lines = account("alice"), [], []
+
+    async def carry(reader, writer):
+        while octets := await reader.read(65536):
+            writer.write(octets)
+        writer.close()
+
+    async def answer(reader, writer):
+        met.append(writer)
+        if len(met) < 3:
+            writer.close()
+            return
+        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, user.c2s_port)
+        lines.extend(map(asyncio.create_task, (carry(reader, far_writer), carry(far_reader, writer))))
+
+    async with await asyncio.start_server(answer, LOOPBACK, 0) as between:
+        port = between.sockets[0].getsockname()[1]
+        async with await Client.login(user.jid, user.password, port=port) as client:
+            assert client.is_online
+        await asyncio.gather(*lines)
+    assert len(met) == 3
 
 
 async def test_two_users_exchange_text_with_receipt_and_marker(account, login):

@@ -51,7 +51,7 @@ async def test_a_text_to_somebody_online_survives_the_death_of_the_server_after_
     await until(lambda: (handed(stage) or 0) >= TEXTS)
     await stage.server.kill()
     await stage.server.restart()
-    await until(lambda: open_ends(stage) == 0, seconds=30)
+    await until(lambda: open_ends(stage) == 0)
     shown = await archived(stage)
     assert [body for body in bodies if not shown[body]] == []
 

@@ -78,12 +78,14 @@ async def _import(config: Config, options: argparse.Namespace) -> int:
     lines = {did: config.provider_of(did) for did in dids}
     did = Did(options.did or dids[0])
     count = fresh = 0
+    met: frozenset[str] = frozenset()
     async with opened(config) as desk:
         entries = _entries(options.file, options.format, did)
         while some := [_judged(entry, lines.keys(), desk.now()) for entry in itertools.islice(entries, AT_ONCE)]:
-            fresh += await desk.database.run(
-                stories.put_in, desk.ids, desk.now(), options.owner, config.xmpp.jid, lines, some
+            new, met = await desk.database.run(
+                stories.put_in, desk.ids, desk.now(), options.owner, config.xmpp.jid, lines, some, met
             )
+            fresh += new
             count += len(some)
         step = history.Step(
             subject="audit", subject_id=options.owner, who=_who(), state="imported", code=options.format

@@ -118,6 +118,26 @@ class TestThereAndBack:
         full.do("export", "--owner", OWNER, "--format", form, "-o", again)
         assert len(again.read_text().splitlines()) == len(file.read_text().splitlines())
 
+    def test_the_same_words_a_minute_later_are_another_text(self, place, form, capsys):
+        place.take(*(message("ok", f"2{n}", sent_at=NOW - timedelta(minutes=n)) for n in range(2)))
+        place.accept("fine", "fine, too")
+        place.rows("UPDATE outbox SET text = 'fine'")
+        place.send("81")
+        place.send("82")
+        file, before = place.kept / "texts", place.counts()
+        place.do("export", "--owner", OWNER, "--format", form, "-o", file)
+        assert place.do("import", "--owner", OWNER, "--format", form, file) == 0
+        assert place.counts() == before
+        place.empty()
+        for fresh in (4, 0):
+            assert place.do("import", "--owner", OWNER, "--format", form, file) == 0
+            assert f"4 texts read, {fresh} of them new" in capsys.readouterr().out
+        other = place.kept / "other"
+        form = {"jsonl": "sbr", "sbr": "jsonl"}[form]
+        place.do("export", "--owner", OWNER, "--format", form, "-o", other)
+        assert place.do("import", "--owner", OWNER, "--format", form, other) == 0
+        assert "4 texts read, 0 of them new" in capsys.readouterr().out
+
     def test_a_list_that_has_them_too_does_not_bring_them_again(self, full, form):
         file = full.kept / "texts"
         full.do("export", "--owner", OWNER, "--format", form, "-o", file)

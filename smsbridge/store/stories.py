@@ -51,15 +51,20 @@ async def number_of(snapshot: Snapshot, owner: str) -> int:
 
 
 def put_in(
-    ids: Ids, now: datetime, owner: str, domain: str, lines: Mapping[Did, ProviderName], found: Sequence[Entry]
-) -> Transaction[int]:
-    """Put texts of an owner into the store; `lines`: over which provider each did goes. How many were new."""
-    count = 0
+    ids: Ids, now: datetime, owner: str, domain: str, lines: Mapping[Did, ProviderName], found: Sequence[Entry],
+    met: frozenset[str] = frozenset(),
+) -> Transaction[tuple[int, frozenset[str]]]:  # fmt: skip
+    """Put texts of an owner into the store; `lines`: over which provider each did goes. How many were new.
+
+    `met`: what earlier texts of the same file are; the same words, a minute later, are another text. It comes back with
+    what these are.
+    """
+    count, seen = 0, set(met)
     for entry in found:
         entry_id = entry.id or derived_id(owner, entry)
         put = _put_inbound if entry.is_inbound else _put_outbound
-        count += yield from put(ids, now, entry_id, owner, domain, lines[entry.did], entry)
-    return count
+        count += yield from put(ids, now, entry_id, owner, domain, lines[entry.did], entry, seen)
+    return count, frozenset(seen)
 
 
 def derived_id(owner: str, entry: Entry) -> str:
@@ -69,6 +74,14 @@ def derived_id(owner: str, entry: Entry) -> str:
     number = to_ms(entry.at) << 80 | 0x7 << 76 | (digest >> 68 & 0xFFF) << 64 | 0b10 << 62 | digest & (1 << 62) - 1
     digits = f"{number:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _is_there(entry_id: str, rows: Sequence[Row], seen: set[str]) -> bool:
+    """Whether a text is one of these rows, itself or as somebody else tells it; each row is one text of a file."""
+    alike = [row["id"] for row in rows]
+    fitting = entry_id if entry_id in alike else next((one for one in alike if one not in seen), None)
+    seen.add(fitting or entry_id)
+    return fitting is not None
 
 
 async def _entry(snapshot: Snapshot, parts: Sequence[Row]) -> Entry:
@@ -102,16 +115,24 @@ async def _entry(snapshot: Snapshot, parts: Sequence[Row]) -> Entry:
 
 
 def _put_inbound(
-    ids: Ids, now: datetime, entry_id: str, owner: str, domain: str, provider: ProviderName, entry: Entry
+    ids: Ids,
+    now: datetime,
+    entry_id: str,
+    owner: str,
+    domain: str,
+    provider: ProviderName,
+    entry: Entry,
+    seen: set[str],
 ) -> Transaction[int]:
     text, at = entry.text or "", to_ms(entry.at)
     text_hash = inbox.hash_of(text)
     there = yield sql(
         "SELECT id FROM inbox WHERE id = $1 OR (did = $2 AND peer = $3 AND text_hash = $4 AND taken_at >= $5"
-        " AND COALESCE(sent_at, taken_at) >= $5 AND COALESCE(sent_at, taken_at) <= $6)",
+        " AND COALESCE(sent_at, taken_at) >= $5 AND COALESCE(sent_at, taken_at) <= $6)"
+        " ORDER BY COALESCE(sent_at, taken_at), id",
         *(entry_id, entry.did, entry.peer, text_hash, to_ms(entry.at - SAME), to_ms(entry.at + SAME)),
     )
-    if there:
+    if _is_there(entry_id, there, seen):
         return 0
     name = (
         f"{provider}\x1f{entry.kind}\x1f{entry.did}\x1f{entry.provider_id}"
@@ -161,20 +182,30 @@ def _give(
 
 
 def _put_outbound(
-    ids: Ids, now: datetime, entry_id: str, owner: str, domain: str, provider: ProviderName, entry: Entry
+    ids: Ids,
+    now: datetime,
+    entry_id: str,
+    owner: str,
+    domain: str,
+    provider: ProviderName,
+    entry: Entry,
+    seen: set[str],
 ) -> Transaction[int]:
     at, claimed = to_ms(entry.at), entry.provider_id
     there = yield sql(
-        "SELECT 1 AS one FROM message WHERE id = $1 UNION ALL SELECT 1 FROM outbox WHERE provider = $2 AND kind = $3"
+        "SELECT id FROM message WHERE id = $1 UNION ALL SELECT message_id FROM outbox WHERE provider = $2 AND kind = $3"
         " AND provider_id = $4",
         *(entry_id, provider, entry.kind, claimed),
     )
-    there = there or (yield sql(
-        "SELECT 1 AS one FROM outbox WHERE did = $1 AND peer = $2 AND claimed_at IS NOT NULL AND claimed_at >= $3"
-        " AND claimed_at <= $4 AND text = $5",
-        *(entry.did, entry.peer, to_ms(entry.at - SAME), to_ms(entry.at + SAME), entry.text),
-    ))  # fmt: skip
     if there:
+        seen.update(row["id"] for row in there)
+        return 0
+    alike = yield sql(
+        "SELECT message_id AS id FROM outbox WHERE did = $1 AND peer = $2 AND claimed_at IS NOT NULL"
+        " AND claimed_at >= $3 AND claimed_at <= $4 AND text = $5 ORDER BY claimed_at, id",
+        *(entry.did, entry.peer, to_ms(entry.at - SAME), to_ms(entry.at + SAME), entry.text),
+    )
+    if _is_there(entry_id, alike, seen):
         return 0
     yield sql(
         "INSERT INTO message (id, domain, owner, sender, addressed, stanza_id, did, receipts, wants_receipt, told,"

@@ -5,12 +5,16 @@ Facts that shaped it (ejabberd 23.01 on OTP 25):
 - Only SQL keeps what ejabberd has acknowledged over a kill: Mnesia writes its log seconds later. The option is there
   for the tests of that warning.
 - Accounts are rows; one may be added before the start or while it runs (without the cache, which remembers misses).
+- A host's SQL connections are opened at its first query, and two that come at once spoil each other: a right password
+  is refused. At its first start each host is asked first; after a restart none is, as in life.
 - A component that connects to a listener with several hosts is given them all unless `global_routes` is false.
 - A text for a user whose session is open but whose presence is not handled yet goes to offline storage, and is
   delivered at the next login: a client has to wait for the echo of its own presence.
 - The configuration is written as JSON, which is YAML.
 """
 
+import asyncio
+import base64
 import contextlib
 import json
 import re
@@ -36,6 +40,7 @@ LIBRARIES = Path("/usr")
 SCHEMA = Path("priv", "sql", "lite.new.sql")
 STANZA_LIMIT = 262_144
 BUSY_SECONDS = 10.0
+FIRST_QUERY_SECONDS = 60.0
 
 Json = str | int | bool | list["Json"] | dict[str, "Json"]
 
@@ -129,6 +134,13 @@ class Ejabberd:
 
     async def start(self) -> None:
         await self._process.start()
+        try:
+            async with asyncio.timeout(FIRST_QUERY_SECONDS):
+                for host in filter(None, (self.config.domain, self.config.second_domain)):
+                    await _ask_first(host, self.c2s_port)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self, *, keep: bool = False) -> None:
         await self._process.stop(keep=keep)
@@ -210,6 +222,24 @@ class _Kind:
     def taken_port(self, log: str) -> int | None:
         found = _TAKEN_PORT.search(log)
         return int(found[1]) if found else None
+
+
+async def _ask_first(host: str, port: int) -> None:
+    """Whether nobody may log in there: a query, whose answer does not matter."""
+    reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    try:
+        writer.write(
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
+            f" to='{host}' version='1.0'>".encode()
+        )
+        await reader.readuntil(b"</stream:features>")
+        nobody = base64.b64encode(b"\0nobody\0nothing").decode()
+        writer.write(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{nobody}</auth>".encode())
+        await reader.readuntil(b"</failure>")
+    except asyncio.IncompleteReadError:
+        pass  # it let go of us: the query failed, and the next finds the connections open
+    finally:
+        writer.close()
 
 
 def with_port(text: str, port: int) -> str:

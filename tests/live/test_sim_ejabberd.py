@@ -1,8 +1,12 @@
 """What is particular to the throw-away ejabberd."""
 
+import asyncio
+
 import pytest
 
+from smsbridge.sim import client
 from smsbridge.sim import ejabberd as ejabberd_module
+from smsbridge.sim.client import Client
 from smsbridge.sim.ejabberd import Ejabberd, EjabberdConfig, with_port
 from smsbridge.sim.xmpp_server import ProgramMissing
 
@@ -11,6 +15,19 @@ from smsbridge.sim.xmpp_server import ProgramMissing
 async def test_it_finds_nothing_to_complain_about(fresh_server):
     complaints = [line for line in fresh_server.log_text().splitlines() if "[info]" not in line]
     assert complaints == []
+
+
+async def test_its_first_users_may_come_all_at_once(monkeypatch):
+    """A third of all starts refused some of them: their queries opened the same connections."""
+    monkeypatch.setattr(client, "LOGINS", 1)
+    server = Ejabberd(EjabberdConfig(second_domain="example.net"))
+    jids = [
+        server.add_account(f"user{n}", "secret", domain=f"example.{tld}") for n in range(6) for tld in ("com", "net")
+    ]
+    async with server:
+        users = await asyncio.gather(*(Client.login(jid, "secret", port=server.c2s_port) for jid in jids))
+        await asyncio.gather(*(user.logout() for user in users))
+    assert len(users) == len(jids)
 
 
 async def test_with_mnesia_it_warns_by_itself():

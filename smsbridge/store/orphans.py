@@ -15,21 +15,31 @@ from smsbridge.store import history
 from smsbridge.store.database import Row, Transaction, sql, sql_rows
 from smsbridge.store.ids import Ids
 
-# What may be doubted comes first: whether its server has died is asked as soon as there is a stream.
-_KINDS: Final = ("state = 'handed' AND proved_at IS NULL", "state = 'handing'", "state = 'waiting'")
+# Before our name and behind it, so that an index finds them. What may be doubted comes first: whether its server has
+# died is asked as soon as there is a stream.
+_LEFT: Final = (
+    (
+        "SELECT * FROM delivery WHERE state = 'handed' AND proved_at IS NULL AND domain < $1"
+        " ORDER BY domain, handed_at LIMIT $2"
+    ),
+    (
+        "SELECT * FROM delivery WHERE state = 'handed' AND proved_at IS NULL AND domain > $1"
+        " ORDER BY domain, handed_at LIMIT $2"
+    ),
+    "SELECT * FROM delivery WHERE state = 'handing' AND domain < $1 ORDER BY domain, id LIMIT $2",
+    "SELECT * FROM delivery WHERE state = 'handing' AND domain > $1 ORDER BY domain, id LIMIT $2",
+    "SELECT * FROM delivery WHERE state = 'waiting' AND domain < $1 ORDER BY domain, id LIMIT $2",
+    "SELECT * FROM delivery WHERE state = 'waiting' AND domain > $1 ORDER BY domain, id LIMIT $2",
+)
 _BORN_WITH_BYTES: Final = {DeliveryKind.TEXT, DeliveryKind.MEDIA}
 
 
 def adopt(ids: Ids, now: datetime, domain: str, limit: int) -> Transaction[int]:
     """Take over so many at most; how many there were, to be repeated until there are none."""
     rows: list[Row] = []
-    for which in _KINDS:
-        if len(rows) < limit and (old := (yield from _other(domain, which))) is not None:
-            rows += yield sql(
-                f"SELECT id, domain, kind, sender, state, xml, attempt FROM delivery WHERE domain = $1 AND {which}"  # noqa: S608
-                " ORDER BY id LIMIT $2",
-                *(old, limit - len(rows)),
-            )
+    for left in _LEFT:
+        if len(rows) < limit:
+            rows += yield sql(left, domain, limit - len(rows))
     yield from sql_rows(
         "UPDATE delivery SET domain = $1, state = ours.column2, sender = ours.column3, xml = NULLIF(ours.column4, '')"
         " FROM (VALUES $rows) AS ours WHERE id = ours.column1",
@@ -45,18 +55,6 @@ def adopt(ids: Ids, now: datetime, domain: str, limit: int) -> Transaction[int]:
     ]  # fmt: skip
     yield from history.note(ids, now, *steps)
     return len(rows)
-
-
-def _other(domain: str, which: str) -> Transaction[str | None]:
-    """A name that is not ours, if there is any."""
-    for is_after in ("<", ">"):
-        rows = yield sql(
-            f"SELECT domain FROM delivery WHERE domain {is_after} $1 AND {which} ORDER BY domain LIMIT 1",  # noqa: S608
-            domain,
-        )
-        if rows:
-            return str(rows[0]["domain"])
-    return None
 
 
 def _state_of(row: Row) -> DeliveryState:

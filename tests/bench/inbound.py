@@ -1,6 +1,5 @@
 """Phone to client: throughput and latency of one bridge, whatever its store holds."""
 
-import time
 from dataclasses import dataclass, field
 
 from tests.bench.figures import Figures
@@ -42,9 +41,10 @@ class Flood:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What a bridge did of its backlog, and beside it."""
+    """What a bridge did of its backlog, and beside it; `first`: while it still did what a start makes the store do."""
 
     start_seconds: float
+    first_handed_per_second: float
     handed_per_second: float
     accepted_per_second: float
 
@@ -58,11 +58,9 @@ class Drain:
         self._numbers = numbers
 
     async def turn(self, handed: int, accepted: int) -> Turn:
-        """Start it; of what waits hand over so many, then accept so many beside that; stop it."""
+        """Start it; of what waits hand over so many three times, then accept so many beside that; stop it."""
         async with running(self._bridge) as start_seconds:
-            await self._reader.until_more(handed // 10)
-            began = time.monotonic()
-            ended = await self._reader.until_more(handed)
+            instants = [await self._reader.until_more(count) for count in (1, handed, handed, handed)]
             found = await closed_loop(
                 self._bridge.port, PATH, first=self._numbers.take(accepted), count=accepted, connections=CONNECTIONS
             )
@@ -71,7 +69,8 @@ class Drain:
             await self._reader.until_more(1)  # still at it
         return Turn(
             start_seconds=start_seconds,
-            handed_per_second=handed / (ended - began),
+            first_handed_per_second=handed / (instants[1] - instants[0]),
+            handed_per_second=handed / (instants[3] - instants[2]),
             accepted_per_second=found.accepted_per_second,
         )
 

@@ -57,7 +57,7 @@ class Size:
     lone_every: float = 0.2
     worn: int = 50_000  # texts after which memory is looked at
     rows: int = 1_000_000
-    waiting_few: int = 100_000  # no turn may come to its end
+    waiting_few: int = 200_000  # no turn may come to its end
     starts: int = 3
     typed: int = 1_000
 
@@ -229,11 +229,15 @@ class Bench:
         pairs = []
         for n in range(size.compared):
             turns = drains if n % 2 else [of_few, of_many]
-            found = {one: await one.turn(size.flood, size.single) for one in turns}
+            found = {one: await one.turn(size.flood, size.flood // 2) for one in turns}
             pairs.append((found[of_many], found[of_few]))
         figures.put_median(f"{name}_start_seconds", [many.start_seconds for many, _ in pairs])
         figures.put_median(f"{name}_handed_per_second", [many.handed_per_second for many, _ in pairs])
         figures.put_median(f"{name}_64_accepted_per_second", [many.accepted_per_second for many, _ in pairs])
+        figures.put_median(
+            f"{name}_first_cost_ratio",
+            [few.first_handed_per_second / many.first_handed_per_second for many, few in pairs],
+        )
         figures.put_median(
             f"{name}_cost_ratio", [few.handed_per_second / many.handed_per_second for many, few in pairs]
         )

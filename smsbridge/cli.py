@@ -71,7 +71,7 @@ def _stop_telling(error: OSError) -> int:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         where = f"{error.filename}: " if error.filename else ""
-        print(f"smsbridge: {where}{error.strerror}", file=sys.stderr)
+        print(f"smsbridge: {where}{error.strerror or type(error).__name__}", file=sys.stderr)
     return FAILED
 
 

@@ -176,6 +176,15 @@ def test_it_runs_as_a_module_too():
     assert told.stdout == f"smsbridge {__version__}\n"
 
 
+def test_a_fault_without_words_of_its_own_is_told_by_its_name(monkeypatch, capfd):
+    def never_answers(_):
+        raise TimeoutError
+
+    monkeypatch.setattr(cli, "_check", never_answers)
+    assert main(["check", "config.yaml"]) == 1
+    assert capfd.readouterr().err == "smsbridge: TimeoutError\n"
+
+
 @pytest.mark.parametrize(("where", "told"), [("/dev/full", "smsbridge: No space left on device\n"), (None, "")])
 def test_what_nobody_can_be_told_ends_without_a_traceback(where, told):
     """As in `smsbridge schema | head`: whoever reads is gone, or the disk is full."""

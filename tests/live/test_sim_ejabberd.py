@@ -13,8 +13,10 @@ from smsbridge.sim.xmpp_server import ProgramMissing
 
 @pytest.mark.parametrize("server_name", ["ejabberd"])
 async def test_it_finds_nothing_to_complain_about(fresh_server):
+    """But for the stranger who is refused at its start, which it may write while the test reads."""
+    stranger = f"for nobody@{fresh_server.domain} from 127.0.0.1: Invalid username or password"
     complaints = [line for line in fresh_server.log_text().splitlines() if "[info]" not in line]
-    assert complaints == []
+    assert [line for line in complaints if not line.endswith(stranger)] == []
 
 
 async def test_its_first_users_may_come_all_at_once(monkeypatch):

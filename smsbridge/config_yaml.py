@@ -102,8 +102,7 @@ def read(path: Path) -> str:
 def parse(text: str) -> Document:
     """Read one YAML mapping; what is wrong with single keys and values is in `problems`. Raises `Unreadable`."""
     try:
-        _bound(text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Bounded)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Unreadable(line, "a control character that YAML does not allow") from None
@@ -139,21 +138,27 @@ def os_words(error: OSError) -> str:
     return (error.strerror or "input/output error").lower()
 
 
-def _bound(text: str) -> None:
-    """Count aliases and depth on the event stream, before anything recursive sees the text."""
-    aliases = depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+class _Bounded(yaml.SafeLoader):
+    """Counts aliases and depth in the events from which the tree is composed: nothing recursive goes deeper."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._aliases = self._depth = 0
+
+    def get_event(self) -> yaml.Event:
+        event: yaml.Event = super().get_event()  # type: ignore[no-untyped-call]
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent):
-            aliases += 1
+            self._aliases += 1
         elif isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            self._depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if aliases > MAX_ALIASES:
+            self._depth -= 1
+        if self._aliases > MAX_ALIASES:
             raise Unreadable(line, f"more than {MAX_ALIASES} aliases (*name): write the values out")
-        if depth > MAX_DEPTH:
+        if self._depth > MAX_DEPTH:
             raise Unreadable(line, f"nested more than {MAX_DEPTH} levels deep")
+        return event
 
 
 def _syntax_words(problem: str) -> str:

@@ -116,9 +116,9 @@ class Handlers:
         disco.install(stream, self._clock, self._commands.offered, self._language_of, self._profile)
 
     async def drain(self) -> None:
-        """Return when everything that came has been taken and answered."""
-        while self._running:
-            await asyncio.wait(self._running)
+        """Return when everything that has come by now is taken and answered: more may come faster than that."""
+        if self._running:
+            await asyncio.wait(set(self._running))
 
     def _on_message(self, stanza: StanzaBase) -> None:
         self._start(self._take(stanza.xml))

@@ -15,6 +15,7 @@ from smsbridge.sim.faults import Fault, Moment
 from smsbridge.sim.ledger import Attachment
 from smsbridge.sim.ports import free_port
 from smsbridge.sim.stage import API_PASSWORD, DID, LOOPBACK, QUERY_KEY, Stage, StageConfig
+from tests.fakes.waiting import PATIENCE
 
 from .cues import error_for, from_, judged, locked, receipt_for
 from .running import Running
@@ -89,9 +90,10 @@ async def test_a_text_typed_in_the_moment_of_stopping_is_either_kept_or_returned
         await alice.ping()
         typed += [await alice.send_text(contact, f"text {n}") for n in range(20, 40)]
         bridge.signal(signal.SIGTERM)
-        while not any(stanza.error for stanza in alice.received):
-            typed.append(await alice.send_text(contact, f"text {len(typed)}"))
-            await alice.ping()
+        async with asyncio.timeout(PATIENCE):  # that she writes on and on does not keep it
+            while not any(stanza.error for stanza in alice.received):
+                typed.append(await alice.send_text(contact, f"text {len(typed)}"))
+                await alice.ping()
         assert await bridge.ended() == 0
     await alice.ping()
     returned = {stanza.stanza_id for stanza in alice.received if stanza.error}

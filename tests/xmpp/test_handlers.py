@@ -245,6 +245,22 @@ async def test_draining_waits_for_what_is_being_taken(fed: Fed) -> None:
     await draining
 
 
+async def test_draining_does_not_wait_for_what_comes_meanwhile(fed: Fed) -> None:
+    is_over = asyncio.Event()
+
+    async def keep_coming() -> None:
+        while not is_over.is_set():
+            fed.feed(stanza_id=f"m{len(fed.bridge.accepted)}")
+            await asyncio.sleep(0)
+
+    writing = asyncio.create_task(keep_coming())
+    async with asyncio.timeout(PATIENCE):
+        await fed.bridge.is_called.wait()
+        await fed.drain()
+    is_over.set()
+    await writing
+
+
 async def test_slixmpp_itself_does_nothing_with_messages_and_presence(fed: Fed) -> None:
     seen = []
     for event in ("message", "message_error", "presence", "presence_probe", "presence_subscribe"):

@@ -21,23 +21,33 @@ terminal: $(READY) ## a person with a real client, profanity in tmux: reads, ans
 	$(BIN)/python -m pytest tests/live/test_terminal_client.py
 	@cat build/terminal.txt
 
-# The plays, the tests with live servers and those of the store mostly wait: in two halves, which take as long as all
-# others, they run beside those, and tell what they found at the end.
-PYTEST := $(BIN)/python -X dev -m pytest --cov --cov-report=
-LATE := $(wildcard tests/scenarios/test_[s-z]*.py)
-PLAYS := $(filter-out $(LATE),$(wildcard tests/scenarios/test_*.py)) tests/store
-LIVE := tests/live tests/bench $(LATE)
-WAITING := tests/scenarios tests/live tests/bench tests/store
+# Programs of tests, four at a time, the longest first: most of them wait for servers more than they compute. The rooms
+# whose coverage counts are measured by their own tests.
+PLAYS := $(wildcard tests/scenarios/test_*.py)
+FIRST := $(wildcard tests/scenarios/test_a_*.py)
+LAST := $(wildcard tests/scenarios/test_[r-z]*.py)
+KILLS := tests/live/test_kill.py tests/live/test_safekeeping.py
+SUITES := $(addprefix suite-,bridge live kills first last plays others store)
+suite-bridge: TESTS := tests/bridge tests/core --cov
+suite-live: TESTS := tests/live tests/bench $(KILLS:%=--ignore=%)
+suite-kills: TESTS := $(KILLS)
+suite-first: TESTS := $(FIRST)
+suite-last: TESTS := $(LAST)
+suite-plays: TESTS := $(filter-out $(FIRST) $(LAST),$(PLAYS))
+suite-others: TESTS := $(addprefix --ignore=tests/,bridge core live bench scenarios store)
+suite-store: TESTS := tests/store --cov
 
 test: $(READY) lint ## everything: style, types, imports, tests with live servers, coverage
-	rm -rf build/coverage .coverage && mkdir -p build/coverage
-	@COVERAGE_FILE=build/coverage/plays $(PYTEST) $(PLAYS) >build/plays.log 2>&1 & plays=$$!; \
-	COVERAGE_FILE=build/coverage/live $(PYTEST) $(LIVE) >build/live.log 2>&1 & live=$$!; \
-	COVERAGE_FILE=build/coverage/others $(PYTEST) $(WAITING:%=--ignore=%); others=$$?; \
-	wait $$plays; plays=$$?; cat build/plays.log; wait $$live; live=$$?; cat build/live.log; \
-	exit $$((others + plays + live))
-	$(BIN)/coverage combine --quiet $(addprefix build/coverage/,plays live others)
-	$(BIN)/coverage report --fail-under=95 --include='smsbridge/core/*,smsbridge/store/*,smsbridge/bridge/*'
+	rm -rf build/coverage && mkdir -p build/coverage
+	@echo "The tests run as $(words $(SUITES)) programs; each is shown when it has ended."
+	@$(MAKE) --no-print-directory --keep-going --jobs=4 --output-sync $(SUITES)
+	$(BIN)/coverage combine --quiet build/coverage
+	$(BIN)/coverage report --fail-under=95
+
+.PHONY: $(SUITES)
+$(SUITES):
+	@echo "$@:"
+	@COVERAGE_FILE=build/coverage/$@ $(BIN)/python -m pytest --cov-report= $(TESTS)
 
 lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

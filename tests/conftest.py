@@ -2,10 +2,16 @@
 
 No example of Hypothesis has a deadline, nor has a transaction of PostgreSQL that of a carrier: how long one takes is
 the machine's affair.
+
+Of asyncio's debug mode, in which all takes twice as long, there is what matters where a store has a thread of its own:
+another thread than the loop's is refused. The certificates of the system, which each client of XMPP reads when it is
+made, are read once.
 """
 
 import asyncio
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
 from pathlib import Path
 
 import pytest
@@ -29,6 +35,20 @@ SET session_replication_role = replica;
 DO $$ DECLARE its record; BEGIN
 FOR its IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version' LOOP
 EXECUTE format('DELETE FROM %I', its.name); END LOOP; END $$"""
+
+
+def _for_its_thread(method: Callable[..., asyncio.Handle]) -> Callable[..., asyncio.Handle]:
+    @wraps(method)
+    def call(loop: asyncio.BaseEventLoop, *args: object, **options: object) -> asyncio.Handle:
+        loop._check_thread()
+        return method(loop, *args, **options)
+
+    return call
+
+
+ssl.create_default_context = cache(ssl.create_default_context)
+for name in ("call_soon", "call_at"):
+    setattr(asyncio.BaseEventLoop, name, _for_its_thread(getattr(asyncio.BaseEventLoop, name)))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """The canaries sing: what would be found, and what would not."""
 
+import asyncio
+
 import pytest
 
 from tests.canaries import demand_silence, leaks
@@ -23,3 +25,10 @@ def test_what_a_process_said_may_hold_neither_a_number_nor_a_text(said: str) -> 
     demand_silence("peer=…02", ["what they wrote to each other", "ok"])
     with pytest.raises(AssertionError, match="holds a secret, a number or a text"):
         demand_silence(said, ["what they wrote to each other"])
+
+
+async def test_another_thread_than_that_of_the_loop_is_refused() -> None:
+    loop = asyncio.get_running_loop()
+    for call in (lambda: loop.call_soon(print), lambda: loop.call_later(0, print)):
+        with pytest.raises(RuntimeError, match="Non-thread-safe operation"):
+            await asyncio.to_thread(call)

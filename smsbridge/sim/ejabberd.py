@@ -40,6 +40,7 @@ LIBRARIES = Path("/usr")
 SCHEMA = Path("priv", "sql", "lite.new.sql")
 STANZA_LIMIT = 262_144
 BUSY_SECONDS = 10.0
+IDLE = ("+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")  # who has nothing to do leaves the core to others
 FIRST_QUERY_SECONDS = 60.0
 
 Json = str | int | bool | list["Json"] | dict[str, "Json"]
@@ -212,7 +213,7 @@ class _Kind:
         }
         spool = f'"{directory / "spool"}"'  # read as an Erlang term
         program = require_program("erl", PACKAGES)
-        arguments = (program, "-noinput", "+K", "true", "-mnesia", "dir", spool, "-s", "ejabberd")
+        arguments = (program, *IDLE, "-noinput", "+K", "true", "-mnesia", "dir", spool, "-s", "ejabberd")
         return Command(arguments=arguments, environment=environment)
 
     def is_open(self, log: str, ports: Ports) -> bool:

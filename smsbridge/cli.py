@@ -134,7 +134,7 @@ def _run(path: Path) -> int:
     tell_warnings(loaded)
     if not _arm(os.environ.get(failpoints.VARIABLE, "")):
         return WRONG
-    gc.freeze()  # what is imported by now lives as long as the process
+    gc.freeze()  # what is imported by now is no garbage as long as the process lives
     gc.set_threshold(GARBAGE, 20, 20)
     sys.setswitchinterval(SWITCH_SECONDS)
     failures: list[Exception] = []
@@ -183,6 +183,7 @@ async def _serve(path: Path, loaded: Loaded) -> None:
     loop, stop, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     def started(service: Service) -> None:
+        gc.freeze()  # nor is what serves until its end
         loop.add_signal_handler(signal.SIGHUP, service.reload)
         if asked.is_set():
             service.reload()

@@ -6,6 +6,8 @@ If COMMIT itself fails, everybody in the group gets `StoreUnavailable`: whether 
 
 A transaction of few statements may run them on the loop's thread while the owner has nothing to do, which then adds
 what has come meanwhile, and commits: to hand each statement over between two threads takes longer than the statement.
+
+What the log holds is merged into the file when nobody waits, so that hardly any commit does it while somebody does.
 """
 
 import asyncio
@@ -30,6 +32,9 @@ from smsbridge.store.soundness import Inspection
 MAX_GROUP = 256  # past this a group's own work outweighs the sync it saves
 BUSY_SECONDS = 2.0  # a webhook must be refused before its carrier gives up
 BUSY_STEP = 0.005
+MERGED_PAGES = 2000  # worth a quiet moment
+COMMIT_PAGES = 6  # of the log, about, and one for each job
+QUIET_SECONDS = 0.05  # a text is a few jobs, one soon after another
 KEPT_STATEMENTS = 512  # statements over many rows come in some twenty sizes each
 _PARAMETER = re.compile(r"\$(\d+)")
 
@@ -44,11 +49,15 @@ class _Job:
 
 
 @dataclass(slots=True)
-class _Wipe:
+class _Merge:
+    """Write into the file what the log holds; `is_wiped`: and empty the log, if nobody reads."""
+
     future: asyncio.Future[None]
+    is_wiped: bool
 
 
 _CLOSE = object()
+_MERGE, _WIPE = "PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)"
 
 
 class SqliteDatabase:
@@ -65,9 +74,11 @@ class SqliteDatabase:
         self._busy_seconds = busy_seconds
         self._observe_commit = observe_commit
         self._inspection = inspection
-        self._jobs: queue.SimpleQueue[_Job | _Wipe | object] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _Merge | object] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._pending = 0  # jobs that were not released yet: the connection is the owner's
+        self._written = 0  # pages of the log, about
+        self._merging: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._own, name="sqlite", daemon=True)
         self._thread.start()
@@ -133,16 +144,27 @@ class SqliteDatabase:
         If somebody reads meanwhile, such as a backup, it is left for the next time.
         """
         if not self._is_closed:
-            future: asyncio.Future[None] = self._loop.create_future()
-            self._pending += 1
-            self._jobs.put(_Wipe(future))
-            await future
+            await self._merge(is_wiped=True)
 
     async def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
+            if self._merging is not None:
+                self._merging.cancel()
             self._jobs.put(_CLOSE)
         await asyncio.to_thread(self._thread.join)
+
+    def _merge(self, *, is_wiped: bool) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._pending += 1
+        self._written = 0
+        self._jobs.put(_Merge(future, is_wiped))
+        return future
+
+    def _merge_if_quiet(self) -> None:
+        self._merging = None  # if it is not, whoever is released next looks again
+        if not self._pending and not self._is_closed:
+            self._merge(is_wiped=False)
 
     def _own(self) -> None:
         """The owner thread: gather, run, commit, release."""
@@ -152,8 +174,8 @@ class SqliteDatabase:
             if group:
                 seconds = self._run_group(group)
                 self._loop.call_soon_threadsafe(self._release, group, seconds)
-            if isinstance(other, _Wipe):
-                self._empty_log()
+            if isinstance(other, _Merge):
+                self._merge_log(_WIPE if other.is_wiped else _MERGE)
                 self._loop.call_soon_threadsafe(self._resolve, other.future)
         self._connection.close()
 
@@ -172,9 +194,9 @@ class SqliteDatabase:
             except queue.Empty:
                 return group, None
 
-    def _empty_log(self) -> None:
+    def _merge_log(self, statement: str) -> None:
         with contextlib.suppress(sqlite3.Error):  # it is done next time
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._connection.execute(statement).fetchall()
 
     def _run_group(self, group: list[_Job]) -> float:
         began = time.monotonic()
@@ -247,6 +269,9 @@ class SqliteDatabase:
 
     def _release(self, group: list[_Job], seconds: float) -> None:
         self._pending -= len(group)
+        self._written += COMMIT_PAGES + len(group)
+        if self._written >= MERGED_PAGES and self._merging is None:
+            self._merging = self._loop.call_later(QUIET_SECONDS, self._merge_if_quiet)
         for job in group:
             if job.future.cancelled():
                 continue
@@ -310,6 +335,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is zeros in the file; Debian's default
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")  # within a commit: there was never a quiet moment
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA temp_store = MEMORY")  # what a savepoint may need back would go to a file of its own

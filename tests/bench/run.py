@@ -53,8 +53,8 @@ class Size:
     flood: int = 6_000
     single: int = 1_000
     paced_seconds: float = 6.0
-    lone: int = 100
-    lone_every: float = 0.2
+    lone: int = 300  # of a hundred the 99th percentile would be the slowest
+    lone_every: float = 0.1
     worn: int = 50_000  # texts after which memory is looked at
     rows: int = 1_000_000
     waiting_few: int = 200_000  # no turn may come to its end

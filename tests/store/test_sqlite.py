@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from smsbridge.core.errors import StoreUnavailable
-from smsbridge.store import soundness
+from smsbridge.store import soundness, sqlite
 from smsbridge.store.database import Conflict, Transaction, sql
 from smsbridge.store.sqlite import BUSY_SECONDS, MAX_GROUP, SqliteDatabase
-from tests.fakes.waiting import PATIENCE
+from tests.fakes.waiting import PATIENCE, until
 
 
 def create() -> Transaction[None]:
@@ -465,6 +465,41 @@ class TestWiping:
     async def test_a_closed_store_has_nothing_to_wipe(self, store):
         await store.close()
         await store.wipe()
+
+
+class TestMerging:
+    def in_the_file_alone(self, path: Path) -> list[int]:
+        with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as reader:
+            if not reader.execute("SELECT 1 FROM sqlite_schema WHERE name = 'note'").fetchall():
+                return []
+            return [number for (number,) in reader.execute("SELECT id FROM note ORDER BY id")]
+
+    async def test_in_a_quiet_moment_what_the_log_holds_goes_into_the_file(self, store, path, monkeypatch):
+        monkeypatch.setattr(sqlite, "MERGED_PAGES", 1)
+        await store.run(write, 1)
+        await until(lambda: self.in_the_file_alone(path) == [1])
+        await store.run(write, 2)
+        await until(lambda: self.in_the_file_alone(path) == [1, 2])
+
+    async def test_it_does_not_while_somebody_waits(self, store, path):
+        writing = asyncio.ensure_future(store.run(write, 1))
+        await asyncio.sleep(0)
+        store._merge_if_quiet()
+        await writing
+        await store.run(numbers)  # the owner has done all that was asked of it
+        assert self.in_the_file_alone(path) == []
+        store._merge_if_quiet()
+        await store.run(numbers)
+        assert self.in_the_file_alone(path) == [1]
+
+    async def test_nothing_is_merged_once_it_is_closed(self, store, path, monkeypatch):
+        monkeypatch.setattr(sqlite, "MERGED_PAGES", 1)
+        await store.run(write, 1)
+        assert store._merging is not None
+        await store.close()
+        assert store._merging.cancelled()
+        store._merge_if_quiet()
+        assert seen(path) == [1]
 
 
 class TestShortTransactions:

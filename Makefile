@@ -22,26 +22,28 @@ terminal: $(READY) ## a person with a real client, profanity in tmux: reads, ans
 	@cat build/terminal.txt
 
 # Programs of tests, four at a time, the longest first: most of them wait for servers more than they compute. The rooms
-# whose coverage counts are measured by their own tests.
+# whose coverage counts are not measured by tests that need a whole house.
+EARLY := $(wildcard tests/bridge/test_[a-g]*.py)
 PLAYS := $(wildcard tests/scenarios/test_*.py)
 FIRST := $(wildcard tests/scenarios/test_a_*.py)
 LAST := $(wildcard tests/scenarios/test_[r-z]*.py)
 KILLS := tests/live/test_kill.py tests/live/test_safekeeping.py
-SUITES := $(addprefix suite-,bridge live kills first last plays others store)
-suite-bridge: TESTS := tests/bridge tests/core --cov
+SUITES := $(addprefix suite-,live kills plays-first bridge-late bridge-early plays-last plays others store)
+suite-bridge-early: TESTS := $(EARLY) tests/core --cov
+suite-bridge-late: TESTS := tests/bridge $(EARLY:%=--ignore=%) --cov
 suite-live: TESTS := tests/live tests/bench $(KILLS:%=--ignore=%)
 suite-kills: TESTS := $(KILLS)
-suite-first: TESTS := $(FIRST)
-suite-last: TESTS := $(LAST)
+suite-plays-first: TESTS := $(FIRST)
+suite-plays-last: TESTS := $(LAST)
 suite-plays: TESTS := $(filter-out $(FIRST) $(LAST),$(PLAYS))
-suite-others: TESTS := $(addprefix --ignore=tests/,bridge core live bench scenarios store)
+suite-others: TESTS := $(addprefix --ignore=tests/,bridge core live bench scenarios store) --cov
 suite-store: TESTS := tests/store --cov
 
 test: $(READY) lint ## everything: style, types, imports, tests with live servers, coverage
 	rm -rf build/coverage && mkdir -p build/coverage
 	@echo "The tests run as $(words $(SUITES)) programs; each is shown when it has ended."
 	@$(MAKE) --no-print-directory --keep-going --jobs=4 --output-sync $(SUITES)
-	$(BIN)/coverage combine --quiet build/coverage
+	$(BIN)/coverage combine --quiet build/coverage/*
 	$(BIN)/coverage report --fail-under=95
 
 .PHONY: $(SUITES)

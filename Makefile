@@ -40,15 +40,15 @@ suite-others: TESTS := $(addprefix --ignore=tests/,bridge core live bench scenar
 suite-store: TESTS := tests/store --cov
 
 test: $(READY) lint ## everything: style, types, imports, tests with live servers, coverage
-	rm -rf build/coverage && mkdir -p build/coverage
+	rm -rf build/coverage
 	@echo "The tests run as $(words $(SUITES)) programs; each is shown when it has ended."
 	@$(MAKE) --no-print-directory --keep-going --jobs=4 --output-sync $(SUITES)
 	$(BIN)/coverage combine --quiet build/coverage/*
 	$(BIN)/coverage report --fail-under=95
 
 .PHONY: $(SUITES)
-$(SUITES):
-	@echo "$@:"
+$(SUITES): $(READY)
+	@echo "$@:" && mkdir -p build/coverage
 	@COVERAGE_FILE=build/coverage/$@ $(BIN)/python -m pytest --cov-report= $(TESTS)
 
 lint: $(READY) ## ruff, mypy --strict, import-linter

@@ -28,7 +28,7 @@ PLAYS := $(wildcard tests/scenarios/test_*.py)
 FIRST := $(wildcard tests/scenarios/test_a_*.py)
 LAST := $(wildcard tests/scenarios/test_[r-z]*.py)
 KILLS := tests/live/test_kill.py tests/live/test_safekeeping.py
-SUITES := $(addprefix suite-,live kills plays-first bridge-late bridge-early plays-last plays others store)
+SUITES := $(addprefix suite-,bridge-late plays-first live kills bridge-early others plays plays-last store)
 suite-bridge-early: TESTS := $(EARLY) tests/core --cov
 suite-bridge-late: TESTS := tests/bridge $(EARLY:%=--ignore=%) --cov
 suite-live: TESTS := tests/live tests/bench $(KILLS:%=--ignore=%)
